@@ -1,0 +1,1 @@
+//! Addresses, prefixes, interface names and MAC addresses that cannot be wrong.

@@ -1,0 +1,1 @@
+//! The CNI protocol: requests, configurations, results, errors and versions.

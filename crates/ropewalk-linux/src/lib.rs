@@ -1,0 +1,1 @@
+//! The Linux kernel as seen by Ropewalk: netlink, nftables, namespaces, sysctls.

@@ -1,0 +1,1 @@
+//! Every CNI plugin and the multi-call binary that holds them.

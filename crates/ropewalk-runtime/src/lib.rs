@@ -1,0 +1,1 @@
+//! Runs CNI plugin chains: the part that container runtimes embed.

@@ -1,0 +1,1 @@
+//! What Ropewalk keeps on disk: leases and borrowed values.

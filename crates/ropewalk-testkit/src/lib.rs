@@ -1,0 +1,1 @@
+//! Fake kernel, private namespaces and builders for tests.

@@ -1,0 +1,1 @@
+//! Black-box tests: real binaries, real clients.

@@ -1,0 +1,3 @@
+//! Project tasks: tidy, build, test.
+
+fn main() {}
