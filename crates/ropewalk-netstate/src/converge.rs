@@ -1,0 +1,198 @@
+//! The CNI verbs over a kernel: observe, compare, apply, undo.
+
+use alloc::{boxed::Box, string::ToString, vec::Vec};
+use core::fmt;
+
+use crate::{
+    desired::{Desired, Item, Lifetime, Place},
+    kernel::{Kernel, KernelError, Memory, MemoryError, Observed, Partial, Probe, Scope},
+    plan::{Conflict, Finding, Plan, Planned, plan_add, plan_check, plan_del},
+    resource::Resource,
+    step::Step,
+};
+
+/// Why a verb failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConvergeError {
+    /// The state found does not allow it; nothing was changed.
+    Conflict(Box<Conflict>),
+    /// The kernel could not be asked; nothing was changed.
+    Observe(KernelError),
+    /// A step failed; at an ADD, everything but shared things was taken back.
+    Step {
+        /// The step.
+        step: Box<Step>,
+        /// Why it failed.
+        error: KernelError,
+        /// Steps that could not be taken back, and why.
+        left: Vec<(Step, KernelError)>,
+    },
+    /// What is borrowed could not be remembered or recalled.
+    Memory(MemoryError),
+}
+
+impl fmt::Display for ConvergeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(conflict) => conflict.fmt(f),
+            Self::Observe(error) => write!(f, "failed to read network state: {error}"),
+            Self::Step { step, error, left } => {
+                write!(f, "failed to {step}: {error}")?;
+                for (step, error) in left {
+                    write!(f, "; and then failed to {step}: {error}")?;
+                }
+                Ok(())
+            }
+            Self::Memory(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ConvergeError {}
+
+impl From<MemoryError> for ConvergeError {
+    fn from(error: MemoryError) -> Self {
+        Self::Memory(error)
+    }
+}
+
+/// What an ADD would do, without doing it.
+pub fn preview(kernel: &mut dyn Kernel, desired: &Desired) -> Result<Plan, ConvergeError> {
+    let observed = kernel.observe(&probes_of_own(desired)).map_err(ConvergeError::Observe)?;
+    plan_add(desired, &observed).map_err(ConvergeError::Conflict)
+}
+
+/// ADD: makes the desired state. On failure nothing is left but shared things.
+pub fn add(
+    kernel: &mut dyn Kernel,
+    memory: &mut dyn Memory,
+    desired: &Desired,
+) -> Result<(), ConvergeError> {
+    let plan = preview(kernel, desired)?;
+    if !plan.borrowed.is_empty() {
+        memory.remember(&plan.borrowed)?;
+    }
+    let steps: Vec<Step> = plan.steps.iter().map(|planned| planned.step.clone()).collect();
+    let Err(Partial { done, failed, error }) = kernel.apply(&steps) else {
+        return Ok(());
+    };
+    let left = take_back(kernel, &plan.steps, &done);
+    if left.is_empty() && !plan.borrowed.is_empty() {
+        memory.forget()?;
+    }
+    Err(ConvergeError::Step { step: Box::new(steps[failed].clone()), error, left })
+}
+
+/// Undoes the steps done, last first, one by one so that one failure does not stop the others.
+fn take_back(
+    kernel: &mut dyn Kernel,
+    steps: &[Planned],
+    done: &[usize],
+) -> Vec<(Step, KernelError)> {
+    let own = done.iter().rev().filter_map(|&index| steps.get(index)).filter(|planned| {
+        planned.lifetime != Lifetime::Shared
+            && !matches!(planned.step.resource(), Resource::Await(_))
+    });
+    let mut left = Vec::new();
+    for planned in own {
+        let undo = planned.step.undo();
+        if let Err(partial) = kernel.apply(core::slice::from_ref(&undo)) {
+            left.push((undo, partial.error));
+        }
+    }
+    left
+}
+
+/// CHECK: what is not as ADD left it; empty if all is well.
+pub fn check(kernel: &mut dyn Kernel, desired: &Desired) -> Result<Vec<Finding>, ConvergeError> {
+    let observed = kernel.observe(&probes_of_own(desired)).map_err(ConvergeError::Observe)?;
+    Ok(plan_check(desired, &observed))
+}
+
+/// DEL: takes away what the attachment owns and gives back what it borrowed. Absent is fine.
+///
+/// What the reference plugins would have made is looked for only where nothing of ours is found.
+pub fn del(
+    kernel: &mut dyn Kernel,
+    memory: &mut dyn Memory,
+    desired: &Desired,
+) -> Result<(), ConvergeError> {
+    let remembered = memory.recall()?;
+    let mut probes = probes_of_own(desired);
+    probes.extend(remembered.iter().map(|(place, resource)| Probe { place: *place, resource }));
+    let mut observed = kernel.observe(&probes).map_err(ConvergeError::Observe)?;
+    if !owns_something(desired, &observed) {
+        let older = predecessors(desired);
+        if !older.is_empty() {
+            let found = kernel.observe(&older).map_err(ConvergeError::Observe)?;
+            for (place, resource) in found.iter() {
+                observed.insert(place, resource.key(), resource.clone());
+            }
+        }
+    }
+    delete(kernel, &plan_del(desired, &observed, &remembered))?;
+    Ok(memory.forget()?)
+}
+
+/// GC: deletes what lies in the scopes, belongs to the network and whose owner is not valid.
+/// `network` and `valid` are hashes, see [`crate::Owner`].
+pub fn gc(
+    kernel: &mut dyn Kernel,
+    scopes: &[Scope],
+    network: &str,
+    valid: &[alloc::string::String],
+) -> Result<Vec<Step>, ConvergeError> {
+    let mut steps = Vec::new();
+    for scope in scopes {
+        let owned = kernel.owned(scope).map_err(ConvergeError::Observe)?;
+        let shared = "0".repeat(16);
+        let stale = owned.into_iter().filter(|owned| {
+            let attachment = owned.tag.attachment().to_string();
+            owned.tag.network() == network && attachment != shared && !valid.contains(&attachment)
+        });
+        steps.extend(stale.map(|owned| Step::Delete(Place::Host, owned.resource)));
+    }
+    delete(kernel, &steps)?;
+    Ok(steps)
+}
+
+/// Deletes as much as possible: a failing step does not keep the others from being tried.
+fn delete(kernel: &mut dyn Kernel, steps: &[Step]) -> Result<(), ConvergeError> {
+    let mut rest = steps;
+    let mut first_error = None;
+    while !rest.is_empty() {
+        match kernel.apply(rest) {
+            Ok(()) => break,
+            Err(Partial { failed, error, .. }) => {
+                let step = Box::new(rest[failed].clone());
+                rest = &rest[failed + 1..];
+                first_error.get_or_insert(ConvergeError::Step { step, error, left: Vec::new() });
+            }
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+fn probes_of_own(desired: &Desired) -> Vec<Probe<'_>> {
+    probes(desired, |item| item.lifetime != Lifetime::Predecessor && !item.resource.is_action())
+}
+
+fn predecessors(desired: &Desired) -> Vec<Probe<'_>> {
+    probes(desired, |item| item.lifetime == Lifetime::Predecessor)
+}
+
+fn probes(desired: &Desired, wanted: impl Fn(&Item) -> bool) -> Vec<Probe<'_>> {
+    let items = desired.items().iter().filter(|item| wanted(item));
+    items.map(|item| Probe { place: item.place, resource: &item.resource }).collect()
+}
+
+fn owns_something(desired: &Desired, observed: &Observed) -> bool {
+    desired.items().iter().any(|item| {
+        let found = observed.find(item.place, &item.resource.key());
+        item.lifetime == Lifetime::Attachment
+            && match found {
+                Some(Resource::NftElements(elements)) => !elements.elements.is_empty(),
+                other => other.is_some(),
+            }
+    })
+}

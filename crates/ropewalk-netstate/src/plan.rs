@@ -1,0 +1,240 @@
+//! From desired and observed state to steps: pure functions, one per CNI verb.
+
+use alloc::{boxed::Box, format, vec::Vec};
+use core::fmt;
+
+use crate::{
+    desired::{Desired, Item, Lifetime, Place},
+    kernel::Observed,
+    resource::{Address, Mismatch, Resource},
+    step::Step,
+};
+
+/// A step and whose it is, which decides whether a failing ADD takes it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Whose it is.
+    pub lifetime: Lifetime,
+    /// What to do.
+    pub step: Step,
+}
+
+/// Steps in order, and the values that are borrowed on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Planned>,
+    /// What was found under the keys of borrowed items, to be remembered before the first step.
+    pub borrowed: Vec<(Place, Resource)>,
+}
+
+/// Why an ADD cannot start. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Something of this attachment exists already.
+    AlreadyThere(Place, Resource),
+    /// A key in a set belongs to another owner. First what was wanted, then what was found.
+    Taken(Resource, Resource),
+    /// A link has an address that conflicts. First what was wanted, then what was found.
+    OtherAddress(Resource, Resource),
+    /// Something to borrow does not exist.
+    NothingToBorrow(Place, Resource),
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyThere(place, resource) => write!(f, "{resource} already exists {place}"),
+            Self::Taken(wanted, found) => match found {
+                Resource::NftElements(found) => write!(f, "{}", Taken(found)),
+                _ => write!(f, "{wanted} is taken"),
+            },
+            Self::OtherAddress(wanted, _) => match wanted {
+                Resource::AddressGuard(guard) => write!(
+                    f,
+                    "{:?} already has an IP address different from {}",
+                    guard.link,
+                    guard.keep.first().map_or_else(Default::default, |keep| format!("{keep}")),
+                ),
+                other => write!(f, "{other} conflicts"),
+            },
+            Self::NothingToBorrow(place, resource) => {
+                write!(f, "cannot set {resource}: it does not exist {place}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Conflict {}
+
+struct Taken<'a>(&'a crate::resource::NftElements);
+
+impl fmt::Display for Taken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, owner)) in self.0.taken.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            for (part, datum) in key.iter().enumerate() {
+                write!(f, "{}{datum}", if part > 0 { "." } else { "" })?;
+            }
+            match owner {
+                Some(owner) => write!(f, " is already used by {owner}")?,
+                None => write!(f, " is already used in {}", self.0.set)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What CHECK found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What should be.
+    pub item: Item,
+    /// The fields that differ; empty if the whole is missing.
+    pub mismatches: Vec<Mismatch>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (resource, place) = (&self.item.resource, self.item.place);
+        if self.mismatches.is_empty() {
+            return write!(f, "{resource} is missing {place}");
+        }
+        write!(f, "{resource} {place} is not as it was made: ")?;
+        for (index, mismatch) in self.mismatches.iter().enumerate() {
+            write!(f, "{}{mismatch}", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The steps of an ADD.
+pub fn plan_add(desired: &Desired, observed: &Observed) -> Result<Plan, Box<Conflict>> {
+    let mut plan = Plan::default();
+    for item in desired.items() {
+        let found = observed.find(item.place, &item.resource.key());
+        add_item(&mut plan, item, found)?;
+    }
+    Ok(plan)
+}
+
+fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<(), Box<Conflict>> {
+    let Item { place, lifetime, resource } = item;
+    if *lifetime == Lifetime::Predecessor {
+        return Ok(());
+    }
+    if resource.is_action() {
+        plan.push(*lifetime, Step::Create(*place, resource.clone()));
+        return Ok(());
+    }
+    if let Resource::AddressGuard(_) = resource {
+        return guard_addresses(plan, item, found);
+    }
+    if let (Resource::NftElements(_), Some(Resource::NftElements(elements))) = (resource, found)
+        && !elements.taken.is_empty()
+    {
+        return Err(Box::new(Conflict::Taken(resource.clone(), elements.clone().into())));
+    }
+    let found = found.filter(|found| !is_empty(found));
+    match (lifetime, found) {
+        (Lifetime::Borrowed, None) => {
+            return Err(Box::new(Conflict::NothingToBorrow(*place, resource.clone())));
+        }
+        (Lifetime::Attachment, Some(_)) => {
+            return Err(Box::new(Conflict::AlreadyThere(*place, resource.clone())));
+        }
+        (_, None) => plan.push(*lifetime, Step::Create(*place, resource.clone())),
+        (_, Some(found)) if resource.compare(found).is_empty() => {}
+        (_, Some(found)) => {
+            if *lifetime == Lifetime::Borrowed {
+                plan.borrowed.push((*place, found.clone()));
+            }
+            let (from, to) = (found.clone(), resource.clone());
+            plan.push(*lifetime, Step::Change { place: *place, from, to });
+        }
+    }
+    Ok(())
+}
+
+/// A found group of elements that has none is the same as nothing.
+fn is_empty(found: &Resource) -> bool {
+    matches!(found, Resource::NftElements(elements) if elements.elements.is_empty())
+}
+
+fn guard_addresses(
+    plan: &mut Plan,
+    item: &Item,
+    found: Option<&Resource>,
+) -> Result<(), Box<Conflict>> {
+    let (Resource::AddressGuard(guard), Some(Resource::AddressGuard(present))) =
+        (&item.resource, found)
+    else {
+        return Ok(());
+    };
+    let conflicts = guard.conflicts(present);
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    if !guard.replace {
+        return Err(Box::new(Conflict::OtherAddress(guard.clone().into(), present.clone().into())));
+    }
+    for prefix in conflicts {
+        let link = guard.link.clone();
+        let address = Address { link, prefix, detect_duplicates: false, duplicate: false };
+        plan.push(item.lifetime, Step::Delete(item.place, address.into()));
+    }
+    Ok(())
+}
+
+impl Plan {
+    fn push(&mut self, lifetime: Lifetime, step: Step) {
+        self.steps.push(Planned { lifetime, step });
+    }
+}
+
+/// What is not as ADD left it.
+pub fn plan_check(desired: &Desired, observed: &Observed) -> Vec<Finding> {
+    let checked = |item: &&Item| {
+        item.lifetime != Lifetime::Predecessor
+            && !item.resource.is_action()
+            && !matches!(item.resource, Resource::AddressGuard(_))
+    };
+    let finding = |item: &Item| {
+        let found = observed.find(item.place, &item.resource.key()).filter(|f| !is_empty(f));
+        let mismatches = found.map(|found| item.resource.compare(found));
+        match mismatches {
+            Some(mismatches) if mismatches.is_empty() => None,
+            other => Some(Finding { item: item.clone(), mismatches: other.unwrap_or_default() }),
+        }
+    };
+    desired.items().iter().filter(checked).filter_map(finding).collect()
+}
+
+/// The steps of a DEL: what is owned and there goes, in reverse order; what was borrowed returns.
+pub fn plan_del(
+    desired: &Desired,
+    observed: &Observed,
+    remembered: &[(Place, Resource)],
+) -> Vec<Step> {
+    let gone = |item: &Item| {
+        let found = observed.find(item.place, &item.resource.key()).filter(|f| !is_empty(f));
+        match item.lifetime {
+            Lifetime::Attachment if item.resource.is_action() => {
+                Some(Step::Delete(item.place, item.resource.clone()))
+            }
+            Lifetime::Attachment | Lifetime::Predecessor => {
+                found.map(|found| Step::Delete(item.place, found.clone()))
+            }
+            Lifetime::Borrowed | Lifetime::Shared | Lifetime::Dependent => None,
+        }
+    };
+    let returned = |(place, value): &(Place, Resource)| {
+        let found = observed.find(*place, &value.key())?;
+        let differs = !value.compare(found).is_empty();
+        differs.then(|| Step::Change { place: *place, from: found.clone(), to: value.clone() })
+    };
+    let given_back = remembered.iter().rev().filter_map(returned);
+    given_back.chain(desired.items().iter().rev().filter_map(gone)).collect()
+}

@@ -1,0 +1,86 @@
+//! Addresses on links, and the rule that a link has no others.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use ropewalk_addr::{Family, IfName, Prefix};
+
+use super::{Comparison, Key, Mismatch};
+
+/// An address on a link, with the kernel's default scope, broadcast address and prefix route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The link.
+    pub link: IfName,
+    /// Address and prefix length.
+    pub prefix: Prefix,
+    /// Whether IPv6 duplicate address detection runs; it costs one to two seconds until the
+    /// address can be used. Not compared.
+    pub detect_duplicates: bool,
+    /// Found: whether duplicate address detection failed. Always wanted `false`.
+    pub duplicate: bool,
+}
+
+impl Address {
+    pub(crate) fn key(&self) -> Key {
+        Key::Address(self.link.clone(), self.prefix)
+    }
+
+    pub(crate) fn compare(&self, found: &Self) -> Vec<Mismatch> {
+        Comparison::default().field("duplicate", &self.duplicate, &found.duplicate).finish()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "address {} on {}", self.prefix, self.link)
+    }
+}
+
+/// The rule that a link has no addresses of a family that conflict with ours: for IPv4 any other
+/// address conflicts, for IPv6 one whose subnet overlaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressGuard {
+    /// The link.
+    pub link: IfName,
+    /// The family.
+    pub family: Family,
+    /// Addresses that do not conflict.
+    pub keep: Vec<Prefix>,
+    /// Whether conflicting addresses are replaced; else they are an error.
+    pub replace: bool,
+    /// Found: all addresses of the family on the link, but for link-local ones.
+    pub present: Vec<Prefix>,
+}
+
+impl AddressGuard {
+    pub(crate) fn key(&self) -> Key {
+        Key::AddressGuard(self.link.clone(), self.family)
+    }
+
+    /// CHECK has nothing to compare: an operator may add addresses later.
+    #[expect(clippy::unused_self, reason = "every kind has the same shape")]
+    pub(crate) fn compare(&self, _: &Self) -> Vec<Mismatch> {
+        Vec::new()
+    }
+
+    /// The addresses in `found` that conflict.
+    pub fn conflicts(&self, found: &Self) -> Vec<Prefix> {
+        let overlaps = |present: &Prefix| {
+            self.keep.iter().any(|keep| keep.subnet().overlaps(present.subnet()))
+        };
+        found
+            .present
+            .iter()
+            .filter(|present| !self.keep.contains(present))
+            .filter(|present| self.family == Family::V4 || overlaps(present))
+            .copied()
+            .collect()
+    }
+}
+
+impl fmt::Display for AddressGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no other {:?} addresses on {}", self.family, self.link)
+    }
+}

@@ -1,0 +1,239 @@
+//! The kinds of things a kernel can hold for us: one kind, one file.
+//!
+//! A resource is what one kernel call creates. Its key says which one it is; comparing a wanted
+//! resource with a found one lists the fields that differ. `None` in a wanted field means "any".
+
+mod address;
+mod flow;
+pub mod iptables;
+mod link;
+mod neighbour;
+pub mod nft;
+mod route;
+mod sysctl;
+mod wait;
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt;
+
+pub use address::{Address, AddressGuard};
+pub use flow::StaleFlows;
+pub use iptables::{IptablesChain, IptablesRule};
+pub use link::{
+    AnyLink, Attribute, Bridge, BridgePort, LinkAttribute, PortVlans, Veth, VethPeer, VlanRange,
+};
+pub use neighbour::Neighbour;
+pub use nft::{NftChain, NftElements, NftSet, NftTable, NftTaggedRules};
+use ropewalk_addr::{Family, IfName, Prefix, Subnet};
+pub use route::{Route, RouteScope};
+pub use sysctl::Sysctl;
+pub use wait::Await;
+
+/// A field that is not as wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The field's name.
+    pub field: &'static str,
+    /// What was wanted.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}, expected {}", self.field, self.found, self.expected)
+    }
+}
+
+/// Collects the fields that differ.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison(Vec<Mismatch>);
+
+impl Comparison {
+    /// Compares a field that matters always.
+    fn field<T: PartialEq + fmt::Debug>(self, field: &'static str, want: &T, found: &T) -> Self {
+        self.wanted(field, Some(want), Some(found))
+    }
+
+    /// Compares a field that matters only where a value is wanted.
+    fn wanted<T: PartialEq + fmt::Debug>(
+        mut self,
+        field: &'static str,
+        want: Option<&T>,
+        found: Option<&T>,
+    ) -> Self {
+        if let Some(want) = want
+            && Some(want) != found
+        {
+            let text = |value: &T| alloc::format!("{value:?}");
+            self.0.push(Mismatch {
+                field,
+                expected: text(want),
+                found: found.map_or_else(|| "none".to_string(), text),
+            });
+        }
+        self
+    }
+
+    fn finish(self) -> Vec<Mismatch> {
+        self.0
+    }
+}
+
+/// Which resource: unique within a place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A bridge, by name.
+    Bridge(IfName),
+    /// A veth pair, by the name of the end that lies at the item's place.
+    Veth(IfName),
+    /// Any link, by name.
+    AnyLink(IfName),
+    /// The bridge port settings of a link.
+    BridgePort(IfName),
+    /// One attribute of a link.
+    LinkAttribute(IfName, &'static str),
+    /// An address on a link.
+    Address(IfName, Prefix),
+    /// The rule that a link has no other addresses of a family.
+    AddressGuard(IfName, Family),
+    /// A route: destination, table, priority, gateway, link.
+    Route(Subnet, u32, u32, Option<core::net::IpAddr>, IfName),
+    /// A permanent neighbour entry.
+    Neighbour(IfName, core::net::IpAddr),
+    /// A sysctl, by path below `/proc/sys`.
+    Sysctl(String),
+    /// An nftables table.
+    NftTable(nft::TableRef),
+    /// An nftables set or map.
+    NftSet(nft::SetRef),
+    /// An nftables chain with its rules.
+    NftChain(nft::TableRef, String),
+    /// The elements of one owner in an nftables set or map.
+    NftElements(nft::SetRef, String),
+    /// Rules found by the start of their comment.
+    NftTaggedRules(nft::TableRef, String, String),
+    /// A chain made with iptables.
+    IptablesChain(Family, String, String),
+    /// A rule made with iptables.
+    IptablesRule(Family, String, String, Vec<String>),
+    /// Connection tracking entries toward a port.
+    StaleFlows(Family, u8, u16),
+    /// Something to wait for.
+    Await(Await),
+}
+
+macro_rules! kinds {
+    ($($kind:ident),* $(,)?) => {
+        /// Anything a kernel can hold for us.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Resource {
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
+        }
+
+        impl Resource {
+            /// Which one it is.
+            pub fn key(&self) -> Key {
+                match self { $(Self::$kind(resource) => resource.key(),)* }
+            }
+
+            /// The fields in which `found` is not as this resource wants it. A found resource of
+            /// another kind differs as a whole.
+            pub fn compare(&self, found: &Self) -> Vec<Mismatch> {
+                match (self, found) {
+                    $((Self::$kind(want), Self::$kind(found)) => want.compare(found),)*
+                    (want, found) => alloc::vec![Mismatch {
+                        field: "kind",
+                        expected: want.kind().into(),
+                        found: found.kind().into(),
+                    }],
+                }
+            }
+
+            /// The name of the kind.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$kind(_) => stringify!($kind),)* }
+            }
+        }
+
+        impl fmt::Display for Resource {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$kind(resource) => fmt::Display::fmt(resource, f),)* }
+            }
+        }
+
+        $(impl From<$kind> for Resource {
+            fn from(resource: $kind) -> Self { Self::$kind(resource) }
+        })*
+    };
+}
+
+kinds!(
+    Bridge,
+    Veth,
+    AnyLink,
+    BridgePort,
+    LinkAttribute,
+    Address,
+    AddressGuard,
+    Route,
+    Neighbour,
+    Sysctl,
+    NftTable,
+    NftSet,
+    NftChain,
+    NftElements,
+    NftTaggedRules,
+    IptablesChain,
+    IptablesRule,
+    StaleFlows,
+    Await,
+);
+
+impl Resource {
+    /// Whether this is something to do rather than something to have: it is done at every ADD
+    /// (and, if owned, at every DEL), and CHECK has nothing to compare.
+    pub fn is_action(&self) -> bool {
+        matches!(self, Self::StaleFlows(_) | Self::Await(_))
+    }
+
+    /// What creating it is called.
+    pub fn creation_verb(&self) -> &'static str {
+        match self {
+            Self::StaleFlows(_) => "flush",
+            Self::Await(_) => "wait for",
+            Self::LinkAttribute(_) | Self::Sysctl(_) | Self::BridgePort(_) => "set",
+            Self::AddressGuard(_) => "ensure",
+            _ => "create",
+        }
+    }
+
+    /// The interface name this resource stands on, so that what dies with a link can be told.
+    pub fn link(&self) -> Option<&IfName> {
+        match self {
+            Self::Bridge(bridge) => Some(&bridge.name),
+            Self::Veth(veth) => Some(&veth.name),
+            Self::AnyLink(link) => Some(&link.name),
+            Self::BridgePort(port) => Some(&port.link),
+            Self::LinkAttribute(attribute) => Some(&attribute.link),
+            Self::Address(address) => Some(&address.link),
+            Self::AddressGuard(guard) => Some(&guard.link),
+            Self::Route(route) => Some(&route.link),
+            Self::Neighbour(neighbour) => Some(&neighbour.link),
+            Self::Await(wait) => Some(wait.link()),
+            Self::Sysctl(_)
+            | Self::NftTable(_)
+            | Self::NftSet(_)
+            | Self::NftChain(_)
+            | Self::NftElements(_)
+            | Self::NftTaggedRules(_)
+            | Self::IptablesChain(_)
+            | Self::IptablesRule(_)
+            | Self::StaleFlows(_) => None,
+        }
+    }
+}
