@@ -1,0 +1,88 @@
+//! Finds the plugins under test.
+//!
+//! It must never build anything: `xtask` builds the binary before the tests run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The name of our multi-call binary.
+const MULTI_CALL: &str = "ropewalk-plugins";
+
+/// Every name under which the multi-call binary is linked in a laboratory.
+pub const PLUGIN_NAMES: &[&str] = &[
+    "bandwidth",
+    "bridge",
+    "dhcp",
+    "dummy",
+    "firewall",
+    "host-device",
+    "host-local",
+    "ipvlan",
+    "loopback",
+    "macvlan",
+    "portmap",
+    "ptp",
+    "sbr",
+    "static",
+    "tap",
+    "tuning",
+    "vlan",
+    "vrf",
+];
+
+/// Where the plugins under test come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Plugins {
+    /// A directory with one binary for each plugin.
+    Directory(PathBuf),
+    /// Our binary, to be linked under each plugin's name.
+    MultiCall(PathBuf),
+}
+
+impl Plugins {
+    /// The plugins that `ROPEWALK_E2E_PLUGINS` names, else the newest kind of build of ours.
+    pub(crate) fn find() -> Self {
+        if let Some(directory) = env::var_os("ROPEWALK_E2E_PLUGINS") {
+            let directory = PathBuf::from(directory);
+            assert!(
+                directory.is_dir(),
+                "ROPEWALK_E2E_PLUGINS is not a directory: {}",
+                directory.display()
+            );
+            return Self::Directory(directory);
+        }
+        let candidates = multi_call_candidates(&target_directory());
+        match candidates.iter().find(|path| path.is_file()) {
+            Some(path) => Self::MultiCall(path.clone()),
+            None => panic!(
+                "no plugins to test: none of {candidates:?} exists; build it with \
+                 `cargo build -p ropewalk-plugins` or set ROPEWALK_E2E_PLUGINS to a directory"
+            ),
+        }
+    }
+}
+
+/// Whether the plugins under test are somebody else's (the reference plugins).
+///
+/// Tests use it to accept what the reference does differently.
+pub fn reference() -> bool {
+    match Plugins::find() {
+        Plugins::Directory(directory) => !directory.join(MULTI_CALL).exists(),
+        Plugins::MultiCall(_) => false,
+    }
+}
+
+fn multi_call_candidates(target: &Path) -> Vec<PathBuf> {
+    ["x86_64-unknown-linux-musl/release", "release", "debug"]
+        .iter()
+        .map(|profile| target.join(profile).join(MULTI_CALL))
+        .collect()
+}
+
+fn target_directory() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e is in a workspace");
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(target) => workspace.join(target),
+        None => workspace.join("target"),
+    }
+}

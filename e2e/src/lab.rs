@@ -1,0 +1,347 @@
+//! A private "host" for one test: its own network, its own state directories.
+//!
+//! A holder process keeps a network and a mount namespace alive. It blocks reading a pipe, so it
+//! ends with the test process however that ends, and everything inside vanishes with it: named
+//! namespaces are mounts in the private mount namespace. Nothing here may touch the machine's own
+//! network or files.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
+
+use crate::binaries::{PLUGIN_NAMES, Plugins};
+use crate::{Outcome, Plugin, Snapshot, reference};
+
+/// What the holder does before it waits. Directories are fresh, so that no two tests meet in them;
+/// the control groups are moved over to the fresh sysfs for those who start containers.
+const HOLDER: &str = r"
+for directory in /run /var/lib/cni /var/lib/ropewalk /etc/cni; do
+    mkdir -p $directory
+    mount -t tmpfs -o mode=755 tmpfs $directory
+done
+mkdir -p /run/netns /run/cni /run/lock /run/lab/plugins /run/lab/delegates /run/lab/cgroup
+mount --rbind /sys/fs/cgroup /run/lab/cgroup
+mount -t sysfs sysfs /sys
+mount --move /run/lab/cgroup /sys/fs/cgroup
+ip link set lo up
+echo 0 >/proc/sys/net/ipv4/ip_forward
+echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+echo ready
+exec cat >/dev/null
+";
+
+/// A private host. Everything in it vanishes when it is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    holder: Child,
+    plugin_directory: String,
+}
+
+impl Lab {
+    /// Makes a private host with the plugins under test. Panics without root.
+    pub fn new() -> Self {
+        let user = fs::metadata("/proc/self").expect("/proc is mounted").uid();
+        assert_eq!(user, 0, "the black-box tests make network namespaces and must run as root");
+        let mut holder = Command::new("unshare")
+            .args(["--net", "--mount", "--propagation", "private", "sh", "-e", "-c", HOLDER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare (util-linux) is installed");
+        let mut line = String::new();
+        let stdout = holder.stdout.take().expect("standard output is a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("the holder can be read");
+        assert_eq!(line, "ready\n", "the holder of the private host failed, see above");
+        let mut lab = Self { holder, plugin_directory: String::new() };
+        lab.plugin_directory = lab.provide_plugins();
+        lab
+    }
+
+    fn provide_plugins(&self) -> String {
+        match Plugins::find() {
+            Plugins::Directory(directory) => {
+                directory.to_str().expect("the plugin directory's path is text").to_owned()
+            }
+            Plugins::MultiCall(binary) => {
+                for name in PLUGIN_NAMES {
+                    let link = self.outside(&format!("/run/lab/plugins/{name}"));
+                    std::os::unix::fs::symlink(&binary, link)
+                        .expect("a fresh directory takes links");
+                }
+                "/run/lab/plugins".to_owned()
+            }
+        }
+    }
+
+    /// Where the plugins under test are, as seen inside.
+    pub fn plugin_directory(&self) -> &str {
+        &self.plugin_directory
+    }
+
+    /// One of the plugins under test.
+    pub fn plugin(&self, name: &str) -> Plugin<'_> {
+        Plugin::new(self, format!("{}/{name}", self.plugin_directory))
+    }
+
+    /// Writes a shell script as a plugin called `name` and answers a `CNI_PATH` that finds it
+    /// first and the plugins under test after it.
+    ///
+    /// It is written by a child process: a file this process holds open for writing could not be
+    /// executed, and another thread's child might inherit it for a moment.
+    pub fn delegate(&self, name: &str, script: &str) -> String {
+        let directory = "/run/lab/delegates";
+        self.write_executable(&format!("{directory}/{name}"), &format!("#!/bin/sh\n{script}\n"));
+        format!("{directory}:{}", self.plugin_directory)
+    }
+
+    fn write_executable(&self, path: &str, text: &str) {
+        let mut child = self
+            .enter()
+            .args(["sh", "-c", r#"cat >"$0" && chmod 755 "$0""#, path])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("nsenter is installed");
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        stdin.write_all(text.as_bytes()).expect("cat reads everything");
+        drop(stdin);
+        assert!(child.wait().expect("a child can be waited for").success(), "cannot write {path}");
+    }
+
+    /// Adds a named network namespace and answers its path.
+    pub fn netns(&self, name: &str) -> String {
+        self.sh(&format!("ip netns add {name}"));
+        Self::netns_path(name)
+    }
+
+    /// The path of a named network namespace, whether it exists or not.
+    pub fn netns_path(name: &str) -> String {
+        format!("/run/netns/{name}")
+    }
+
+    /// A command that starts inside this host; arguments are to be added.
+    pub fn enter(&self) -> Command {
+        let mut command = Command::new("/usr/bin/nsenter");
+        command.args(["-t", &self.holder.id().to_string(), "-n", "-m"]);
+        command
+    }
+
+    /// Runs a shell script inside, asserts success, and answers its output without the last newline.
+    #[track_caller]
+    pub fn sh(&self, script: &str) -> String {
+        succeeded(&self.try_sh(script))
+    }
+
+    /// Runs a shell script in a named namespace, asserts success, and answers its output.
+    #[track_caller]
+    pub fn sh_in(&self, netns: &str, script: &str) -> String {
+        succeeded(&self.try_sh_in(netns, script))
+    }
+
+    /// Runs a shell script inside.
+    pub fn try_sh(&self, script: &str) -> Outcome {
+        let mut command = self.enter();
+        command.args(["sh", "-c", script]);
+        run(&mut command, script)
+    }
+
+    /// Runs a shell script in a named namespace.
+    pub fn try_sh_in(&self, netns: &str, script: &str) -> Outcome {
+        let mut command = self.enter();
+        command.args([
+            "nsenter",
+            &format!("--net={}", Self::netns_path(netns)),
+            "sh",
+            "-c",
+            script,
+        ]);
+        run(&mut command, &format!("in {netns}: {script}"))
+    }
+
+    /// What `ip -j -d <arguments>` answers, for example `ip_json("link show dev cni0")`.
+    #[track_caller]
+    pub fn ip_json(&self, arguments: &str) -> Value {
+        parse(&self.sh(&format!("ip -j -d {arguments}")))
+    }
+
+    /// What `ip -j -d <arguments>` answers in a named namespace.
+    #[track_caller]
+    pub fn ip_json_in(&self, netns: &str, arguments: &str) -> Value {
+        parse(&self.sh_in(netns, &format!("ip -j -d {arguments}")))
+    }
+
+    /// The objects of the nftables rule set.
+    #[track_caller]
+    pub fn nft_json(&self) -> Vec<Value> {
+        match parse(&self.sh("nft -j list ruleset"))["nftables"].take() {
+            Value::Array(objects) => objects,
+            other => panic!("nft answered {other}"),
+        }
+    }
+
+    /// Runs a function in a named namespace, on a thread of its own: sockets made there stay there.
+    pub fn inside<T: Send>(&self, netns: &str, function: impl FnOnce() -> T + Send) -> T {
+        let path = self.outside(&Self::netns_path(netns));
+        let namespace = fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let body = move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("the namespace can be entered");
+            function()
+        };
+        std::thread::scope(|scope| match scope.spawn(body).join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+
+    /// A path inside, as this process can open it.
+    pub fn outside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.holder.id()))
+    }
+
+    /// Reads a file.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.outside(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Writes a file and the directories it needs.
+    #[track_caller]
+    pub fn write(&self, path: &str, text: &str) {
+        let outside = self.outside(path);
+        fs::create_dir_all(outside.parent().expect("a file has a directory")).expect(path);
+        fs::write(outside, text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// Whether a file or directory exists.
+    pub fn exists(&self, path: &str) -> bool {
+        fs::symlink_metadata(self.outside(path)).is_ok()
+    }
+
+    /// The permission bits of a file or directory.
+    #[track_caller]
+    pub fn mode(&self, path: &str) -> u32 {
+        let metadata = fs::metadata(self.outside(path));
+        metadata.unwrap_or_else(|error| panic!("{path}: {error}")).permissions().mode() & 0o7777
+    }
+
+    /// The sorted names in a directory; none if it does not exist.
+    pub fn list(&self, directory: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.outside(directory)) else { return Vec::new() };
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect(directory).file_name();
+        let mut names: Vec<String> =
+            entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// The addresses leased by host-local in a network, in text order.
+    pub fn leases(&self, network: &str) -> Vec<String> {
+        let mut names = self.list(&format!("/var/lib/cni/networks/{network}"));
+        names.retain(|name| name != "lock" && !name.starts_with("last_reserved_ip."));
+        names
+    }
+
+    /// What exists now and could be left behind.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(self)
+    }
+
+    /// Asserts that nothing is there that was not there at the time of the snapshot, except Shared
+    /// things (a bridge, a packet-filter table without elements), and that nothing is missing.
+    #[track_caller]
+    pub fn nothing_left(&self, before: &Snapshot) {
+        let difference = before.difference(&self.snapshot());
+        assert!(difference.is_empty(), "not as before:\n{}", difference.join("\n"));
+    }
+
+    /// Whether this kernel's bridges can filter VLANs.
+    pub fn has_vlan_filtering(&self) -> bool {
+        let made = self.try_sh("ip link add vlanprobe type bridge vlan_filtering 1").code == 0;
+        self.try_sh("ip link del vlanprobe");
+        made
+    }
+
+    /// Says that this machine lacks what the test needs.
+    #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+    pub fn not_here(&self, what: &str) {
+        let test = std::thread::current().name().unwrap_or("?").to_owned();
+        eprintln!("NOT RUN HERE (runs in the virtual machine tier): {test}: {what}");
+    }
+
+    /// Whether the plugins under test are the reference plugins, which are known to fail this test;
+    /// says so with the reason.
+    #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+    pub fn reference_fails(&self, reason: &str) -> bool {
+        if reference() {
+            let test = std::thread::current().name().unwrap_or("?").to_owned();
+            eprintln!("NOT RUN WITH THE REFERENCE PLUGINS: {test}: {reason}");
+        }
+        reference()
+    }
+
+    /// Waits until a condition holds, and panics at the deadline.
+    ///
+    /// The condition is asked again and again; it should itself take a moment, a command for one.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited ten seconds in vain: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Joins a second namespace to the host by a veth pair: `host_address` and `peer_address` with
+    /// prefix length 24. The peer has no default route: it can answer its neighbour only.
+    pub fn outer_network(&self, netns: &str, host_address: Ipv4Addr, peer_address: Ipv4Addr) {
+        self.netns(netns);
+        self.sh(&format!(
+            "ip link add {netns} type veth peer name eth0 netns {netns}
+             ip addr add {host_address}/24 dev {netns}
+             ip link set {netns} up
+             ip -n {netns} addr add {peer_address}/24 dev eth0
+             ip -n {netns} link set eth0 up"
+        ));
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
+fn run(command: &mut Command, what: &str) -> Outcome {
+    let output = command.stdin(Stdio::null()).output().expect("nsenter is installed");
+    Outcome::new(what.to_owned(), &output)
+}
+
+#[track_caller]
+fn succeeded(outcome: &Outcome) -> String {
+    assert_eq!(outcome.code, 0, "should have succeeded: {outcome}");
+    outcome.stdout.strip_suffix('\n').unwrap_or(&outcome.stdout).to_owned()
+}
+
+#[track_caller]
+fn parse(text: &str) -> Value {
+    // `ip -j` prints nothing at all for an empty list of some kinds.
+    if text.is_empty() {
+        return Value::Array(Vec::new());
+    }
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("not JSON: {error}: {text}"))
+}
