@@ -58,12 +58,19 @@ impl Owner {
 
 /// Names cannot contain NUL, so that it separates them without doubt.
 fn hex(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
+    let mut text = String::new();
     for part in parts {
-        hasher.update(part.as_bytes());
-        hasher.update([0]);
+        text.push_str(part);
+        text.push('\0');
     }
-    hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    short_digest(&text)
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 digest of a text.
+pub(crate) fn short_digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    let number = digest[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{number:016x}")
 }
 
 impl Tag {

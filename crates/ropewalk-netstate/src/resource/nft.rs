@@ -7,10 +7,9 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::{fmt, net::IpAddr};
 
 use ropewalk_addr::{IfName, Mac, Subnet};
-use sha2::{Digest, Sha256};
 
 use super::{Comparison, Key, Mismatch};
-use crate::owner::Tag;
+use crate::owner::{Tag, short_digest};
 
 /// The family of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -301,8 +300,7 @@ impl Rule {
 
     /// 16 hexadecimal digits that stand for the content; kept in the rule's comment.
     pub fn digest(&self) -> String {
-        let text = format!("{:?}", self.statements);
-        Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        short_digest(&format!("{:?}", self.statements))
     }
 }
 

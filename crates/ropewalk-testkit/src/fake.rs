@@ -1,0 +1,343 @@
+//! A kernel of maps. It is strict where the real one is: an address needs its link, an element
+//! needs its set, a verdict needs its chain, what exists cannot be created again.
+
+use std::collections::BTreeMap;
+
+use ropewalk_addr::{Family, IfName};
+use ropewalk_netstate::{
+    Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Resource, Scope, Step,
+    resource::{
+        AddressGuard, AnyLink, Attribute, Key, NftElements,
+        nft::{ElementData, SetRef, Verdict},
+    },
+};
+
+const EEXIST: i32 = 17;
+const ENOENT: i32 = 2;
+const ENODEV: i32 = 19;
+const EIO: i32 = 5;
+
+/// Something that another process does between two steps.
+pub type Interruption = Box<dyn FnOnce(&mut FakeKernel)>;
+
+/// A fake kernel.
+#[derive(Default)]
+pub struct FakeKernel {
+    state: BTreeMap<(Place, Key), Resource>,
+    sandbox_gone: bool,
+    steps: usize,
+    fail_at: Option<usize>,
+    interruption: Option<(usize, Interruption)>,
+}
+
+impl std::fmt::Debug for FakeKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.describe().iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl FakeKernel {
+    /// A kernel with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts something there, whatever it needs.
+    pub fn put(&mut self, place: Place, resource: impl Into<Resource>) {
+        let resource = resource.into();
+        self.state.insert((place, resource.key()), resource);
+    }
+
+    /// Takes something away, with all that stands on it.
+    pub fn take(&mut self, place: Place, key: &Key) {
+        if let Some(resource) = self.state.get(&(place, key.clone())).cloned() {
+            self.delete(place, &resource);
+        }
+    }
+
+    /// Removes the sandbox: all that is in it, and pairs that reach into it.
+    pub fn remove_sandbox(&mut self) {
+        let reaches_in = |place: Place, resource: &Resource| {
+            place == Place::Sandbox
+                || matches!(resource, Resource::Veth(veth)
+                    if veth.peer.as_ref().is_some_and(|peer| peer.place == Place::Sandbox))
+        };
+        let gone: Vec<_> = self
+            .state
+            .iter()
+            .filter(|((place, _), resource)| reaches_in(*place, resource))
+            .map(|((place, _), resource)| (*place, resource.clone()))
+            .collect();
+        for (place, resource) in gone {
+            self.delete(place, &resource);
+        }
+        self.sandbox_gone = true;
+    }
+
+    /// Lets the `n`th step from now on fail, counted from 0; undoing steps are not counted.
+    pub fn fail_at(&mut self, n: usize) {
+        (self.steps, self.fail_at) = (0, Some(n));
+    }
+
+    /// Whether the failure asked for has happened.
+    pub fn has_failed(&self) -> bool {
+        self.fail_at.is_none()
+    }
+
+    /// Runs `interruption` before the `n`th step from now on.
+    pub fn interrupt_at(&mut self, n: usize, interruption: Interruption) {
+        (self.steps, self.interruption) = (0, Some((n, interruption)));
+    }
+
+    /// All that is there.
+    pub fn state(&self) -> &BTreeMap<(Place, Key), Resource> {
+        &self.state
+    }
+
+    /// All that is there, a line each, for people.
+    pub fn describe(&self) -> Vec<String> {
+        self.state.iter().map(|((place, _), resource)| format!("{resource} {place}")).collect()
+    }
+
+    fn link_exists(&self, place: Place, name: &IfName) -> bool {
+        self.state.iter().any(|((at, _), resource)| match resource {
+            Resource::Bridge(bridge) => *at == place && bridge.name == *name,
+            Resource::AnyLink(link) => *at == place && link.name == *name,
+            Resource::Veth(veth) => {
+                (*at == place && veth.name == *name)
+                    || veth.peer.as_ref().is_some_and(|p| p.place == place && p.name == *name)
+            }
+            _ => false,
+        })
+    }
+
+    fn create(&mut self, place: Place, resource: &Resource) -> Result<(), KernelError> {
+        self.needs(place, resource)?;
+        let key = (place, resource.key());
+        match resource {
+            Resource::StaleFlows(_) | Resource::Await(_) | Resource::AddressGuard(_) => {
+                return Ok(());
+            }
+            Resource::Veth(veth) => {
+                let peer = veth.peer.as_ref();
+                if self.link_exists(place, &veth.name)
+                    || peer.is_some_and(|peer| self.link_exists(peer.place, &peer.name))
+                {
+                    return Err(error(EEXIST, "file exists"));
+                }
+            }
+            Resource::NftElements(wanted) => return self.add_elements(place, wanted),
+            // Setting is not creating; and what a racing ADD has made just now is there.
+            _ => {}
+        }
+        self.state.insert(key, resource.clone());
+        Ok(())
+    }
+
+    fn add_elements(&mut self, place: Place, wanted: &NftElements) -> Result<(), KernelError> {
+        let taken = self.elements_of(place, &wanted.set).any(|group| {
+            wanted.elements.keys().any(|element| group.elements.contains_key(element))
+        });
+        if taken {
+            return Err(error(EEXIST, "file exists"));
+        }
+        self.state.insert((place, Resource::from(wanted.clone()).key()), wanted.clone().into());
+        Ok(())
+    }
+
+    fn elements_of(&self, place: Place, set: &SetRef) -> impl Iterator<Item = &NftElements> {
+        self.state.iter().filter_map(move |((at, _), resource)| match resource {
+            Resource::NftElements(group) if *at == place && group.set == *set => Some(group),
+            _ => None,
+        })
+    }
+
+    /// What a resource stands on must exist.
+    fn needs(&self, place: Place, resource: &Resource) -> Result<(), KernelError> {
+        let has = |key: Key| self.state.contains_key(&(place, key));
+        let there = match resource {
+            Resource::Bridge(_) => true,
+            Resource::Veth(veth) => veth.bridge.as_ref().is_none_or(|b| self.link_exists(place, b)),
+            Resource::NftSet(set) => has(Key::NftTable(set.set.table.clone())),
+            Resource::NftChain(chain) => has(Key::NftTable(chain.table.clone())),
+            Resource::NftElements(group) => {
+                let targets = group.elements.values().filter_map(|data| match data {
+                    ElementData::Verdict(Verdict::Goto(chain) | Verdict::Jump(chain)) => {
+                        Some(chain)
+                    }
+                    _ => None,
+                });
+                let table = &group.set.table;
+                let mut chains = targets.map(|name| Key::NftChain(table.clone(), name.clone()));
+                has(Key::NftSet(group.set.clone())) && chains.all(has)
+            }
+            Resource::IptablesRule(rule) => {
+                let chain = Key::IptablesChain(rule.family, rule.table.clone(), rule.chain.clone());
+                rule.chain.chars().all(|c| c.is_ascii_uppercase()) || has(chain)
+            }
+            other => match other.link() {
+                Some(link) if !self.link_exists(place, link) => {
+                    return Err(error(ENODEV, "Link not found"));
+                }
+                _ => true,
+            },
+        };
+        if there { Ok(()) } else { Err(error(ENOENT, "no such file or directory")) }
+    }
+
+    fn delete(&mut self, place: Place, resource: &Resource) {
+        let mut ends = Vec::new();
+        if let Some(name) = resource.link().filter(|_| is_link(resource)) {
+            ends.push((place, name.clone()));
+            for ((at, _), other) in &self.state {
+                if let Resource::Veth(veth) = other {
+                    let near = (*at, veth.name.clone());
+                    let far = veth.peer.as_ref().map(|peer| (peer.place, peer.name.clone()));
+                    if ends.contains(&near) || far.as_ref().is_some_and(|far| ends.contains(far)) {
+                        ends.push(near);
+                        ends.extend(far);
+                    }
+                }
+            }
+        }
+        self.state.remove(&(place, resource.key()));
+        self.state.retain(|(at, _), other| match other.link() {
+            Some(link) => !ends.contains(&(*at, link.clone())),
+            None => !dies_with(other, resource),
+        });
+    }
+
+    fn run(&mut self, step: &Step) -> Result<(), KernelError> {
+        if step.place() == Place::Sandbox && self.sandbox_gone {
+            let deletes = matches!(step, Step::Delete(..));
+            return if deletes { Ok(()) } else { Err(error(ENOENT, "no such namespace")) };
+        }
+        match step {
+            Step::Create(place, resource) => self.create(*place, resource),
+            Step::Change { place, to, .. } => {
+                self.needs(*place, to)?;
+                self.state.insert((*place, to.key()), to.clone());
+                Ok(())
+            }
+            Step::Delete(place, resource) => {
+                self.delete(*place, resource);
+                Ok(())
+            }
+        }
+    }
+
+    fn find(&self, place: Place, wanted: &Resource) -> Option<Resource> {
+        match wanted {
+            Resource::AddressGuard(guard) => Some(self.addresses(place, guard).into()),
+            Resource::NftElements(wanted) => Some(self.elements(place, wanted).into()),
+            Resource::AnyLink(link) => self
+                .link_exists(place, &link.name)
+                .then(|| Resource::AnyLink(AnyLink { name: link.name.clone(), mac: link.mac })),
+            Resource::LinkAttribute(wanted) => self
+                .state
+                .get(&(place, Resource::from(wanted.clone()).key()))
+                .filter(|found| {
+                    !matches!(found, Resource::LinkAttribute(found)
+                        if found.attribute == Attribute::Up(false))
+                })
+                .cloned(),
+            other => self.state.get(&(place, other.key())).cloned(),
+        }
+    }
+
+    fn addresses(&self, place: Place, guard: &AddressGuard) -> AddressGuard {
+        let present = self.state.iter().filter_map(|((at, _), resource)| match resource {
+            Resource::Address(address) if *at == place && address.link == guard.link => {
+                Some(address.prefix)
+            }
+            _ => None,
+        });
+        let present = present.filter(|prefix| Family::of(prefix.ip()) == guard.family).collect();
+        AddressGuard { present, ..guard.clone() }
+    }
+
+    fn elements(&self, place: Place, wanted: &NftElements) -> NftElements {
+        let mut found = NftElements::new(wanted.set.clone(), wanted.tag.clone());
+        for group in self.elements_of(place, &wanted.set) {
+            for (key, data) in &group.elements {
+                let asked = wanted.elements.is_empty() || wanted.elements.contains_key(key);
+                if group.tag.same_owner(&wanted.tag) && asked {
+                    found.elements.insert(key.clone(), data.clone());
+                } else if wanted.elements.contains_key(key) {
+                    found.taken.push((key.clone(), Some(group.tag.clone())));
+                }
+            }
+        }
+        found
+    }
+}
+
+fn error(errno: i32, reason: &str) -> KernelError {
+    KernelError { errno, reason: reason.to_owned() }
+}
+
+fn is_link(resource: &Resource) -> bool {
+    matches!(resource, Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_))
+}
+
+/// Rules die with their iptables chain, and so do the rules that jump to it.
+fn dies_with(resource: &Resource, gone: &Resource) -> bool {
+    let (Resource::IptablesRule(rule), Resource::IptablesChain(chain)) = (resource, gone) else {
+        return false;
+    };
+    let same_table = rule.family == chain.family && rule.table == chain.table;
+    let jumps = rule.specification.last() == Some(&chain.name)
+        && chain.referenced_from.contains(&rule.chain);
+    same_table && (rule.chain == chain.name || jumps)
+}
+
+impl Kernel for FakeKernel {
+    fn observe(&mut self, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
+        let mut observed = Observed::new();
+        for probe in probes {
+            if probe.place == Place::Sandbox && self.sandbox_gone {
+                continue;
+            }
+            if let Some(found) = self.find(probe.place, probe.resource) {
+                observed.insert(probe.place, probe.resource.key(), found);
+            }
+        }
+        Ok(observed)
+    }
+
+    fn apply(&mut self, steps: &[Step]) -> Result<(), Partial> {
+        for (index, step) in steps.iter().enumerate() {
+            if self.interruption.as_ref().is_some_and(|(n, _)| *n == self.steps)
+                && let Some((_, interruption)) = self.interruption.take()
+            {
+                interruption(self);
+            }
+            let failing = self.fail_at == Some(self.steps);
+            self.steps += 1;
+            let outcome = if failing {
+                self.fail_at = None;
+                Err(error(EIO, "input/output error"))
+            } else {
+                self.run(step)
+            };
+            if let Err(error) = outcome {
+                return Err(Partial { done: (0..index).collect(), failed: index, error });
+            }
+        }
+        Ok(())
+    }
+
+    fn owned(&mut self, scope: &Scope) -> Result<Vec<Owned>, KernelError> {
+        let owned = self.state.iter().filter_map(|((place, _), resource)| {
+            let tag = match (scope, resource) {
+                (Scope::TaggedLinks, Resource::Veth(veth)) => veth.tag.clone()?,
+                (Scope::Elements(set), Resource::NftElements(group)) if group.set == *set => {
+                    group.tag.clone()
+                }
+                _ => return None,
+            };
+            (*place == Place::Host).then(|| Owned { tag, resource: resource.clone() })
+        });
+        Ok(owned.collect())
+    }
+}
