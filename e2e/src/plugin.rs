@@ -169,7 +169,7 @@ impl<'lab> Plugin<'lab> {
 
     fn process(&self) -> Command {
         let mut command = self.lab.enter();
-        command.arg(format!("--wd={}", self.directory));
+        command.args(["/usr/bin/env", "-C", &self.directory]);
         command.args(["/usr/bin/timeout", "--foreground", "-k", "1", DEADLINE_SECONDS]);
         command.arg(&self.executable);
         command.env_clear().envs(&self.variables);
