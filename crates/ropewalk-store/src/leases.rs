@@ -1,0 +1,297 @@
+//! A directory with one file per leased address, as the reference plugin `host-local` keeps it:
+//! `<dataDir>/<network>/<address>` holds `<container id>\r\n<interface>`; `lock` is locked with
+//! flock(2); `last_reserved_ip.<n>` holds the address given last from range set n.
+
+use std::{
+    collections::HashSet,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    net::IpAddr,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::StoreError;
+
+/// Who holds a lease. Very old reservations name the container only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// CNI container id.
+    pub container: String,
+    /// Interface name; `None` in a reservation made before interfaces were recorded.
+    pub interface: Option<String>,
+}
+
+impl Holder {
+    /// A container's interface.
+    pub fn new(container: &str, interface: &str) -> Self {
+        Self { container: container.to_owned(), interface: Some(interface.to_owned()) }
+    }
+
+    /// Reads a reservation file. Anything that is not two lines is taken as a container id, so
+    /// that a damaged file belongs to nobody rather than to somebody else.
+    fn parse(content: &str) -> Self {
+        let content = content.trim();
+        match content.split_once("\r\n") {
+            Some((container, interface)) => Self::new(container, interface),
+            None => Self { container: content.to_owned(), interface: None },
+        }
+    }
+
+    /// Whether a reservation of `self` is one of `asking`.
+    fn is(&self, asking: &Self) -> bool {
+        self.container == asking.container
+            && (self.interface.is_none() || self.interface == asking.interface)
+    }
+}
+
+/// A leased address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The address.
+    pub ip: IpAddr,
+    /// Who has it.
+    pub holder: Holder,
+}
+
+/// The leases of one network.
+#[derive(Clone, Debug)]
+pub struct LeaseDirectory {
+    path: PathBuf,
+}
+
+impl LeaseDirectory {
+    /// The default data directory, shared with the reference plugin.
+    pub const DEFAULT: &'static str = "/var/lib/cni/networks";
+
+    /// The leases of `network`, a valid CNI network name, below a data directory.
+    pub fn new(data_directory: &Path, network: &str) -> Self {
+        debug_assert!(!network.contains('/'), "{network:?} would leave the directory");
+        Self { path: data_directory.join(network) }
+    }
+
+    /// All leases, without locking: for showing. A missing directory has none.
+    pub fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        read_leases(&self.path)
+    }
+
+    /// Waits for the lock and holds it until the answer is dropped. Makes the directory.
+    pub fn lock(&self) -> Result<LockedLeases, StoreError> {
+        let failed = |operation, path: &Path| {
+            let path = path.to_owned();
+            move |error| StoreError::new(operation, &path, error)
+        };
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o755);
+        builder.create(&self.path).map_err(failed("mkdir", &self.path))?;
+        let path = self.path.join("lock");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o750);
+        let lock = options
+            .open(&path)
+            .or_else(|error| {
+                // Releasing and checking need no write access to the lock itself.
+                OpenOptions::new().read(true).open(&path).map_err(|_| error)
+            })
+            .map_err(failed("open", &path))?;
+        lock.lock().map_err(failed("lock", &path))?;
+        Ok(LockedLeases { path: self.path.clone(), _lock: lock })
+    }
+}
+
+/// The leases of one network, with the lock held.
+#[derive(Debug)]
+pub struct LockedLeases {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl LockedLeases {
+    /// All leases, ascending by address. Other files, damaged names among them, are passed over.
+    pub fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        read_leases(&self.path)
+    }
+
+    /// The addresses that this holder has.
+    pub fn held_by(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
+        let leases = self.leases()?.into_iter();
+        Ok(leases.filter(|lease| lease.holder.is(holder)).map(|lease| lease.ip).collect())
+    }
+
+    /// Reserves an address; `false` if somebody has it. The file itself is the reservation.
+    pub fn reserve(&self, ip: IpAddr, holder: &Holder) -> Result<bool, StoreError> {
+        let path = self.path.join(ip.to_string());
+        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
+        {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(StoreError::new("open", &path, error)),
+        };
+        let interface = holder.interface.as_deref().unwrap_or_default();
+        let content = format!("{}\r\n{interface}", holder.container);
+        file.write_all(content.as_bytes()).map_err(|error| {
+            // A reservation without its holder could never be released.
+            let _ = fs::remove_file(&path);
+            StoreError::new("write", &path, error)
+        })?;
+        Ok(true)
+    }
+
+    /// Drops one address; absent is fine.
+    pub fn release(&self, ip: IpAddr) -> Result<(), StoreError> {
+        let path = self.path.join(ip.to_string());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::new("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops what the holder has: its own reservations, else those that name its container only.
+    pub fn release_all(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
+        let leases: Vec<Lease> =
+            self.leases()?.into_iter().filter(|lease| lease.holder.is(holder)).collect();
+        let exact = leases.iter().any(|lease| lease.holder == *holder);
+        let mut released = Vec::new();
+        for lease in leases.iter().filter(|lease| !exact || lease.holder == *holder) {
+            self.release(lease.ip)?;
+            released.push(lease.ip);
+        }
+        Ok(released)
+    }
+
+    /// Drops every reservation whose holder is not valid. One that names a container only stays
+    /// while any interface of that container is valid.
+    pub fn retain(&self, valid: &HashSet<Holder>) -> Result<Vec<Lease>, StoreError> {
+        let keep = |lease: &Lease| valid.iter().any(|holder| lease.holder.is(holder));
+        let mut dropped = Vec::new();
+        for lease in self.leases()?.into_iter().filter(|lease| !keep(lease)) {
+            self.release(lease.ip)?;
+            dropped.push(lease);
+        }
+        Ok(dropped)
+    }
+
+    /// The address given last from a range set; `None` if there is none or it cannot be read.
+    pub fn last_reserved(&self, range_set: usize) -> Option<IpAddr> {
+        fs::read_to_string(self.last_path(range_set)).ok()?.trim().parse().ok()
+    }
+
+    /// Records the address given last from a range set. Written in place: truncating first makes
+    /// ext4 flush the file when it is closed, which costs more than all the rest of an ADD.
+    pub fn set_last_reserved(&self, range_set: usize, ip: IpAddr) -> Result<(), StoreError> {
+        let path = self.last_path(range_set);
+        let text = ip.to_string();
+        let write = || {
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            file.write_all_at(text.as_bytes(), 0)?;
+            if file.metadata()?.len() == text.len() as u64 {
+                Ok(())
+            } else {
+                file.set_len(text.len() as u64)
+            }
+        };
+        write().map_err(|error| StoreError::new("write", &path, error))
+    }
+
+    fn last_path(&self, range_set: usize) -> PathBuf {
+        self.path.join(format!("last_reserved_ip.{range_set}"))
+    }
+}
+
+fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {
+    let failed = |error| StoreError::new("open", directory, error);
+    let mut leases = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(ip) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        match fs::read(entry.path()) {
+            Ok(content) => {
+                let holder = Holder::parse(&String::from_utf8_lossy(&content));
+                leases.push(Lease { ip, holder });
+            }
+            // Released between listing and reading, by one who does not lock.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::new("open", &entry.path(), error)),
+        }
+    }
+    leases.sort_by_key(|lease| lease.ip);
+    Ok(leases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, LockedLeases) {
+        let directory = tempfile::tempdir().unwrap();
+        let leases = LeaseDirectory::new(directory.path(), "lan").lock().unwrap();
+        (directory, leases)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_is_reserved_once_and_in_the_format_of_the_reference_plugin() {
+        let (root, leases) = directory();
+        let holder = Holder::new("c1", "eth0");
+        assert!(leases.reserve(ip("10.0.0.2"), &holder).unwrap());
+        assert!(!leases.reserve(ip("10.0.0.2"), &Holder::new("c2", "eth0")).unwrap());
+        let file = root.path().join("lan/10.0.0.2");
+        assert_eq!(fs::read_to_string(file).unwrap(), "c1\r\neth0");
+        assert_eq!(leases.held_by(&holder).unwrap(), [ip("10.0.0.2")]);
+        assert_eq!(leases.held_by(&Holder::new("c1", "eth1")).unwrap(), [] as [IpAddr; 0]);
+    }
+
+    #[test]
+    fn release_prefers_exact_reservations_to_those_of_the_container() {
+        let (root, leases) = directory();
+        let holder = Holder::new("c1", "eth0");
+        leases.reserve(ip("10.0.0.2"), &holder).unwrap();
+        fs::write(root.path().join("lan/10.0.0.3"), "c1").unwrap();
+        assert_eq!(leases.release_all(&holder).unwrap(), [ip("10.0.0.2")]);
+        assert_eq!(leases.release_all(&holder).unwrap(), [ip("10.0.0.3")]);
+        assert_eq!(leases.release_all(&holder).unwrap(), [] as [IpAddr; 0]);
+    }
+
+    #[test]
+    fn the_last_address_may_become_shorter() {
+        let (_root, leases) = directory();
+        assert_eq!(leases.last_reserved(0), None);
+        leases.set_last_reserved(0, ip("10.0.0.254")).unwrap();
+        leases.set_last_reserved(0, ip("10.0.0.2")).unwrap();
+        assert_eq!(leases.last_reserved(0), Some(ip("10.0.0.2")));
+    }
+
+    #[test]
+    fn retain_spares_the_lock_the_last_address_and_the_valid() {
+        let (root, leases) = directory();
+        let valid = Holder::new("c1", "eth0");
+        leases.reserve(ip("10.0.0.2"), &valid).unwrap();
+        leases.reserve(ip("10.0.0.3"), &Holder::new("c2", "eth0")).unwrap();
+        leases.reserve(ip("fd00::3"), &Holder::new("c1", "eth1")).unwrap();
+        leases.set_last_reserved(0, ip("10.0.0.3")).unwrap();
+        let dropped = leases.retain(&HashSet::from([valid])).unwrap();
+        assert_eq!(dropped.len(), 2);
+        assert_eq!(fs::read_dir(root.path().join("lan")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_damaged_reservation_belongs_to_nobody_and_stops_nothing() {
+        let (root, leases) = directory();
+        fs::write(root.path().join("lan/10.0.0.9"), [0xff, 0xfe]).unwrap();
+        fs::write(root.path().join("lan/10.0.0.10"), "").unwrap();
+        assert_eq!(leases.leases().unwrap().len(), 2);
+        assert_eq!(leases.held_by(&Holder::new("c1", "eth0")).unwrap(), [] as [IpAddr; 0]);
+        assert!(!leases.reserve(ip("10.0.0.9"), &Holder::new("c1", "eth0")).unwrap());
+    }
+}
