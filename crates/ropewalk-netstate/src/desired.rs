@@ -32,6 +32,8 @@ pub enum Lifetime {
     Attachment,
     /// Lies on something of this attachment and dies with it: ADD creates it, DEL does nothing.
     Dependent,
+    /// Set once by ADD; later changes are the business of others, so CHECK does not look.
+    Initial,
     /// Was there before: ADD remembers and changes it, DEL gives back what was remembered.
     Borrowed,
     /// What the reference plugins would have made for this attachment: only DEL looks for it.

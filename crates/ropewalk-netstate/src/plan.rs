@@ -197,7 +197,7 @@ impl Plan {
 /// What is not as ADD left it.
 pub fn plan_check(desired: &Desired, observed: &Observed) -> Vec<Finding> {
     let checked = |item: &&Item| {
-        item.lifetime != Lifetime::Predecessor
+        !matches!(item.lifetime, Lifetime::Predecessor | Lifetime::Initial)
             && !item.resource.is_action()
             && !matches!(item.resource, Resource::AddressGuard(_))
     };
@@ -206,6 +206,7 @@ pub fn plan_check(desired: &Desired, observed: &Observed) -> Vec<Finding> {
         let mismatches = found.map(|found| item.resource.compare(found));
         match mismatches {
             Some(mismatches) if mismatches.is_empty() => None,
+            None if item.resource.is_optional() => None,
             other => Some(Finding { item: item.clone(), mismatches: other.unwrap_or_default() }),
         }
     };
@@ -227,7 +228,7 @@ pub fn plan_del(
             Lifetime::Attachment | Lifetime::Predecessor => {
                 found.map(|found| Step::Delete(item.place, found.clone()))
             }
-            Lifetime::Borrowed | Lifetime::Shared | Lifetime::Dependent => None,
+            Lifetime::Borrowed | Lifetime::Shared | Lifetime::Dependent | Lifetime::Initial => None,
         }
     };
     let returned = |(place, value): &(Place, Resource)| {

@@ -201,6 +201,11 @@ impl Resource {
         matches!(self, Self::StaleFlows(_) | Self::Await(_))
     }
 
+    /// Whether a kernel that cannot have it is fine.
+    pub fn is_optional(&self) -> bool {
+        matches!(self, Self::Sysctl(sysctl) if sysctl.optional)
+    }
+
     /// What creating it is called.
     pub fn creation_verb(&self) -> &'static str {
         match self {

@@ -13,12 +13,19 @@ pub struct Sysctl {
     pub path: String,
     /// The value, without the final newline.
     pub value: String,
+    /// Whether a kernel that lacks the parameter (one without IPv6) is fine. Not compared.
+    pub optional: bool,
 }
 
 impl Sysctl {
     /// A parameter; the path must be a constant of ours or checked by the caller.
     pub fn new(path: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { path: path.into(), value: value.into() }
+        Self { path: path.into(), value: value.into(), optional: false }
+    }
+
+    /// A parameter that not every kernel has.
+    pub fn optional(path: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { optional: true, ..Self::new(path, value) }
     }
 
     pub(crate) fn key(&self) -> Key {
