@@ -4,7 +4,7 @@
 //! decide anything about routing; that is what `ropewalk-addr` is for.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 /// An IP address and the length of its network prefix.
@@ -14,6 +14,13 @@ pub struct Cidr {
     pub ip: IpAddr,
     /// The number of leading network bits, at most 32 or 128.
     pub prefix: u8,
+}
+
+impl Default for Cidr {
+    /// All of IPv4: `0.0.0.0/0`.
+    fn default() -> Cidr {
+        Cidr { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 0 }
+    }
 }
 
 /// Text that is not an address with a prefix length.

@@ -4,7 +4,7 @@
 //! or look at a file; the caller brings answers to both.
 
 use crate::error::{CniError, ErrorCode};
-use crate::go_text::{plain_list, quote, type_name};
+use crate::go_text::{kind_name, plain_list, quote, type_name};
 use crate::json::decode;
 use crate::result::CniResult;
 use serde_json::Value;
@@ -114,7 +114,7 @@ pub fn interpret(
         Value::Null => Value::Object(serde_json::Map::new()),
         object @ Value::Object(_) => object,
         other => {
-            let kind = crate::go_text::kind_name(&other);
+            let kind = kind_name(&other);
             let wanted = type_name(&Value::Object(serde_json::Map::new()));
             let reason = format!("json: cannot unmarshal {kind} into Go value of type {wanted}");
             return Err(unmarshal(reason));
@@ -153,7 +153,7 @@ pub fn interpret_quiet(exit: &ExitKind, stdout: &[u8], stderr: &[u8]) -> Result<
 fn read_error(stdout: &[u8]) -> Result<CniError, String> {
     let value = decode(stdout)?;
     CniError::from_json(&value).ok_or_else(|| {
-        let kind = crate::go_text::kind_name(&value);
+        let kind = kind_name(&value);
         format!("json: cannot unmarshal {kind} into Go value of type types.Error")
     })
 }

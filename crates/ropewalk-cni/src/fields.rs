@@ -80,6 +80,7 @@ impl<'a> Fields<'a> {
 
     /// Views another object, for example an element of an array, and reports to the same
     /// list. Path and value are as [`Fields::array`] gives them.
+    #[must_use]
     pub fn child(&self, path: impl Into<String>, value: &'a Value) -> Fields<'a> {
         Fields::attach(Rc::clone(&self.shared), path.into(), value)
     }

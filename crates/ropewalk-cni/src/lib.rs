@@ -54,7 +54,10 @@ pub use error::{CniError, ErrorCode};
 pub use fields::{FieldError, Fields, config_error};
 pub use json::{duplicate_keys, parse_json};
 pub use list::NetworkList;
-pub use names::{check_interface_name, valid_container_id, valid_network_name};
+pub use names::{
+    check_container_id, check_interface_name, check_network_name, valid_container_id,
+    valid_network_name,
+};
 pub use plugin::PluginConfig;
 pub use request::{Command, Environment, Request, validate, wants_about};
 pub use result::{CniResult, Dns, Interface, IpConfig, RouteConfig, prev_result};

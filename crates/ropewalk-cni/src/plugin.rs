@@ -74,11 +74,11 @@ impl PluginConfig {
     /// How error messages name this plugin: `type="x"`, or `type="x" name="y"` when the
     /// object has a name of its own.
     pub fn describe(&self) -> String {
-        let mut text = format!("plugin type={}", quote(&self.plugin_type));
-        if !self.name.is_empty() {
-            text += &format!(" name={}", quote(&self.name));
+        let plugin = format!("plugin type={}", quote(&self.plugin_type));
+        if self.name.is_empty() {
+            return plugin;
         }
-        text
+        format!("{plugin} name={}", quote(&self.name))
     }
 
     /// The error a runtime reports when this plugin failed; `verb` is `add` or `delete`.

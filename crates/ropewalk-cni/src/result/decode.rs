@@ -6,7 +6,7 @@
 use super::types::{CniResult, Dns, Interface, IpConfig, RouteConfig};
 use crate::cidr::{Cidr, parse_ip};
 use crate::error::CniError;
-use crate::fields::Fields;
+use crate::fields::{FieldError, Fields};
 use crate::go_text::quote;
 use crate::version::{Family, Version};
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(super) fn known_version(text: &str) -> Result<Version, CniError> {
 }
 
 /// Results come from programs, so the first problem is enough and the code is 999.
-fn first_problem(errors: &[crate::fields::FieldError]) -> CniError {
+fn first_problem(errors: &[FieldError]) -> CniError {
     CniError::internal(errors.first().map(ToString::to_string).unwrap_or_default())
 }
 

@@ -36,7 +36,7 @@ pub struct Interface {
 }
 
 /// One address of a result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IpConfig {
     /// Index of its interface in [`CniResult::interfaces`].
     pub interface: Option<usize>,
@@ -47,7 +47,7 @@ pub struct IpConfig {
 }
 
 /// One route of a result. All keys but the first two are new in 1.1.0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteConfig {
     /// Where it leads.
     pub dst: Cidr,
@@ -68,7 +68,7 @@ pub struct RouteConfig {
 impl RouteConfig {
     /// A route with a destination and perhaps a next hop, and nothing else.
     pub fn new(dst: Cidr, gw: Option<IpAddr>) -> RouteConfig {
-        RouteConfig { dst, gw, mtu: None, advmss: None, priority: None, table: None, scope: None }
+        RouteConfig { dst, gw, ..RouteConfig::default() }
     }
 }
 
