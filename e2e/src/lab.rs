@@ -177,6 +177,13 @@ impl Lab {
         parse(&self.sh_in(netns, &format!("ip -j -d {arguments}")))
     }
 
+    /// Whether a named namespace has a link of this name.
+    #[track_caller]
+    pub fn has_link(&self, netns: &str, name: &str) -> bool {
+        let links = self.ip_json_in(netns, "link show");
+        links.as_array().into_iter().flatten().any(|link| link["ifname"] == name)
+    }
+
     /// The objects of the nftables rule set.
     #[track_caller]
     pub fn nft_json(&self) -> Vec<Value> {

@@ -101,6 +101,16 @@ impl Outcome {
         self.error_with_code(if reference() { 999 } else { 7 })
     }
 
+    /// Asserts a refusal that may come as code 7 or 999, and answers the message.
+    ///
+    /// The reference plugins find some bad values only while they act; we may know before.
+    #[track_caller]
+    pub fn refused(&self) -> String {
+        let error = self.error();
+        assert!([7, 999].contains(&error.code), "wrong error code: {self}");
+        error.msg
+    }
+
     #[track_caller]
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
