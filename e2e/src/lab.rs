@@ -7,14 +7,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use crate::binaries::{PLUGIN_NAMES, Plugins};
@@ -193,21 +190,6 @@ impl Lab {
         }
     }
 
-    /// Runs a function in a named namespace, on a thread of its own: sockets made there stay there.
-    pub fn inside<T: Send>(&self, netns: &str, function: impl FnOnce() -> T + Send) -> T {
-        let path = self.outside(&Self::netns_path(netns));
-        let namespace = fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let body = move || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-                .expect("the namespace can be entered");
-            function()
-        };
-        std::thread::scope(|scope| match scope.spawn(body).join() {
-            Ok(value) => value,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    }
-
     /// A path inside, as this process can open it.
     pub fn outside(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.holder.id()))
@@ -304,19 +286,6 @@ impl Lab {
             assert!(Instant::now() < deadline, "waited ten seconds in vain: {what}");
             std::thread::yield_now();
         }
-    }
-
-    /// Joins a second namespace to the host by a veth pair: `host_address` and `peer_address` with
-    /// prefix length 24. The peer has no default route: it can answer its neighbour only.
-    pub fn outer_network(&self, netns: &str, host_address: Ipv4Addr, peer_address: Ipv4Addr) {
-        self.netns(netns);
-        self.sh(&format!(
-            "ip link add {netns} type veth peer name eth0 netns {netns}
-             ip addr add {host_address}/24 dev {netns}
-             ip link set {netns} up
-             ip -n {netns} addr add {peer_address}/24 dev eth0
-             ip -n {netns} link set eth0 up"
-        ));
     }
 }
 

@@ -29,6 +29,7 @@ mod lab;
 mod outcome;
 mod plugin;
 mod snapshot;
+mod traffic;
 
 pub use binaries::{PLUGIN_NAMES, reference};
 pub use lab::Lab;

@@ -1,7 +1,5 @@
 //! The harness itself: a laboratory is private, complete, and notices what is left behind.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-
 use ropewalk_e2e::Lab;
 
 #[test]
@@ -61,14 +59,17 @@ fn what_is_left_behind_is_noticed_and_shared_things_are_not() {
 }
 
 #[test]
-fn sockets_made_inside_a_namespace_stay_there() {
+fn traffic_is_seen_where_it_arrives() {
     let lab = Lab::new();
-    lab.outer_network("outer", Ipv4Addr::new(10, 9, 0, 1), Ipv4Addr::new(10, 9, 0, 2));
-    lab.netns("c1");
-    let listener =
-        lab.inside("outer", || TcpListener::bind("10.9.0.2:80")).expect("the address is there");
-    lab.inside("c1", || TcpStream::connect("10.9.0.2:80")).expect_err("c1 has no links");
-    assert_eq!(listener.local_addr().expect("a bound socket").port(), 80);
+    lab.outer_network("outer", &[("10.9.0.1/24", "10.9.0.2/24"), ("fd00:9::1/64", "fd00:9::2/64")]);
+    lab.outer_network("other", &[("10.8.0.1/24", "10.8.0.2/24")]);
+    lab.sh("ip -n other route add default via 10.8.0.1; echo 1 >/proc/sys/net/ipv4/ip_forward");
+    assert!(lab.reaches("other", "10.9.0.1:9"));
+    assert!(lab.does_not_reach("other", "10.9.0.2:9"), "outer has no way back");
+    lab.sh("iptables -t nat -A POSTROUTING -s 10.8.0.2 -j MASQUERADE");
+    let host = Some("10.9.0.1".parse().expect("an address"));
+    assert_eq!(lab.source_seen("other", "outer", "10.9.0.2:80"), host);
+    assert!(lab.reaches("outer", "[fd00:9::1]:9"));
 }
 
 #[test]
