@@ -27,16 +27,20 @@ pub(crate) struct Call<'a, E> {
 }
 
 impl<E: Execute> Call<'_, E> {
+    /// Checks that the plugin is there and the names are ones it may be asked about.
+    pub(crate) fn require_ready(&self, attachment: &Attachment) -> Result<(), Box<PluginFailure>> {
+        self.find()?;
+        self.check_names(attachment).map_err(|error| self.failure(error))
+    }
+
     /// Runs ADD; the answer is the result, and the same in the list's version.
     pub(crate) fn add(
         &self,
         attachment: &Attachment,
         previous: Option<&Value>,
     ) -> Result<(CniResult, Value), Box<PluginFailure>> {
-        let program = self.find()?;
-        self.check_names(attachment).map_err(|error| self.failure(error))?;
         let stdin = self.list.plugin_stdin(self.plugin, previous, &attachment.capability_args);
-        let finished = self.run(program, self.variables(attachment), stdin);
+        let finished = self.run(self.find()?, self.variables(attachment), stdin);
         let result = finished.result(&self.list.cni_version);
         let converted = result.and_then(|result| {
             let value = in_list_version(self.list, &result)?;

@@ -84,14 +84,20 @@ impl<E: Execute> Runtime<E> {
     /// Attaches a container: runs all plugins in order, each with the result of the one before,
     /// and keeps a record.
     ///
-    /// When a plugin fails, it and those before it get DEL in reverse order, unless there was a
-    /// record before: then a working attachment may be what stood in the way.
+    /// Nothing runs unless every plugin is there. When a plugin fails, it and those before it get
+    /// DEL in reverse order, unless there was a record before: then a working attachment may be
+    /// what stood in the way.
     pub fn add(
         &self,
         list: &NetworkList,
         attachment: &Attachment,
     ) -> Result<CniResult, RuntimeError> {
         list.require_plugins().map_err(RuntimeError::Refused)?;
+        for plugin in &list.plugins {
+            let ready = self.call(Command::Add, list, plugin).require_ready(attachment);
+            let rollback = Rollback::Complete;
+            ready.map_err(|failure| RuntimeError::Add { failure, rollback })?;
+        }
         let mut added = None;
         for (index, plugin) in list.plugins.iter().enumerate() {
             let call = self.call(Command::Add, list, plugin);
