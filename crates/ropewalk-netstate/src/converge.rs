@@ -58,7 +58,7 @@ impl From<MemoryError> for ConvergeError {
 
 /// What an ADD would do, without doing it.
 pub fn preview(kernel: &mut dyn Kernel, desired: &Desired) -> Result<Plan, ConvergeError> {
-    let observed = kernel.observe(&probes_of_own(desired)).map_err(ConvergeError::Observe)?;
+    let observed = kernel.observe(&probes_of_wanted(desired)).map_err(ConvergeError::Observe)?;
     plan_add(desired, &observed).map_err(ConvergeError::Conflict)
 }
 
@@ -105,7 +105,7 @@ fn take_back(
 
 /// CHECK: what is not as ADD left it; empty if all is well.
 pub fn check(kernel: &mut dyn Kernel, desired: &Desired) -> Result<Vec<Finding>, ConvergeError> {
-    let observed = kernel.observe(&probes_of_own(desired)).map_err(ConvergeError::Observe)?;
+    let observed = kernel.observe(&probes_of_wanted(desired)).map_err(ConvergeError::Observe)?;
     Ok(plan_check(desired, &observed))
 }
 
@@ -173,6 +173,12 @@ fn delete(kernel: &mut dyn Kernel, steps: &[Step]) -> Result<(), ConvergeError> 
     first_error.map_or(Ok(()), Err)
 }
 
+fn probes_of_wanted(desired: &Desired) -> Vec<Probe<'_>> {
+    let mut probes = probes_of_own(desired);
+    probes.retain(|probe| !probe.resource.is_empty());
+    probes
+}
+
 fn probes_of_own(desired: &Desired) -> Vec<Probe<'_>> {
     probes(desired, |item| item.lifetime != Lifetime::Predecessor && !item.resource.is_action())
 }
@@ -189,10 +195,6 @@ fn probes(desired: &Desired, wanted: impl Fn(&Item) -> bool) -> Vec<Probe<'_>> {
 fn owns_something(desired: &Desired, observed: &Observed) -> bool {
     desired.items().iter().any(|item| {
         let found = observed.find(item.place, &item.resource.key());
-        item.lifetime == Lifetime::Attachment
-            && match found {
-                Some(Resource::NftElements(elements)) => !elements.elements.is_empty(),
-                other => other.is_some(),
-            }
+        item.lifetime == Lifetime::Attachment && found.is_some_and(|found| !found.is_empty())
     })
 }

@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     desired::{Desired, Item, Lifetime, Place},
     kernel::Observed,
-    resource::{Address, Mismatch, Resource},
+    resource::{Address, Mismatch, NftElements, Resource},
     step::Step,
 };
 
@@ -67,7 +67,7 @@ impl fmt::Display for Conflict {
 
 impl core::error::Error for Conflict {}
 
-struct Taken<'a>(&'a crate::resource::NftElements);
+struct Taken<'a>(&'a NftElements);
 
 impl fmt::Display for Taken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,7 +122,7 @@ pub fn plan_add(desired: &Desired, observed: &Observed) -> Result<Plan, Box<Conf
 
 fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<(), Box<Conflict>> {
     let Item { place, lifetime, resource } = item;
-    if *lifetime == Lifetime::Predecessor {
+    if *lifetime == Lifetime::Predecessor || resource.is_empty() {
         return Ok(());
     }
     if resource.is_action() {
@@ -132,17 +132,15 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
     if let Resource::AddressGuard(_) = resource {
         return guard_addresses(plan, item, found);
     }
-    if let (Resource::NftElements(_), Some(Resource::NftElements(elements))) = (resource, found)
-        && !elements.taken.is_empty()
-    {
-        return Err(Box::new(Conflict::Taken(resource.clone(), elements.clone().into())));
+    if let (Resource::NftElements(wanted), Some(Resource::NftElements(found))) = (resource, found) {
+        take_over(plan, item, wanted, found)?;
     }
-    let found = found.filter(|found| !is_empty(found));
+    let found = found.filter(|found| !found.is_empty());
     match (lifetime, found) {
         (Lifetime::Borrowed, None) => {
             return Err(Box::new(Conflict::NothingToBorrow(*place, resource.clone())));
         }
-        (Lifetime::Attachment, Some(_)) => {
+        (Lifetime::Attachment, Some(_)) if resource.tells_owner() => {
             return Err(Box::new(Conflict::AlreadyThere(*place, resource.clone())));
         }
         (_, None) => plan.push(*lifetime, Step::Create(*place, resource.clone())),
@@ -158,9 +156,24 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
     Ok(())
 }
 
-/// A found group of elements that has none is the same as nothing.
-fn is_empty(found: &Resource) -> bool {
-    matches!(found, Resource::NftElements(elements) if elements.elements.is_empty())
+/// Elements that another owner has under wanted keys go, or are a conflict.
+fn take_over(
+    plan: &mut Plan,
+    item: &Item,
+    wanted: &NftElements,
+    found: &NftElements,
+) -> Result<(), Box<Conflict>> {
+    if !wanted.replaces && !found.taken.is_empty() {
+        let (wanted, found) = (wanted.clone().into(), found.clone().into());
+        return Err(Box::new(Conflict::Taken(wanted, found)));
+    }
+    for (key, owner) in &found.taken {
+        let owner = owner.clone().unwrap_or_else(|| wanted.tag.clone());
+        let stale = NftElements::new(wanted.set.clone(), owner)
+            .with(key.clone(), wanted.elements[key].clone());
+        plan.push(Lifetime::Shared, Step::Delete(item.place, stale.into()));
+    }
+    Ok(())
 }
 
 fn guard_addresses(
@@ -199,10 +212,12 @@ pub fn plan_check(desired: &Desired, observed: &Observed) -> Vec<Finding> {
     let checked = |item: &&Item| {
         !matches!(item.lifetime, Lifetime::Predecessor | Lifetime::Initial)
             && !item.resource.is_action()
+            && !item.resource.is_empty()
             && !matches!(item.resource, Resource::AddressGuard(_))
     };
     let finding = |item: &Item| {
-        let found = observed.find(item.place, &item.resource.key()).filter(|f| !is_empty(f));
+        let found =
+            observed.find(item.place, &item.resource.key()).filter(|found| !found.is_empty());
         let mismatches = found.map(|found| item.resource.compare(found));
         match mismatches {
             Some(mismatches) if mismatches.is_empty() => None,
@@ -220,7 +235,8 @@ pub fn plan_del(
     remembered: &[(Place, Resource)],
 ) -> Vec<Step> {
     let gone = |item: &Item| {
-        let found = observed.find(item.place, &item.resource.key()).filter(|f| !is_empty(f));
+        let found =
+            observed.find(item.place, &item.resource.key()).filter(|found| !found.is_empty());
         match item.lifetime {
             Lifetime::Attachment if item.resource.is_action() => {
                 Some(Step::Delete(item.place, item.resource.clone()))

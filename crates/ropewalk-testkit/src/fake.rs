@@ -200,11 +200,24 @@ impl FakeKernel {
                 }
             }
         }
+        if let Resource::NftElements(gone) = resource {
+            return self.delete_elements(place, gone);
+        }
         self.state.remove(&(place, resource.key()));
         self.state.retain(|(at, _), other| match other.link() {
             Some(link) => !ends.contains(&(*at, link.clone())),
             None => !dies_with(other, resource),
         });
+    }
+
+    fn delete_elements(&mut self, place: Place, gone: &NftElements) {
+        let key = (place, Resource::from(gone.clone()).key());
+        if let Some(Resource::NftElements(group)) = self.state.get_mut(&key) {
+            group.elements.retain(|element, _| !gone.elements.contains_key(element));
+            if group.elements.is_empty() {
+                self.state.remove(&key);
+            }
+        }
     }
 
     fn run(&mut self, step: &Step) -> Result<(), KernelError> {

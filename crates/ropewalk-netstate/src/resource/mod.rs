@@ -201,6 +201,17 @@ impl Resource {
         matches!(self, Self::StaleFlows(_) | Self::Await(_))
     }
 
+    /// Whether nothing is wanted: elements without a key, which only DEL looks for.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::NftElements(group) if group.elements.is_empty())
+    }
+
+    /// Whether its key tells its owner. An iptables rule tells an address only, so that one that
+    /// is there already may have been left by somebody else.
+    pub fn tells_owner(&self) -> bool {
+        !matches!(self, Self::IptablesRule(_))
+    }
+
     /// Whether a kernel that cannot have it is fine.
     pub fn is_optional(&self) -> bool {
         matches!(self, Self::Sysctl(sysctl) if sysctl.optional)

@@ -375,14 +375,22 @@ pub struct NftElements {
     pub tag: Tag,
     /// The elements by key.
     pub elements: BTreeMap<Vec<Datum>, ElementData>,
+    /// Whether keys that another owner has are taken over, because whoever has the address now is
+    /// who the lease says; else they are a conflict. Not compared.
+    pub replaces: bool,
     /// Found: keys wanted here that another owner has (`None`: an unmarked element).
     pub taken: Vec<(Vec<Datum>, Option<Tag>)>,
 }
 
 impl NftElements {
-    /// Elements of an owner.
+    /// Elements of an owner. While there are none, they are only looked for at DEL.
     pub fn new(set: SetRef, tag: Tag) -> Self {
-        Self { set, tag, elements: BTreeMap::new(), taken: Vec::new() }
+        Self { set, tag, elements: BTreeMap::new(), replaces: false, taken: Vec::new() }
+    }
+
+    /// The same, taking over keys that others have.
+    pub fn replacing(set: SetRef, tag: Tag) -> Self {
+        Self { replaces: true, ..Self::new(set, tag) }
     }
 
     /// Adds one element.
