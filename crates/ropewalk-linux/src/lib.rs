@@ -1,1 +1,16 @@
 //! The Linux kernel as seen by Ropewalk: netlink, nftables, namespaces, sysctls.
+//!
+//! [`Linux`] observes and applies what `ropewalk-netstate` describes. The crate is synchronous: a
+//! call returns when the kernel has answered. It never decides what should be, it never keeps
+//! state on disk, and it runs other programs only for the firewall chains that belong to
+//! `iptables`.
+
+mod error;
+mod kernel;
+mod netlink;
+mod netns;
+mod translate;
+mod uapi;
+
+pub use kernel::{LinkState, Linux};
+pub use netns::{Netns, NetnsError, unshare_private_host};

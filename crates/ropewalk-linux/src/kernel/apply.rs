@@ -1,0 +1,153 @@
+//! Applying steps: in order, in groups that the kernel takes at once.
+
+use std::ops::Range;
+
+use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
+
+use super::{Linux, simple, sysctl, wait};
+use crate::error::error;
+
+/// Steps that go to the kernel together.
+enum Group {
+    /// rtnetlink messages that are executed one by one even if one fails.
+    Simple,
+    /// A step by itself.
+    Single,
+}
+
+/// Applies steps until one fails.
+pub(super) fn apply(linux: &mut Linux, steps: &[Step]) -> Result<(), Partial> {
+    linux.forget_links();
+    let mut progress = Progress::default();
+    let mut next = 0;
+    while next < steps.len() && progress.failure.is_none() {
+        let (group, end) = group_at(steps, next);
+        apply_group(linux, steps, &group, next..end, &mut progress);
+        next = end;
+    }
+    match progress.failure {
+        None => Ok(()),
+        Some((failed, error)) => Err(Partial { done: progress.done, failed, error }),
+    }
+}
+
+#[derive(Default)]
+struct Progress {
+    done: Vec<usize>,
+    failure: Option<(usize, KernelError)>,
+}
+
+impl Progress {
+    fn record(&mut self, index: usize, result: Result<(), KernelError>) {
+        match result {
+            Ok(()) => self.done.push(index),
+            Err(error) => {
+                self.failure.get_or_insert((index, error));
+            }
+        }
+    }
+}
+
+/// The longest group that starts at a step: all its steps are at one place.
+fn group_at(steps: &[Step], start: usize) -> (Group, usize) {
+    let place = steps[start].place();
+    let run = |belongs: fn(&Step) -> bool| {
+        let others =
+            steps[start..].iter().take_while(|step| step.place() == place && belongs(step));
+        start + others.count()
+    };
+    if simple::is_simple(&steps[start]) {
+        return (Group::Simple, run(simple::is_simple));
+    }
+    (Group::Single, start + 1)
+}
+
+fn apply_group(
+    linux: &mut Linux,
+    steps: &[Step],
+    group: &Group,
+    range: Range<usize>,
+    progress: &mut Progress,
+) {
+    let place = steps[range.start].place();
+    match linux.is_there(place) {
+        Ok(true) => {}
+        Ok(false) => return apply_nowhere(steps, range, progress),
+        Err(error) => return progress.record(range.start, Err(error)),
+    }
+    match group {
+        Group::Simple => match simple::apply(linux, place, &steps[range.clone()]) {
+            Ok(verdicts) => {
+                range.zip(verdicts).for_each(|(index, verdict)| progress.record(index, verdict));
+            }
+            Err(error) => progress.record(range.start, Err(error)),
+        },
+        Group::Single => progress.record(range.start, apply_one(linux, &steps[range.start])),
+    }
+}
+
+/// In a namespace that is gone there is nothing to delete, and nothing can be made.
+fn apply_nowhere(steps: &[Step], range: Range<usize>, progress: &mut Progress) {
+    for index in range {
+        match &steps[index] {
+            Step::Delete(..) => progress.record(index, Ok(())),
+            Step::Create(..) | Step::Change { .. } => {
+                return progress.record(index, Err(error("the network namespace is gone")));
+            }
+        }
+    }
+}
+
+fn apply_one(linux: &mut Linux, step: &Step) -> Result<(), KernelError> {
+    match step {
+        Step::Create(place, resource) => create(linux, *place, resource),
+        Step::Change { place, from, to } => change(linux, *place, from, to),
+        Step::Delete(place, resource) => delete(linux, *place, resource),
+    }
+}
+
+fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), KernelError> {
+    match resource {
+        Resource::Bridge(bridge) => linux.create_bridge(place, bridge),
+        Resource::Veth(veth) => linux.create_veth(place, veth),
+        Resource::AnyLink(_) => Err(error("a link of unknown kind cannot be created")),
+        Resource::BridgePort(port) => linux.set_bridge_port(place, port),
+        Resource::AddressGuard(_) => Ok(()),
+        Resource::Sysctl(wanted) => sysctl::set(linux, place, wanted),
+        Resource::Await(wanted) => wait::wait(linux, place, wanted),
+        other => Err(error(format!("{} cannot be created yet", other.kind()))),
+    }
+}
+
+fn change(
+    linux: &mut Linux,
+    place: Place,
+    from: &Resource,
+    to: &Resource,
+) -> Result<(), KernelError> {
+    match (from, to) {
+        (Resource::Bridge(_), Resource::Bridge(to)) => linux.change_bridge(place, to),
+        (Resource::Veth(from), Resource::Veth(to)) => linux.change_veth(place, from, to),
+        (Resource::BridgePort(_), Resource::BridgePort(to)) => linux.set_bridge_port(place, to),
+        (Resource::Sysctl(_), Resource::Sysctl(to)) => sysctl::set(linux, place, to),
+        (Resource::Address(_), Resource::Address(_)) | (Resource::Route(_), Resource::Route(_)) => {
+            let steps = [Step::Delete(place, from.clone()), Step::Create(place, to.clone())];
+            simple::apply(linux, place, &steps)?.into_iter().collect()
+        }
+        (from, to) => Err(error(format!("{} found where {} is wanted", from.kind(), to.kind()))),
+    }
+}
+
+fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), KernelError> {
+    match resource {
+        Resource::Bridge(bridge) => linux.delete_link(place, &bridge.name),
+        Resource::Veth(veth) => linux.delete_link(place, &veth.name),
+        Resource::AnyLink(any) => linux.delete_link(place, &any.name),
+        // These go with their link, or are not things that can be away.
+        Resource::BridgePort(_)
+        | Resource::AddressGuard(_)
+        | Resource::Sysctl(_)
+        | Resource::Await(_) => Ok(()),
+        other => Err(error(format!("{} cannot be deleted yet", other.kind()))),
+    }
+}

@@ -1,0 +1,252 @@
+//! Links: found by name, made, changed and deleted.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use ropewalk_addr::{IfName, Mac};
+use ropewalk_netstate::{
+    KernelError, Place,
+    resource::{Bridge, BridgePort, Veth, VethPeer},
+};
+use rustix::{io::Errno, rand::GetRandomFlags};
+
+use super::{Linux, observe::absent_is_none};
+use crate::{
+    error::{error_about, error_with, is},
+    netlink::Message,
+    translate::{
+        bridge_port,
+        link::{self, Link, VethSurroundings},
+    },
+};
+
+impl Linux {
+    /// A link by name; `None` if there is none.
+    pub(super) fn find_link(
+        &mut self,
+        place: Place,
+        name: &str,
+    ) -> Result<Option<Link>, KernelError> {
+        let socket = self.route(place)?;
+        absent_is_none(socket.get(link::find_by_name(name), link::read))
+    }
+
+    /// The index of a link, learnt once per application of steps.
+    pub(super) fn index_of(&mut self, place: Place, name: &str) -> Result<u32, KernelError> {
+        if let Some(&index) = self.sockets(place).indices.get(name) {
+            return Ok(index);
+        }
+        let found = self.find_link(place, name)?;
+        let index = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?.index;
+        self.sockets(place).indices.insert(name.into(), index);
+        Ok(index)
+    }
+
+    /// Sends the creation of a link and remembers the index that the kernel echoes (since Linux
+    /// 6.2; before, it is asked for when it is needed).
+    fn create_link(
+        &mut self,
+        place: Place,
+        name: &IfName,
+        message: Message,
+    ) -> Result<(), KernelError> {
+        let mut echoed = None;
+        let verdicts = self.route(place)?.exchange_reading(vec![message], |reply| {
+            echoed = echoed.take().or_else(|| link::read(reply));
+        })?;
+        verdicts.into_iter().next().unwrap_or(Ok(()))?;
+        if let Some(index) = echoed.filter(|link| link.name == **name).map(|link| link.index) {
+            self.sockets(place).indices.insert(name.to_string(), index);
+        }
+        Ok(())
+    }
+
+    pub(super) fn create_bridge(
+        &mut self,
+        place: Place,
+        bridge: &Bridge,
+    ) -> Result<(), KernelError> {
+        let mac = match bridge.mac {
+            Some(mac) => mac,
+            None => random_mac()?,
+        };
+        match self.create_link(place, &bridge.name, link::create_bridge(bridge, mac)) {
+            Err(error) if is(&error, Errno::EXIST) => self.adopt_bridge(place, bridge, error),
+            Err(error) => Err(explain_filtering(bridge, error)),
+            Ok(()) if bridge.vlan_filtering => self.confirm_filtering(place, bridge, true),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Somebody else made the bridge a moment ago: that is as good, once it is as wanted.
+    fn adopt_bridge(
+        &mut self,
+        place: Place,
+        bridge: &Bridge,
+        error: KernelError,
+    ) -> Result<(), KernelError> {
+        match self.find_link(place, &bridge.name)? {
+            Some(found) if found.is("bridge") => self.change_bridge(place, bridge),
+            _ => Err(error),
+        }
+    }
+
+    pub(super) fn change_bridge(
+        &mut self,
+        place: Place,
+        bridge: &Bridge,
+    ) -> Result<(), KernelError> {
+        let index = self.index_of(place, &bridge.name)?;
+        self.route(place)?
+            .request(link::change_bridge(index, bridge))
+            .map_err(|error| explain_filtering(bridge, error))?;
+        if bridge.vlan_filtering { self.confirm_filtering(place, bridge, false) } else { Ok(()) }
+    }
+
+    /// A kernel built without VLAN filtering refuses the wish (Linux 6.18) or ignores it (older
+    /// ones): what we made for nothing goes away again.
+    fn confirm_filtering(
+        &mut self,
+        place: Place,
+        bridge: &Bridge,
+        is_ours: bool,
+    ) -> Result<(), KernelError> {
+        let found = self.find_link(place, &bridge.name)?;
+        if found.as_ref().is_some_and(|found| found.vlan_filtering == Some(true)) {
+            return Ok(());
+        }
+        if is_ours {
+            self.delete_link(place, &bridge.name)?;
+        }
+        Err(no_filtering())
+    }
+
+    pub(super) fn create_veth(&mut self, place: Place, veth: &Veth) -> Result<(), KernelError> {
+        let master = self.master_index(place, veth.bridge.as_ref())?;
+        let elsewhere = veth.peer.as_ref().map(|peer| peer.place).filter(|&peer| peer != place);
+        let peer_namespace = match elsewhere {
+            Some(peer) => Some(self.namespace(peer)?.as_fd().as_raw_fd()),
+            None => None,
+        };
+        let message = link::create_veth(veth, VethSurroundings { master, peer_namespace });
+        if let Err(error) = self.create_link(place, &veth.name, message) {
+            return Err(self.explain_veth(place, veth, error));
+        }
+        let Some(tag) = &veth.tag else { return Ok(()) };
+        // Not in the same send as the creation: had that failed, because somebody else's link has
+        // the name, this would mark theirs.
+        let marked = self
+            .index_of(place, &veth.name)
+            .and_then(|index| self.route(place)?.request(link::set_alias(index, tag)));
+        if marked.is_err() {
+            let _ = self.delete_link(place, &veth.name);
+        }
+        marked
+    }
+
+    fn master_index(
+        &mut self,
+        place: Place,
+        bridge: Option<&IfName>,
+    ) -> Result<Option<u32>, KernelError> {
+        let Some(bridge) = bridge else { return Ok(None) };
+        match self.index_of(place, bridge) {
+            Err(error) if is(&error, Errno::NODEV) => {
+                Err(error_with(Errno::NODEV, format!("bridge {bridge}: {error}")))
+            }
+            found => found.map(Some),
+        }
+    }
+
+    /// Which of the two names of a pair is taken. The text for the far one is the reference's.
+    fn explain_veth(&mut self, place: Place, veth: &Veth, error: KernelError) -> KernelError {
+        if !is(&error, Errno::EXIST) {
+            return error;
+        }
+        let (near, Some(peer)) = (&veth.name, &veth.peer) else { return error };
+        if let Ok(Some(_)) = self.find_link(peer.place, &peer.name) {
+            let (name, near) = (&*peer.name, &**near);
+            let reason =
+                format!("container veth name ({name:?}) peer provided ({near:?}) already exists");
+            return error_with(Errno::EXIST, reason);
+        }
+        match self.find_link(place, near) {
+            Ok(Some(_)) => error_with(Errno::EXIST, format!("link {near}: file exists")),
+            _ => error,
+        }
+    }
+
+    /// Changes what can change on a pair: not which two ends belong together.
+    pub(super) fn change_veth(
+        &mut self,
+        place: Place,
+        from: &Veth,
+        to: &Veth,
+    ) -> Result<(), KernelError> {
+        let end = |peer: &VethPeer| (peer.place, peer.name.clone());
+        if to.peer.is_some() && from.peer.as_ref().map(end) != to.peer.as_ref().map(end) {
+            return Err(error_with(Errno::OPNOTSUPP, "a veth pair cannot get another peer"));
+        }
+        let master = self.master_index(place, to.bridge.as_ref())?;
+        let index = self.index_of(place, &to.name)?;
+        self.route(place)?.request(link::change_veth(index, to, master))?;
+        if let Some(VethPeer { place, name, mac: Some(mac) }) = &to.peer {
+            let index = self.index_of(*place, name)?;
+            let attribute = ropewalk_netstate::resource::Attribute::Mac(*mac);
+            self.route(*place)?.request(link::set_attribute(index, attribute))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a link; absent is fine.
+    pub(super) fn delete_link(&mut self, place: Place, name: &str) -> Result<(), KernelError> {
+        let result = match self.index_of(place, name) {
+            Ok(index) => self.route(place)?.request(link::delete(index)),
+            Err(error) => Err(error),
+        };
+        // The other end of a veth pair goes too, and its index may be used again.
+        self.forget_links();
+        match result {
+            Err(error) if is(&error, Errno::NODEV) => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) fn set_bridge_port(
+        &mut self,
+        place: Place,
+        port: &BridgePort,
+    ) -> Result<(), KernelError> {
+        let index = self.index_of(place, &port.link)?;
+        self.route(place)?.request(bridge_port::set_flags(index, port))?;
+        let Some(wanted) = &port.vlans else { return Ok(()) };
+        let present = self.port_vlans(place, index)?;
+        let (removed, added) = bridge_port::vlan_changes(wanted, &present);
+        if !removed.is_empty() {
+            self.route(place)?.request(bridge_port::remove_vlans(index, &removed))?;
+        }
+        if !added.is_empty() {
+            self.route(place)?.request(bridge_port::add_vlans(index, &added))?;
+        }
+        Ok(())
+    }
+}
+
+fn no_filtering() -> KernelError {
+    let reason = "operation not supported (the kernel has no bridge VLAN filtering)";
+    error_with(Errno::OPNOTSUPP, reason)
+}
+
+/// The kernel does not say what it is that it does not support.
+fn explain_filtering(bridge: &Bridge, error: KernelError) -> KernelError {
+    let is_about_it = bridge.vlan_filtering && is(&error, Errno::OPNOTSUPP);
+    if is_about_it { no_filtering() } else { error }
+}
+
+/// A random unicast MAC that is marked as locally administered.
+fn random_mac() -> Result<Mac, KernelError> {
+    let mut bytes = [0; 6];
+    rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()))
+        .map_err(|errno| error_about(errno, "read random bytes"))?;
+    bytes[0] = (bytes[0] & 0xfe) | 0x02;
+    Ok(Mac(bytes))
+}

@@ -1,0 +1,65 @@
+//! [`Linux`]: the kernel this program runs on, as `ropewalk-netstate` wants one.
+
+mod apply;
+mod links;
+mod observe;
+mod place;
+mod queries;
+mod simple;
+mod sysctl;
+mod wait;
+
+use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Scope, Step};
+
+use self::place::{Sandbox, Sockets};
+pub use self::queries::LinkState;
+use crate::netns::Netns;
+
+/// The kernel, with the namespace of the calling thread as the host and at most one sandbox.
+///
+/// Sockets are opened when they are first needed and stay open. The sandbox is not touched
+/// unless something asks for it. A value must be used by the thread, or at least in the network
+/// namespace, that made it.
+#[derive(Debug)]
+pub struct Linux {
+    sandbox: Sandbox,
+    home: Option<Netns>,
+    on_host: Sockets,
+    in_sandbox: Sockets,
+}
+
+impl Linux {
+    /// Without a sandbox; asking for something in it is an error.
+    pub fn host_only() -> Self {
+        Self::with(Sandbox::NotGiven)
+    }
+
+    /// With a sandbox.
+    pub fn with_sandbox(sandbox: Netns) -> Self {
+        Self::with(Sandbox::There(sandbox))
+    }
+
+    /// With a sandbox that is gone: nothing is found in it, and deleting there succeeds.
+    pub fn with_missing_sandbox() -> Self {
+        Self::with(Sandbox::Missing)
+    }
+
+    fn with(sandbox: Sandbox) -> Self {
+        let (on_host, in_sandbox) = (Sockets::default(), Sockets::default());
+        Self { sandbox, home: None, on_host, in_sandbox }
+    }
+}
+
+impl Kernel for Linux {
+    fn observe(&mut self, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
+        observe::observe(self, probes)
+    }
+
+    fn apply(&mut self, steps: &[Step]) -> Result<(), Partial> {
+        apply::apply(self, steps)
+    }
+
+    fn owned(&mut self, scope: &Scope) -> Result<Vec<Owned>, KernelError> {
+        observe::owned(self, scope)
+    }
+}

@@ -1,0 +1,298 @@
+//! Finding out what exists, one function per kind. A link that several probes stand on is asked
+//! for once.
+
+use std::collections::BTreeMap;
+
+use ropewalk_addr::{Family, IfName};
+use ropewalk_netstate::{
+    KernelError, Observed, Owned, Place, Probe, Resource, Scope,
+    resource::{
+        Address, AddressGuard, AnyLink, Bridge, BridgePort, LinkAttribute, Neighbour, Route, Veth,
+        VethPeer,
+    },
+};
+use rustix::io::Errno;
+
+use super::{Linux, sysctl};
+use crate::{
+    error::is,
+    translate::{
+        address::{self, FoundAddress},
+        bridge_port, link,
+        link::Link,
+        neighbour, route,
+    },
+};
+
+/// Answers probes.
+pub(super) fn observe(linux: &mut Linux, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
+    let mut observed = Observed::new();
+    let mut survey = Survey { linux, links: BTreeMap::new(), addresses: BTreeMap::new() };
+    for probe in probes {
+        if !survey.linux.is_there(probe.place)? {
+            continue;
+        }
+        if let Some(found) = survey.find(probe.place, probe.resource)? {
+            observed.insert(probe.place, probe.resource.key(), found);
+        }
+    }
+    Ok(observed)
+}
+
+/// Lists what has owners.
+pub(super) fn owned(linux: &mut Linux, scope: &Scope) -> Result<Vec<Owned>, KernelError> {
+    match scope {
+        Scope::TaggedLinks => linux.route(Place::Host)?.dump(&link::list(), |reply| {
+            let found = link::read(reply)?;
+            let name: IfName = found.name.parse().ok()?;
+            Some(Owned { tag: found.tag()?, resource: link::found_any(&name, &found) })
+        }),
+        Scope::Elements(_) => Ok(Vec::new()),
+    }
+}
+
+/// One observation, with what it learnt so far.
+struct Survey<'a> {
+    linux: &'a mut Linux,
+    links: BTreeMap<(Place, IfName), Option<Link>>,
+    addresses: BTreeMap<(Place, u32), Vec<FoundAddress>>,
+}
+
+impl Survey<'_> {
+    fn find(&mut self, at: Place, wanted: &Resource) -> Result<Option<Resource>, KernelError> {
+        match wanted {
+            Resource::Bridge(bridge) => self.bridge(at, bridge),
+            Resource::Veth(veth) => self.veth(at, veth),
+            Resource::AnyLink(any) => self.any_link(at, any),
+            Resource::BridgePort(port) => self.bridge_port(at, port),
+            Resource::LinkAttribute(attribute) => self.attribute(at, attribute),
+            Resource::Address(address) => self.address(at, address),
+            Resource::AddressGuard(guard) => self.address_guard(at, guard),
+            Resource::Route(route) => self.route(at, route),
+            Resource::Neighbour(neighbour) => self.neighbour(at, neighbour),
+            Resource::Sysctl(wanted) => {
+                Ok(sysctl::find(self.linux, at, &wanted.path)?.map(Resource::Sysctl))
+            }
+            // Actions are never there.
+            Resource::StaleFlows(_) | Resource::Await(_) => Ok(None),
+            _ => Ok(None),
+        }
+    }
+
+    fn link(&mut self, place: Place, name: &IfName) -> Result<Option<Link>, KernelError> {
+        let key = (place, name.clone());
+        if let Some(known) = self.links.get(&key) {
+            return Ok(known.clone());
+        }
+        let found = self.linux.find_link(place, name)?;
+        self.links.insert(key, found.clone());
+        Ok(found)
+    }
+
+    fn bridge(&mut self, at: Place, wanted: &Bridge) -> Result<Option<Resource>, KernelError> {
+        let found = self.link(at, &wanted.name)?;
+        Ok(found.map(|found| link::found_bridge(&wanted.name, &found)))
+    }
+
+    fn any_link(&mut self, at: Place, wanted: &AnyLink) -> Result<Option<Resource>, KernelError> {
+        let found = self.link(at, &wanted.name)?;
+        Ok(found.map(|found| link::found_any(&wanted.name, &found)))
+    }
+
+    fn veth(&mut self, at: Place, wanted: &Veth) -> Result<Option<Resource>, KernelError> {
+        let Some(near) = self.link(at, &wanted.name)? else { return Ok(None) };
+        if !near.is("veth") {
+            return Ok(Some(link::found_any(&wanted.name, &near)));
+        }
+        let peer = match &wanted.peer {
+            Some(peer) => self.peer(at, &near, peer)?,
+            None => None,
+        };
+        Ok(Some(Resource::Veth(Veth {
+            name: wanted.name.clone(),
+            mac: near.mac,
+            bridge: self.master(at, &near, wanted.bridge.as_ref())?,
+            peer,
+            mtu: near.mtu,
+            tag: near.tag(),
+            up: near.is_up(),
+        })))
+    }
+
+    /// The peer as wanted, if the far end is really there and belongs to this near end.
+    fn peer(
+        &mut self,
+        at: Place,
+        near: &Link,
+        wanted: &VethPeer,
+    ) -> Result<Option<VethPeer>, KernelError> {
+        if !self.linux.is_there(wanted.place)? {
+            return Ok(None);
+        }
+        let Some(far) = self.link(wanted.place, &wanted.name)? else { return Ok(None) };
+        let is_pair = link::are_ends_of_one_pair((at, near), (wanted.place, &far));
+        Ok(is_pair.then(|| VethPeer { mac: far.mac, ..wanted.clone() }))
+    }
+
+    /// The name of the bridge a link is a port of. The wanted one is looked up first: others ask
+    /// for it anyway.
+    fn master(
+        &mut self,
+        at: Place,
+        port: &Link,
+        wanted: Option<&IfName>,
+    ) -> Result<Option<IfName>, KernelError> {
+        let Some(master) = port.master else { return Ok(None) };
+        if let Some(wanted) = wanted
+            && let Some(bridge) = self.link(at, wanted)?
+            && bridge.index == master
+        {
+            return Ok(Some(wanted.clone()));
+        }
+        let socket = self.linux.route(at)?;
+        let found = socket.get(link::find_by_index(master), link::read);
+        Ok(absent_is_none(found)?.and_then(|bridge| bridge.name.parse().ok()))
+    }
+
+    fn bridge_port(
+        &mut self,
+        at: Place,
+        wanted: &BridgePort,
+    ) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        let Some(port) = found.port.filter(|_| found.master.is_some()) else { return Ok(None) };
+        let vlans = match &wanted.vlans {
+            Some(vlans) => {
+                let present = self.linux.port_vlans(at, found.index)?;
+                Some(bridge_port::found_vlans(vlans, &present))
+            }
+            None => None,
+        };
+        let (hairpin, isolated) = (port.hairpin, port.isolated);
+        Ok(Some(Resource::BridgePort(BridgePort {
+            link: wanted.link.clone(),
+            hairpin,
+            isolated,
+            vlans,
+        })))
+    }
+
+    fn attribute(
+        &mut self,
+        at: Place,
+        wanted: &LinkAttribute,
+    ) -> Result<Option<Resource>, KernelError> {
+        let found = self.link(at, &wanted.link)?;
+        Ok(found.and_then(|found| link::found_attribute(wanted, &found)))
+    }
+
+    fn addresses(
+        &mut self,
+        at: Place,
+        name: &IfName,
+        family: Family,
+    ) -> Result<Vec<FoundAddress>, KernelError> {
+        let Some(found) = self.link(at, name)? else { return Ok(Vec::new()) };
+        let key = (at, found.index);
+        if !self.addresses.contains_key(&key) {
+            let all = self.linux.addresses(at, None, found.index)?;
+            self.addresses.insert(key, all);
+        }
+        let all = self.addresses.get(&key).map(Vec::as_slice).unwrap_or_default();
+        Ok(all.iter().filter(|a| a.prefix.family() == family).copied().collect())
+    }
+
+    fn address(&mut self, at: Place, wanted: &Address) -> Result<Option<Resource>, KernelError> {
+        let all = self.addresses(at, &wanted.link, wanted.prefix.family())?;
+        let found = all.into_iter().find(|found| found.prefix == wanted.prefix);
+        Ok(found.map(|found| {
+            let duplicate = found.is_duplicate();
+            Resource::Address(Address { duplicate, ..wanted.clone() })
+        }))
+    }
+
+    fn address_guard(
+        &mut self,
+        at: Place,
+        wanted: &AddressGuard,
+    ) -> Result<Option<Resource>, KernelError> {
+        if self.link(at, &wanted.link)?.is_none() {
+            return Ok(None);
+        }
+        let all = self.addresses(at, &wanted.link, wanted.family)?;
+        let others = all.into_iter().filter(|found| !found.is_link_local());
+        let present = others.map(|found| found.prefix).collect();
+        Ok(Some(Resource::AddressGuard(AddressGuard { present, ..wanted.clone() })))
+    }
+
+    fn route(&mut self, at: Place, wanted: &Route) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        Ok(self.linux.find_route(at, wanted, found.index)?.map(Resource::Route))
+    }
+
+    fn neighbour(
+        &mut self,
+        at: Place,
+        wanted: &Neighbour,
+    ) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        let question = neighbour::find(wanted.ip, found.index);
+        let mac = absent_is_none(self.linux.route(at)?.get(question, neighbour::read))?;
+        Ok(mac.map(|mac| Resource::Neighbour(Neighbour { mac, ..wanted.clone() })))
+    }
+}
+
+impl Linux {
+    /// The addresses of a link.
+    pub(super) fn addresses(
+        &mut self,
+        place: Place,
+        family: Option<Family>,
+        index: u32,
+    ) -> Result<Vec<FoundAddress>, KernelError> {
+        let found = self.route(place)?.dump(&address::list(family, index), |reply| {
+            // Kernels without strict checking ignore the filter.
+            address::read(reply).filter(|found| found.link == index)
+        });
+        Ok(absent_is_none(found.map(Some))?.unwrap_or_default())
+    }
+
+    /// The route with the key of the wanted one.
+    pub(super) fn find_route(
+        &mut self,
+        place: Place,
+        wanted: &Route,
+        index: u32,
+    ) -> Result<Option<Route>, KernelError> {
+        let family = wanted.destination.family();
+        let question = route::list(family, wanted.table, Some(index));
+        let found = self.route(place)?.dump(&question, |reply| {
+            let found = route::read(reply)?;
+            let is_it = found.link == Some(index) && found.is_the_same_route(wanted);
+            is_it.then(|| found.resource(wanted))
+        });
+        Ok(absent_is_none(found.map(Some))?.and_then(|found| found.into_iter().next()))
+    }
+
+    /// The VLANs of a bridge port.
+    pub(super) fn port_vlans(
+        &mut self,
+        place: Place,
+        index: u32,
+    ) -> Result<Vec<bridge_port::Membership>, KernelError> {
+        let found = self
+            .route(place)?
+            .dump(&bridge_port::list_vlans(), |reply| bridge_port::read_vlans(reply, index))?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// An object, or the table that it would be in, that does not exist is not an error here.
+pub(super) fn absent_is_none<T>(
+    found: Result<Option<T>, KernelError>,
+) -> Result<Option<T>, KernelError> {
+    match found {
+        Err(error) if is(&error, Errno::NOENT) || is(&error, Errno::NODEV) => Ok(None),
+        other => other,
+    }
+}

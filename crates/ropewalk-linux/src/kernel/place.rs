@@ -1,0 +1,118 @@
+//! The two places and the sockets open in them.
+
+use std::{collections::BTreeMap, os::fd::AsFd};
+
+use ropewalk_netstate::{KernelError, Place};
+
+use super::Linux;
+use crate::{
+    error::error,
+    netlink::{Protocol, Socket},
+    netns::{Netns, NetnsError},
+};
+
+/// What is known about the sandbox.
+#[derive(Debug)]
+pub(super) enum Sandbox {
+    NotGiven,
+    Missing,
+    There(Netns),
+}
+
+/// What is open at a place, and the link indices learnt there since [`Linux::forget_links`].
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    route: Option<Socket>,
+    netfilter: Option<Socket>,
+    pub(super) indices: BTreeMap<String, u32>,
+}
+
+fn namespace_error(failure: NetnsError) -> KernelError {
+    error(failure.to_string())
+}
+
+impl Linux {
+    /// Whether the place exists. A sandbox that nobody gave us is a mistake of the caller.
+    pub(super) fn is_there(&self, place: Place) -> Result<bool, KernelError> {
+        match (place, &self.sandbox) {
+            (Place::Host, _) | (Place::Sandbox, Sandbox::There(_)) => Ok(true),
+            (Place::Sandbox, Sandbox::Missing) => Ok(false),
+            (Place::Sandbox, Sandbox::NotGiven) => Err(error("no network namespace was given")),
+        }
+    }
+
+    pub(super) fn sockets(&mut self, place: Place) -> &mut Sockets {
+        match place {
+            Place::Host => &mut self.on_host,
+            Place::Sandbox => &mut self.in_sandbox,
+        }
+    }
+
+    /// Drops what was learnt about link indices: links may have come and gone since.
+    pub(super) fn forget_links(&mut self) {
+        self.on_host.indices.clear();
+        self.in_sandbox.indices.clear();
+    }
+
+    /// The rtnetlink socket at a place.
+    pub(super) fn route(&mut self, place: Place) -> Result<&mut Socket, KernelError> {
+        if self.sockets(place).route.is_none() {
+            let socket = self.within(place, || Socket::open(Protocol::Route))??;
+            self.sockets(place).route = Some(socket);
+        }
+        self.sockets(place).route.as_mut().ok_or_else(|| error("no socket"))
+    }
+
+    /// The netfilter socket at a place.
+    pub(super) fn netfilter(&mut self, place: Place) -> Result<&mut Socket, KernelError> {
+        if self.sockets(place).netfilter.is_none() {
+            let socket = self.within(place, || Socket::open(Protocol::Netfilter))??;
+            self.sockets(place).netfilter = Some(socket);
+        }
+        self.sockets(place).netfilter.as_mut().ok_or_else(|| error("no socket"))
+    }
+
+    /// Calls a function in the namespace of a place.
+    pub(super) fn within<T>(
+        &mut self,
+        place: Place,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, KernelError> {
+        if place == Place::Host {
+            return Ok(act());
+        }
+        if !self.is_there(place)? {
+            return Err(error("the network namespace is gone"));
+        }
+        let home = self.home()?;
+        let result = self.sandbox()?.within_from(&home, act).map_err(namespace_error);
+        self.home = Some(home);
+        result
+    }
+
+    /// A descriptor of the namespace of a place, for messages that create things elsewhere.
+    pub(super) fn namespace(&mut self, place: Place) -> Result<&Netns, KernelError> {
+        if place == Place::Sandbox {
+            return self.sandbox();
+        }
+        let home = self.home()?;
+        Ok(self.home.insert(home))
+    }
+
+    fn sandbox(&self) -> Result<&Netns, KernelError> {
+        match &self.sandbox {
+            Sandbox::There(netns) => Ok(netns),
+            Sandbox::Missing => Err(error("the network namespace is gone")),
+            Sandbox::NotGiven => Err(error("no network namespace was given")),
+        }
+    }
+
+    /// Takes out the host's namespace; the caller puts it back.
+    fn home(&mut self) -> Result<Netns, KernelError> {
+        match (self.home.take(), &self.on_host.route) {
+            (Some(home), _) => Ok(home),
+            (None, Some(socket)) => Netns::of_socket(socket.as_fd()).map_err(namespace_error),
+            (None, None) => Netns::current().map_err(namespace_error),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Questions of plugins that are not about a wanted resource.
+
+use std::net::IpAddr;
+
+use ropewalk_addr::{Family, IfName, Mac, Prefix, Subnet};
+use ropewalk_netstate::{KernelError, Place, resource::Route};
+use rustix::io::Errno;
+
+use super::{Linux, observe::absent_is_none};
+use crate::{
+    error::is,
+    translate::{
+        link::{self, Link},
+        route,
+    },
+};
+
+/// What a link is like now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Its hardware address, if it has one of six bytes.
+    pub mac: Option<Mac>,
+    /// Its MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Whether it receives all frames.
+    pub promiscuous: bool,
+    /// Whether it receives all multicast frames.
+    pub all_multicast: bool,
+    /// The length of its transmit queue in packets.
+    pub transmit_queue: Option<u32>,
+    /// Its kind (`veth`, `bridge`); `None` for hardware and loopback.
+    pub kind: Option<String>,
+}
+
+impl From<Link> for LinkState {
+    fn from(link: Link) -> Self {
+        Self {
+            mac: link.mac,
+            mtu: link.mtu,
+            up: link.is_up(),
+            promiscuous: link.is_promiscuous(),
+            all_multicast: link.receives_all_multicast(),
+            transmit_queue: link.transmit_queue,
+            kind: link.kind,
+        }
+    }
+}
+
+impl Linux {
+    /// What a link is like; `None` if there is none.
+    pub fn link_state(
+        &mut self,
+        place: Place,
+        link: &IfName,
+    ) -> Result<Option<LinkState>, KernelError> {
+        if !self.is_there(place)? {
+            return Ok(None);
+        }
+        Ok(self.find_link(place, link)?.map(Into::into))
+    }
+
+    /// The addresses of a link, link-local ones too; none if there is no link.
+    pub fn link_addresses(
+        &mut self,
+        place: Place,
+        link: &IfName,
+    ) -> Result<Vec<Prefix>, KernelError> {
+        if !self.is_there(place)? {
+            return Ok(Vec::new());
+        }
+        let Some(link) = self.find_link(place, link)? else { return Ok(Vec::new()) };
+        let found = self.addresses(place, None, link.index)?;
+        Ok(found.into_iter().map(|address| address.prefix).collect())
+    }
+
+    /// The link through which packets to an address leave; `None` without a route.
+    pub fn route_to(&mut self, place: Place, ip: IpAddr) -> Result<Option<IfName>, KernelError> {
+        if !self.is_there(place)? {
+            return Ok(None);
+        }
+        let found = match self.route(place)?.get(route::look_up(ip), route::read) {
+            Err(error) if is(&error, Errno::NETUNREACH) || is(&error, Errno::HOSTUNREACH) => None,
+            found => found?,
+        };
+        match found.and_then(|route| route.link) {
+            Some(index) => self.link_name(place, index),
+            None => Ok(None),
+        }
+    }
+
+    /// The link of the default route with the lowest priority number, IPv4 before IPv6.
+    pub fn default_route_link(&mut self, place: Place) -> Result<Option<IfName>, KernelError> {
+        if !self.is_there(place)? {
+            return Ok(None);
+        }
+        for family in [Family::V4, Family::V6] {
+            let question = route::list(family, Route::MAIN_TABLE, None);
+            let all = self.route(place)?.dump(&question, route::read).map(Some);
+            let all = absent_is_none(all)?.unwrap_or_default();
+            let is_default = |route: &route::FoundRoute| {
+                route.destination == Subnet::default_route(family)
+                    && route.is_unicast()
+                    && route.table == Route::MAIN_TABLE
+            };
+            let best = all.into_iter().filter(is_default).min_by_key(|route| route.priority);
+            if let Some(index) = best.and_then(|route| route.link) {
+                return self.link_name(place, index);
+            }
+        }
+        Ok(None)
+    }
+
+    fn link_name(&mut self, place: Place, index: u32) -> Result<Option<IfName>, KernelError> {
+        let found = self.route(place)?.get(link::find_by_index(index), link::read);
+        Ok(absent_is_none(found)?.and_then(|link| link.name.parse().ok()))
+    }
+}

@@ -1,0 +1,137 @@
+//! Steps that are one rtnetlink message each and need nothing from each other's answers:
+//! addresses, routes, neighbours, link attributes. Those that follow each other are sent at once.
+
+use ropewalk_netstate::{
+    KernelError, Place, Resource, Step,
+    resource::{Address, Attribute, Route},
+};
+use rustix::io::Errno;
+
+use super::Linux;
+use crate::{
+    error::is,
+    netlink::Message,
+    translate::{address, link, neighbour, route},
+};
+
+/// Whether a step is one of these.
+pub(super) fn is_simple(step: &Step) -> bool {
+    match step {
+        Step::Create(_, resource) | Step::Delete(_, resource) => matches!(
+            resource,
+            Resource::Address(_)
+                | Resource::Route(_)
+                | Resource::Neighbour(_)
+                | Resource::LinkAttribute(_)
+        ),
+        Step::Change { to, .. } => {
+            matches!(to, Resource::Neighbour(_) | Resource::LinkAttribute(_))
+        }
+    }
+}
+
+/// Sends steps at one place together. Returns what became of each; steps behind one whose link is
+/// missing are not tried and have no verdict.
+pub(super) fn apply(
+    linux: &mut Linux,
+    place: Place,
+    steps: &[Step],
+) -> Result<Vec<Result<(), KernelError>>, KernelError> {
+    let mut messages = Vec::new();
+    let mut sent = Vec::new();
+    let mut failure = None;
+    for step in steps {
+        match message(linux, place, step) {
+            Ok(Some(message)) => {
+                messages.push(message);
+                sent.push(true);
+            }
+            Ok(None) => sent.push(false),
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    let answers =
+        if messages.is_empty() { Vec::new() } else { linux.route(place)?.exchange(messages)? };
+    let mut answers = answers.into_iter();
+    let mut verdicts = Vec::new();
+    for (step, was_sent) in steps.iter().zip(sent) {
+        let answer = if was_sent { answers.next().unwrap_or(Ok(())) } else { Ok(()) };
+        verdicts.push(settle(linux, place, step, answer));
+    }
+    verdicts.extend(failure.map(Err));
+    Ok(verdicts)
+}
+
+/// The message of a step; `None` if there is nothing to do.
+fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Message>, KernelError> {
+    let index = match step.resource().link() {
+        Some(name) => linux.index_of(place, name),
+        None => return Ok(None),
+    };
+    if matches!(step, Step::Delete(..))
+        && let Err(error) = &index
+        && is(error, Errno::NODEV)
+    {
+        return Ok(None);
+    }
+    let index = index?;
+    Ok(match step {
+        Step::Create(_, resource) | Step::Change { to: resource, .. } => match resource {
+            Resource::Address(wanted) => Some(address::create(wanted, index)),
+            Resource::Route(wanted) => Some(route::create(wanted, index)),
+            Resource::Neighbour(wanted) => Some(neighbour::create(wanted, index)),
+            Resource::LinkAttribute(wanted) => Some(link::set_attribute(index, wanted.attribute)),
+            _ => None,
+        },
+        Step::Delete(_, resource) => match resource {
+            Resource::Address(there) => Some(address::delete(there.prefix, index)),
+            Resource::Route(there) => Some(route::delete(there, index)),
+            Resource::Neighbour(there) => Some(neighbour::delete(there.ip, index)),
+            Resource::LinkAttribute(there) if there.attribute == Attribute::Up(true) => {
+                Some(link::set_attribute(index, Attribute::Up(false)))
+            }
+            _ => None,
+        },
+    })
+}
+
+/// Takes the wanted state for success, whoever brought it about.
+fn settle(
+    linux: &mut Linux,
+    place: Place,
+    step: &Step,
+    answer: Result<(), KernelError>,
+) -> Result<(), KernelError> {
+    let Err(error) = answer else { return Ok(()) };
+    let is_as_wanted = match step {
+        Step::Delete(..) => is_absence(&error),
+        Step::Create(_, Resource::Address(wanted)) if is(&error, Errno::EXIST) => {
+            has_address(linux, place, wanted)?
+        }
+        Step::Create(_, Resource::Route(wanted)) if is(&error, Errno::EXIST) => {
+            has_route(linux, place, wanted)?
+        }
+        Step::Create(..) | Step::Change { .. } => false,
+    };
+    if is_as_wanted { Ok(()) } else { Err(error) }
+}
+
+fn is_absence(error: &KernelError) -> bool {
+    [Errno::NODEV, Errno::NOENT, Errno::SRCH, Errno::ADDRNOTAVAIL].iter().any(|&e| is(error, e))
+}
+
+fn has_address(linux: &mut Linux, place: Place, wanted: &Address) -> Result<bool, KernelError> {
+    let index = linux.index_of(place, &wanted.link)?;
+    let all = linux.addresses(place, Some(wanted.prefix.family()), index)?;
+    Ok(all.iter().any(|found| found.prefix == wanted.prefix && !found.is_duplicate()))
+}
+
+fn has_route(linux: &mut Linux, place: Place, wanted: &Route) -> Result<bool, KernelError> {
+    let index = linux.index_of(place, &wanted.link)?;
+    let found = linux.find_route(place, wanted, index)?;
+    let wanted = Resource::Route(wanted.clone());
+    Ok(found.is_some_and(|found| wanted.compare(&Resource::Route(found)).is_empty()))
+}

@@ -1,0 +1,11 @@
+//! Between resources and messages: pure functions, one file per kind as in
+//! `ropewalk-netstate/src/resource`. Nothing here talks to the kernel; numbers that only the
+//! kernel knows, such as link indices, are passed in.
+
+pub(crate) mod address;
+pub(crate) mod bridge_port;
+pub(crate) mod link;
+pub(crate) mod neighbour;
+pub(crate) mod route;
+pub(crate) mod sysctl;
+pub(crate) mod wait;

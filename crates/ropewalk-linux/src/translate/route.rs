@@ -1,0 +1,191 @@
+//! Routes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ropewalk_addr::{Family, Prefix, Subnet};
+use ropewalk_netstate::resource::{Route, RouteScope};
+
+use super::address::family_number;
+use crate::{
+    netlink::{Attribute, Attributes, Message, Reply},
+    uapi::{
+        NLM_F_CREATE, NLM_F_EXCL, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_OIF,
+        RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS, RTAX_MTU, RTM_DELROUTE,
+        RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTPROT_BOOT,
+    },
+};
+
+/// Length of `struct rtmsg`.
+const HEADER: usize = 12;
+/// What the kernel makes of an IPv6 route without a priority.
+const DEFAULT_PRIORITY_V6: u32 = 1024;
+
+/// A route as the kernel reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundRoute {
+    pub(crate) destination: Subnet,
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) link: Option<u32>,
+    source: Option<IpAddr>,
+    pub(crate) table: u32,
+    pub(crate) priority: u32,
+    scope: u8,
+    kind: u8,
+    mtu: Option<u32>,
+    advmss: Option<u32>,
+}
+
+fn header(message: &mut Message, family: Family, length: u8, scope: u8, kind: u8) {
+    let protocol = if kind == RTN_UNICAST { RTPROT_BOOT } else { 0 };
+    let start = [family_number(family), length, 0, 0, 0, protocol, scope, kind];
+    message.raw(&[&start[..], &[0; 4]].concat());
+}
+
+fn usual_scope(route: &Route) -> RouteScope {
+    if route.destination.family() == Family::V4 && route.gateway.is_none() {
+        RouteScope::LINK
+    } else {
+        RouteScope::UNIVERSE
+    }
+}
+
+/// Adds a route; one that differs only in the gateway must not exist.
+pub(crate) fn create(route: &Route, index: u32) -> Message {
+    let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+    let scope = route.scope.unwrap_or_else(|| usual_scope(route));
+    let destination = route.destination;
+    header(&mut message, destination.family(), destination.length(), scope.0, RTN_UNICAST);
+    identity(&mut message, route, index);
+    if let Some(source) = route.source {
+        message.ip(RTA_PREFSRC, source);
+    }
+    if route.mtu.is_some() || route.advmss.is_some() {
+        message.nest(RTA_METRICS, |metrics| {
+            for (kind, value) in [(RTAX_MTU, route.mtu), (RTAX_ADVMSS, route.advmss)] {
+                if let Some(value) = value {
+                    metrics.u32(kind, value);
+                }
+            }
+        });
+    }
+    message
+}
+
+/// Removes a route, whatever its scope, source and metrics are.
+pub(crate) fn delete(route: &Route, index: u32) -> Message {
+    let mut message = Message::acknowledged(RTM_DELROUTE, 0);
+    let destination = route.destination;
+    header(&mut message, destination.family(), destination.length(), RT_SCOPE_NOWHERE, 0);
+    identity(&mut message, route, index);
+    message
+}
+
+/// What tells one route from another.
+fn identity(message: &mut Message, route: &Route, index: u32) {
+    if !route.destination.is_default() {
+        message.ip(RTA_DST, route.destination.ip());
+    }
+    message.u32(RTA_TABLE, route.table).u32(RTA_OIF, index);
+    match route.gateway {
+        Some(gateway) if Family::of(gateway) == route.destination.family() => {
+            message.ip(RTA_GATEWAY, gateway);
+        }
+        Some(gateway) => {
+            let mut via = u16::from(family_number(Family::of(gateway))).to_ne_bytes().to_vec();
+            match gateway {
+                IpAddr::V4(ip) => via.extend(ip.octets()),
+                IpAddr::V6(ip) => via.extend(ip.octets()),
+            }
+            message.bytes(RTA_VIA, &via);
+        }
+        None => {}
+    }
+    if route.priority != 0 {
+        message.u32(RTA_PRIORITY, route.priority);
+    }
+}
+
+/// Asks for the routes of a family, in one table and through one link where these are given.
+pub(crate) fn list(family: Family, table: u32, link: Option<u32>) -> Message {
+    let mut message = Message::dump(RTM_GETROUTE);
+    message.raw(&[&[family_number(family)][..], &[0; 11]].concat());
+    message.u32(RTA_TABLE, table);
+    if let Some(index) = link {
+        message.u32(RTA_OIF, index);
+    }
+    message
+}
+
+/// Asks which route a packet to this address takes.
+pub(crate) fn look_up(destination: IpAddr) -> Message {
+    let mut message = Message::get(RTM_GETROUTE);
+    let family = Family::of(destination);
+    message.raw(&[&[family_number(family), family.bits()][..], &[0; 10]].concat());
+    message.ip(RTA_DST, destination);
+    message
+}
+
+/// Reads a route from an answer.
+pub(crate) fn read(reply: &Reply<'_>) -> Option<FoundRoute> {
+    if reply.kind != RTM_NEWROUTE {
+        return None;
+    }
+    let header = reply.payload.first_chunk::<HEADER>()?;
+    let unspecified: IpAddr = match header[0] {
+        2 => Ipv4Addr::UNSPECIFIED.into(),
+        10 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => return None,
+    };
+    let attributes = Attributes::behind(reply.payload, HEADER);
+    let number = |kind| attributes.first(kind).and_then(Attribute::u32);
+    let ip = |kind| attributes.first(kind).and_then(Attribute::ip);
+    let metrics = attributes.first(RTA_METRICS);
+    let metric = |kind| metrics.and_then(|m| m.inner(kind)).and_then(Attribute::u32);
+    let prefix = Prefix::new(ip(RTA_DST).unwrap_or(unspecified), header[1]).ok()?;
+    let via = attributes
+        .first(RTA_VIA)
+        .and_then(|via| Attribute { kind: via.kind, payload: via.payload.get(2..)? }.ip());
+    Some(FoundRoute {
+        destination: prefix.subnet(),
+        gateway: ip(RTA_GATEWAY).or(via),
+        link: number(RTA_OIF),
+        source: ip(RTA_PREFSRC),
+        table: number(RTA_TABLE).unwrap_or(header[4].into()),
+        priority: number(RTA_PRIORITY).unwrap_or(0),
+        scope: header[6],
+        kind: header[7],
+        mtu: metric(RTAX_MTU),
+        advmss: metric(RTAX_ADVMSS),
+    })
+}
+
+impl FoundRoute {
+    /// A route to somewhere, not an address of this host and not a refusal.
+    pub(crate) fn is_unicast(&self) -> bool {
+        self.kind == RTN_UNICAST
+    }
+
+    /// Whether it has the key of the wanted one; the link is compared by the caller's filter.
+    pub(crate) fn is_the_same_route(&self, wanted: &Route) -> bool {
+        let priority = |priority| match wanted.destination.family() {
+            Family::V6 if priority == 0 => DEFAULT_PRIORITY_V6,
+            Family::V4 | Family::V6 => priority,
+        };
+        self.is_unicast()
+            && self.destination == wanted.destination
+            && self.gateway == wanted.gateway
+            && self.table == wanted.table
+            && priority(self.priority) == priority(wanted.priority)
+    }
+
+    /// The resource under the key of the wanted one. IPv6 routes have no scope: the kernel takes
+    /// any and reports none.
+    pub(crate) fn resource(&self, wanted: &Route) -> Route {
+        let scope = match wanted.destination.family() {
+            Family::V4 => Some(RouteScope(self.scope)),
+            Family::V6 => wanted.scope.or(Some(RouteScope::UNIVERSE)),
+        };
+        let (mtu, advmss, source) = (self.mtu, self.advmss, self.source);
+        Route { source, scope, mtu, advmss, ..wanted.clone() }
+    }
+}

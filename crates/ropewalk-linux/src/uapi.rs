@@ -1,0 +1,106 @@
+//! Numbers of the kernel's interface, from its headers. A table: only what this crate uses.
+
+// Netlink itself: `linux/netlink.h`.
+pub(crate) const NLM_F_REQUEST: u16 = 1;
+pub(crate) const NLM_F_ACK: u16 = 4;
+pub(crate) const NLM_F_ECHO: u16 = 8;
+pub(crate) const NLM_F_DUMP_INTR: u16 = 16;
+pub(crate) const NLM_F_DUMP: u16 = 768;
+pub(crate) const NLM_F_EXCL: u16 = 512;
+pub(crate) const NLM_F_CREATE: u16 = 1024;
+pub(crate) const NLM_F_REPLACE: u16 = 256;
+pub(crate) const NLM_F_CAPPED: u16 = 256;
+pub(crate) const NLM_F_ACK_TLVS: u16 = 512;
+pub(crate) const NLMSGERR_ATTR_MSG: u16 = 1;
+pub(crate) const NLMSG_ERROR: u16 = 2;
+pub(crate) const NLMSG_DONE: u16 = 3;
+pub(crate) const NLA_F_NESTED: u16 = 0x8000;
+pub(crate) const NLA_TYPE_MASK: u16 = 0x3fff;
+
+// Socket options: `linux/netlink.h`.
+pub(crate) const NETLINK_EXT_ACK: i32 = 11;
+pub(crate) const NETLINK_CAP_ACK: i32 = 10;
+pub(crate) const NETLINK_GET_STRICT_CHK: i32 = 12;
+
+// Messages: `linux/rtnetlink.h`.
+pub(crate) const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_DELLINK: u16 = 17;
+pub(crate) const RTM_GETLINK: u16 = 18;
+pub(crate) const RTM_SETLINK: u16 = 19;
+pub(crate) const RTM_NEWADDR: u16 = 20;
+pub(crate) const RTM_DELADDR: u16 = 21;
+pub(crate) const RTM_GETADDR: u16 = 22;
+pub(crate) const RTM_NEWROUTE: u16 = 24;
+pub(crate) const RTM_DELROUTE: u16 = 25;
+pub(crate) const RTM_GETROUTE: u16 = 26;
+pub(crate) const RTM_NEWNEIGH: u16 = 28;
+pub(crate) const RTM_DELNEIGH: u16 = 29;
+pub(crate) const RTM_GETNEIGH: u16 = 30;
+
+// Links: `linux/if_link.h`, `linux/veth.h`.
+pub(crate) const IFLA_ADDRESS: u16 = 1;
+pub(crate) const IFLA_IFNAME: u16 = 3;
+pub(crate) const IFLA_MTU: u16 = 4;
+pub(crate) const IFLA_LINK: u16 = 5;
+pub(crate) const IFLA_MASTER: u16 = 10;
+pub(crate) const IFLA_TXQLEN: u16 = 13;
+pub(crate) const IFLA_OPERSTATE: u16 = 16;
+pub(crate) const IFLA_LINKINFO: u16 = 18;
+pub(crate) const IFLA_IFALIAS: u16 = 20;
+pub(crate) const IFLA_AF_SPEC: u16 = 26;
+pub(crate) const IFLA_NET_NS_FD: u16 = 28;
+pub(crate) const IFLA_EXT_MASK: u16 = 29;
+pub(crate) const IFLA_PROTINFO: u16 = 12;
+pub(crate) const IFLA_NUM_TX_QUEUES: u16 = 31;
+pub(crate) const IFLA_NUM_RX_QUEUES: u16 = 32;
+pub(crate) const IFLA_LINK_NETNSID: u16 = 37;
+pub(crate) const IFLA_INFO_KIND: u16 = 1;
+pub(crate) const IFLA_INFO_DATA: u16 = 2;
+pub(crate) const IFLA_INFO_SLAVE_DATA: u16 = 5;
+pub(crate) const VETH_INFO_PEER: u16 = 1;
+pub(crate) const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+pub(crate) const RTEXT_FILTER_BRVLAN: u32 = 2;
+pub(crate) const IF_OPER_UP: u8 = 6;
+
+// Bridges and their ports: `linux/if_link.h`, `linux/if_bridge.h`.
+pub(crate) const IFLA_BR_VLAN_FILTERING: u16 = 7;
+pub(crate) const IFLA_BRPORT_MODE: u16 = 4;
+pub(crate) const IFLA_BRPORT_ISOLATED: u16 = 33;
+pub(crate) const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+pub(crate) const BRIDGE_VLAN_INFO_PVID: u16 = 2;
+pub(crate) const BRIDGE_VLAN_INFO_UNTAGGED: u16 = 4;
+pub(crate) const BRIDGE_VLAN_INFO_RANGE_BEGIN: u16 = 8;
+pub(crate) const BRIDGE_VLAN_INFO_RANGE_END: u16 = 16;
+
+// Addresses: `linux/if_addr.h`.
+pub(crate) const IFA_ADDRESS: u16 = 1;
+pub(crate) const IFA_LOCAL: u16 = 2;
+pub(crate) const IFA_BROADCAST: u16 = 4;
+pub(crate) const IFA_FLAGS: u16 = 8;
+pub(crate) const IFA_F_NODAD: u32 = 2;
+pub(crate) const IFA_F_TENTATIVE: u32 = 64;
+pub(crate) const IFA_F_DADFAILED: u32 = 8;
+
+// Routes: `linux/rtnetlink.h`.
+pub(crate) const RTA_DST: u16 = 1;
+pub(crate) const RTA_OIF: u16 = 4;
+pub(crate) const RTA_GATEWAY: u16 = 5;
+pub(crate) const RTA_PRIORITY: u16 = 6;
+pub(crate) const RTA_PREFSRC: u16 = 7;
+pub(crate) const RTA_METRICS: u16 = 8;
+pub(crate) const RTA_TABLE: u16 = 15;
+pub(crate) const RTA_VIA: u16 = 18;
+pub(crate) const RTAX_MTU: u16 = 2;
+pub(crate) const RTAX_ADVMSS: u16 = 8;
+pub(crate) const RTN_UNICAST: u8 = 1;
+pub(crate) const RTPROT_BOOT: u8 = 3;
+pub(crate) const RT_SCOPE_NOWHERE: u8 = 255;
+
+// Neighbours: `linux/neighbour.h`.
+pub(crate) const NDA_DST: u16 = 1;
+pub(crate) const NDA_LLADDR: u16 = 2;
+pub(crate) const NUD_PERMANENT: u16 = 128;
+
+// Event groups: `linux/rtnetlink.h`.
+pub(crate) const RTNLGRP_LINK: u32 = 1;
+pub(crate) const RTNLGRP_IPV6_IFADDR: u32 = 9;

@@ -1,0 +1,9 @@
+//! Every kind of resource against the kernel this machine runs: what is applied is found as it
+//! was wanted, what is deleted is not found, and deleting it again succeeds. Needs root; every
+//! test has its own private host and never touches the real one.
+
+mod addresses;
+mod links;
+mod namespaces;
+mod settings;
+mod support;
