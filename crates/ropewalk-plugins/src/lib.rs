@@ -1,1 +1,22 @@
-//! Every CNI plugin and the multi-call binary that holds them.
+//! Every CNI plugin of Ropewalk. A plugin is one pure function from configuration and attachment
+//! to desired state ([`device`]); the verbs are the same for all of them.
+//!
+//! It must never write anything but the protocol to standard output.
+
+mod chained;
+mod config;
+pub mod device;
+mod feature;
+mod interface;
+mod ipam;
+mod layer3;
+mod lint;
+mod names;
+mod program;
+mod shim;
+pub mod table;
+mod texts;
+mod verbs;
+
+pub use lint::{Remark, RemarkKind, lint};
+pub use program::{is_plugin, main, names};

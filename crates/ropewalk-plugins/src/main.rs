@@ -1,5 +1,9 @@
 //! The multi-call plugin binary: the name it is started under chooses the plugin.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&name).file_name().unwrap_or_default();
+    ropewalk_plugins::main(&name.to_string_lossy())
 }

@@ -1,0 +1,108 @@
+//! The plugin `firewall`: what containers send may pass, and comes back; bridges are kept apart.
+
+mod config;
+mod iptables;
+mod nftables;
+
+use std::net::IpAddr;
+
+use ropewalk_addr::IfName;
+use ropewalk_cni::{CniError, CniResult, Request};
+use ropewalk_linux::Linux;
+#[allow(unused_imports)] use crate::shim::Shim as _;
+use ropewalk_netstate::{Desired, Observed, Scope};
+
+use self::config::{Backend, Config, IngressPolicy};
+use super::all_addresses;
+use crate::{
+    device::{Attachment, Device, Facts, Given},
+    feature::forward_accept,
+};
+
+pub(crate) use config::lint;
+
+struct Firewall {
+    config: Config,
+}
+
+/// Reads the configuration.
+pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+    Ok(Box::new(Firewall { config: Config::read(request)? }))
+}
+
+impl Device for Firewall {
+    fn is_chained(&self) -> bool {
+        true
+    }
+
+    fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+        if self.config.backend == Backend::Iptables {
+            return Facts::default();
+        }
+        Facts {
+            nftables: kernel.nft_usable(),
+            forward_drop: forward_accept::policies(kernel),
+            container_link: None,
+        }
+    }
+
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        let addresses = match &given.previous {
+            Some(previous) => all_addresses(previous, attachment),
+            None if given.deleting => given.leased.clone(),
+            None => return Err(CniError::internal("missing prevResult from earlier plugin")),
+        };
+        let mut desired = Desired::new();
+        let bridge = match self.config.ingress_policy {
+            IngressPolicy::Open => None,
+            _ if given.deleting => None,
+            _ => Some(self.bridge(given)?),
+        };
+        let policy = bridge.map(|bridge| (self.config.ingress_policy, bridge));
+        if self.uses_iptables(given) {
+            iptables::declare(&mut desired, &self.config, &addresses, policy.as_ref());
+        } else {
+            nftables::declare(&mut desired, attachment, given, &addresses, policy.as_ref());
+        }
+        iptables::declare_predecessors(&mut desired, &addresses);
+        Ok(desired)
+    }
+
+    fn result(&self, _: &Attachment, given: &Given, _: &Observed) -> CniResult {
+        given.previous.clone().unwrap_or_default()
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        nftables::scopes()
+    }
+}
+
+impl Firewall {
+    /// iptables where it is asked for, where its policy would drop what nobody accepts in it, and
+    /// where there is nothing else.
+    fn uses_iptables(&self, given: &Given) -> bool {
+        let facts = &given.facts;
+        self.config.backend == Backend::Iptables
+            || facts.forward_drop.contains(&true)
+            || !facts.nftables
+    }
+
+    /// The bridge is the first interface that a `bridge` plugin tells.
+    fn bridge(&self, given: &Given) -> Result<IfName, CniError> {
+        let first = given.previous.iter().flat_map(|previous| &previous.interfaces).next();
+        let name = first.and_then(|interface| interface.name.parse().ok());
+        name.ok_or_else(|| {
+            CniError::internal(format!(
+                "interface needs to be set for ingress policy {:?}, make sure to chain \
+                 \"firewall\" plugin with \"bridge\"",
+                self.config.ingress_policy.name()
+            ))
+        })
+    }
+}
+
+/// An address and the family it is of.
+pub(crate) fn of_family(addresses: &[IpAddr], family: ropewalk_addr::Family) -> Vec<IpAddr> {
+    let same = |ip: &&IpAddr| ropewalk_addr::Family::of(**ip) == family;
+    addresses.iter().filter(same).copied().collect()
+}

@@ -1,0 +1,121 @@
+//! The firewall as set elements: one address costs one element, one bridge one.
+
+use std::net::IpAddr;
+
+use ropewalk_addr::{Family, IfName};
+use ropewalk_netstate::{
+    Desired, Lifetime, Place, Resource, Scope, Tag,
+    resource::{
+        NftChain, NftElements, NftSet, NftTable,
+        nft::{
+            BaseChain, ChainKind, Connection, DataType, Datum, ElementData, Field, Hook, MapsTo,
+            Rule, SetRef, Statement, Verdict,
+        },
+    },
+};
+
+use super::{IngressPolicy, of_family};
+use crate::{
+    device::{Attachment, Given},
+    feature::masquerade::table,
+};
+
+fn set(name: &str) -> SetRef {
+    SetRef { table: table(), name: name.into() }
+}
+
+/// Addresses of containers whose traffic is accepted.
+fn accepted(family: Family) -> SetRef {
+    set(if family == Family::V4 { "accepted4" } else { "accepted6" })
+}
+
+/// Bridges whose containers other bridges do not reach.
+const APART: &str = "apart";
+/// Pairs (in, out) that are one bridge whose containers reach each other.
+const SAME_BRIDGE: &str = "same_bridge";
+/// Pairs (in, out) that are one bridge whose containers do not.
+const ISOLATED: &str = "isolated";
+
+/// Where elements of attachments can be found.
+pub(crate) fn scopes() -> Vec<Scope> {
+    vec![Scope::Elements(accepted(Family::V4)), Scope::Elements(accepted(Family::V6))]
+}
+
+/// Declares the addresses and, with a policy, the bridge.
+pub(crate) fn declare(
+    desired: &mut Desired,
+    attachment: &Attachment,
+    given: &Given,
+    addresses: &[IpAddr],
+    policy: Option<&(IngressPolicy, IfName)>,
+) {
+    declare_shared(desired);
+    if let Some((policy, bridge)) = policy {
+        declare_bridge(desired, *policy, bridge);
+    }
+    for family in [Family::V4, Family::V6] {
+        let mut elements = NftElements::replacing(accepted(family), attachment.owner.tag());
+        if given.previous.is_some() {
+            for ip in of_family(addresses, family) {
+                elements = elements.with(vec![Datum::Ip(ip)], ElementData::Nothing);
+            }
+        }
+        if !elements.elements.is_empty() || given.previous.is_none() {
+            desired.push(Place::Host, Lifetime::Attachment, elements);
+        }
+    }
+}
+
+fn declare_shared(desired: &mut Desired) {
+    let mut shared = |resource: Resource| desired.push(Place::Host, Lifetime::Shared, resource);
+    let pair = vec![DataType::Interface, DataType::Interface];
+    let plain = |set, key_type| NftSet { set, key_type, maps_to: MapsTo::Nothing };
+    shared(NftTable { table: table() }.into());
+    shared(plain(accepted(Family::V4), vec![DataType::Ip4]).into());
+    shared(plain(accepted(Family::V6), vec![DataType::Ip6]).into());
+    shared(plain(set(APART), vec![DataType::Interface]).into());
+    shared(plain(set(SAME_BRIDGE), pair.clone()).into());
+    shared(plain(set(ISOLATED), pair).into());
+    let base = BaseChain { kind: ChainKind::Filter, hook: Hook::Forward, priority: 0 };
+    shared(NftChain::base(table(), "firewall", base, rules()).into());
+}
+
+fn rules() -> Vec<Rule> {
+    let both = || vec![Field::InterfaceIn, Field::InterfaceOut];
+    let (accept, drop) = (Statement::Verdict(Verdict::Accept), Statement::Verdict(Verdict::Drop));
+    let mut rules = vec![
+        Rule::new([Statement::InSet(both(), ISOLATED.into()), drop.clone()]),
+        Rule::new([Statement::InSet(both(), SAME_BRIDGE.into()), accept.clone()]),
+        Rule::new([
+            Statement::InSet(vec![Field::InterfaceIn], APART.into()),
+            Statement::InSet(vec![Field::InterfaceOut], APART.into()),
+            drop,
+        ]),
+    ];
+    for (source, destination, family) in [
+        (Field::Ip4Source, Field::Ip4Destination, Family::V4),
+        (Field::Ip6Source, Field::Ip6Destination, Family::V6),
+    ] {
+        let name = accepted(family).name;
+        rules.push(Rule::new([
+            Statement::InSet(vec![destination], name.clone()),
+            Statement::Connection(Connection::EstablishedOrRelated),
+            accept.clone(),
+        ]));
+        rules.push(Rule::new([Statement::InSet(vec![source], name), accept.clone()]));
+    }
+    rules
+}
+
+/// A bridge belongs to no attachment: it stays apart while it exists.
+fn declare_bridge(desired: &mut Desired, policy: IngressPolicy, bridge: &IfName) {
+    let tag = || Tag::shared(bridge);
+    let name = Datum::Interface(bridge.clone());
+    let pairs = if policy == IngressPolicy::Isolated { ISOLATED } else { SAME_BRIDGE };
+    let apart =
+        NftElements::replacing(set(APART), tag()).with(vec![name.clone()], ElementData::Nothing);
+    let pair = NftElements::replacing(set(pairs), tag())
+        .with(vec![name.clone(), name], ElementData::Nothing);
+    desired.push(Place::Host, Lifetime::Shared, apart);
+    desired.push(Place::Host, Lifetime::Shared, pair);
+}

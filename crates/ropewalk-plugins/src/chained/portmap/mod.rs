@@ -1,0 +1,158 @@
+//! The plugin `portmap`: ports of the host that reach ports of the container.
+
+mod config;
+mod iptables;
+mod nftables;
+
+use ropewalk_addr::{Family, Prefix};
+use ropewalk_cni::{CniError, CniResult, Command, Request};
+use ropewalk_linux::Linux;
+#[allow(unused_imports)] use crate::shim::Shim as _;
+use ropewalk_netstate::{
+    Desired, Lifetime, Observed, Place, Scope,
+    resource::{
+        NftTaggedRules, StaleFlows, Sysctl,
+        nft::{NftFamily, TableRef},
+    },
+};
+
+use self::config::{Backend, Config, Mapping};
+use super::first_addresses;
+use crate::{
+    device::{Attachment, Device, Facts, Given},
+    feature::forward_accept,
+};
+
+pub(crate) use config::lint;
+
+const UDP: u8 = 17;
+
+struct Portmap {
+    config: Config,
+}
+
+/// Reads the configuration.
+pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+    let config = Config::read(request).map_err(|error| match request.command {
+        Command::Check => error,
+        _ => error.prefixed("failed to parse config"),
+    })?;
+    Ok(Box::new(Portmap { config }))
+}
+
+/// What a mapping is made for: the host's port and the container's end of one family.
+pub(crate) struct Published<'a> {
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) container: Prefix,
+}
+
+impl Device for Portmap {
+    fn is_chained(&self) -> bool {
+        true
+    }
+
+    fn facts(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        previous: Option<&CniResult>,
+    ) -> Facts {
+        if self.config.mappings.is_empty() {
+            return Facts::default();
+        }
+        let addresses =
+            previous.map(|result| first_addresses(result, attachment)).unwrap_or_default();
+        let v4 = addresses.iter().find(|address| address.family() == Family::V4);
+        let container_link = v4
+            .filter(|_| self.config.snat)
+            .and_then(|address| kernel.route_to(Place::Host, address.ip()).ok().flatten());
+        Facts {
+            nftables: self.config.backend != Backend::Automatic || kernel.nft_usable(),
+            forward_drop: forward_accept::policies(kernel),
+            container_link,
+        }
+    }
+
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        let config = &self.config;
+        let mut desired = Desired::new();
+        let addresses = match &given.previous {
+            Some(previous) => first_addresses(previous, attachment),
+            None if given.deleting => Vec::new(),
+            None => return Err(CniError::internal("must be called as chained plugin")),
+        };
+        let published = published(config, &addresses);
+        if !config.mappings.is_empty() || given.deleting {
+            self.declare_mappings(&mut desired, attachment, given, &published);
+        }
+        declare_predecessors(&mut desired, attachment);
+        Ok(desired)
+    }
+
+    fn result(&self, _: &Attachment, given: &Given, _: &Observed) -> CniResult {
+        given.previous.clone().unwrap_or_default()
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        nftables::scopes(&self.config)
+    }
+}
+
+impl Portmap {
+    fn declare_mappings(
+        &self,
+        desired: &mut Desired,
+        attachment: &Attachment,
+        given: &Given,
+        published: &[Published<'_>],
+    ) {
+        let config = &self.config;
+        if config.uses_nftables(&given.facts) {
+            nftables::declare(desired, config, attachment, published);
+        } else {
+            iptables::declare(desired, config, attachment, published);
+        }
+        forward_accept::declare_published(desired, attachment, &given.facts, published);
+        for mapping in config.mappings.iter().filter(|mapping| mapping.protocol.number == UDP) {
+            for family in [Family::V4, Family::V6] {
+                let flows = StaleFlows { family, protocol: UDP, port: mapping.host_port };
+                desired.push(Place::Host, Lifetime::Attachment, flows);
+            }
+        }
+        if let Some(link) = &given.facts.container_link {
+            let path = format!("net/ipv4/conf/{link}/route_localnet");
+            desired.push(Place::Host, Lifetime::Shared, Sysctl::new(path, "1"));
+        }
+    }
+}
+
+/// Each mapping with each address of the container that it applies to.
+fn published<'a>(config: &'a Config, addresses: &[Prefix]) -> Vec<Published<'a>> {
+    let mut published = Vec::new();
+    for &container in addresses {
+        let serves = |mapping: &&Mapping| {
+            mapping.host_ip.is_none_or(|ip| Family::of(ip) == container.family())
+        };
+        let mappings = config.mappings.iter().filter(serves);
+        published.extend(mappings.map(|mapping| Published { mapping, container }));
+    }
+    published
+}
+
+/// What the reference plugin would have made, with either back end.
+fn declare_predecessors(desired: &mut Desired, attachment: &Attachment) {
+    for family in [Family::V4, Family::V6] {
+        let chain = iptables::container_chain(family, &attachment.owner);
+        desired.push(Place::Host, Lifetime::Predecessor, chain);
+    }
+    for family in [NftFamily::Ip, NftFamily::Ip6] {
+        for chain in ["hostports", "masquerading"] {
+            let rules = NftTaggedRules {
+                table: TableRef::new(family, "cni_hostport"),
+                chain: chain.into(),
+                comment_prefix: attachment.owner.container.clone(),
+            };
+            desired.push(Place::Host, Lifetime::Predecessor, rules);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The configuration of `tuning`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use ropewalk_addr::Mac;
+use ropewalk_cni::{CniError, Fields, Request, config_error, duplicate_keys, parse_args};
+
+use crate::config;
+
+/// The configuration, checked. `None` leaves an attribute as it is.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) sysctls: BTreeMap<String, String>,
+    pub(crate) mac: Option<Mac>,
+    pub(crate) promiscuous: Option<bool>,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) all_multicast: Option<bool>,
+    pub(crate) queue_length: Option<u32>,
+    pub(crate) data_directory: PathBuf,
+}
+
+const DEFAULT_DATA_DIRECTORY: &str = "/run/cni/tuning";
+
+impl Config {
+    pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
+        if duplicate_keys(&request.stdin, &["sysctl"]) {
+            return Err(CniError::invalid_config("duplicated sysctl keys are not allowed"));
+        }
+        let fields = Fields::new(&request.raw, "");
+        let args = parse_args(&request.args, &["MAC"])?;
+        let config = Self::from_fields(&fields, args.get("MAC"));
+        fields.finish().map_err(|errors| config_error("", &errors))?;
+        Ok(config)
+    }
+
+    /// `args.cni` beats `runtimeConfig` beats `CNI_ARGS` beats the configuration.
+    fn from_fields(fields: &Fields<'_>, requested_mac: Option<&str>) -> Self {
+        let mut config = Self {
+            sysctls: fields.string_map("sysctl").unwrap_or_default(),
+            mac: None,
+            promiscuous: fields.bool("promisc"),
+            mtu: positive(fields, "mtu"),
+            all_multicast: fields.bool("allmulti"),
+            queue_length: fields.u32("txQLen"),
+            data_directory: fields
+                .string("dataDir")
+                .filter(|path| !path.is_empty())
+                .unwrap_or_else(|| DEFAULT_DATA_DIRECTORY.to_owned())
+                .into(),
+        };
+        let mut mac = fields.string("mac");
+        mac = requested_mac.map(str::to_owned).filter(|mac| !mac.is_empty()).or(mac);
+        let runtime = fields.object("runtimeConfig").and_then(|runtime| runtime.string("mac"));
+        mac = runtime.filter(|mac| !mac.is_empty()).or(mac);
+        if let Some(args) = config::nested(fields, "args.cni") {
+            mac = args.string("mac").filter(|mac| !mac.is_empty()).or(mac);
+            config.sysctls.extend(args.string_map("sysctl").unwrap_or_default());
+            config.promiscuous = args.bool("promisc").or(config.promiscuous);
+            config.mtu = positive(&args, "mtu").or(config.mtu);
+            config.all_multicast = args.bool("allmulti").or(config.all_multicast);
+            config.queue_length = args.u32("txQLen").or(config.queue_length);
+        }
+        config.mac = mac.filter(|mac| !mac.is_empty()).and_then(|text| {
+            let parsed = text.parse();
+            if parsed.is_err() {
+                let message = format!("invalid args {text} for MAC addr: invalid MAC address");
+                fields.report_at("mac", message);
+            }
+            parsed.ok()
+        });
+        for key in config.sysctls.keys() {
+            if let Err(error) = sysctl_path(key, "IFNAME") {
+                fields.report_path(format!("sysctl.{key}"), error.msg);
+            }
+        }
+        config
+    }
+}
+
+/// Reads everything, so that `lint` finds what is wrong without a request.
+pub(crate) fn lint(fields: &Fields<'_>) {
+    Config::from_fields(fields, None);
+}
+
+/// 0 stands for "as it is".
+fn positive(fields: &Fields<'_>, key: &str) -> Option<u32> {
+    fields.u32(key).filter(|number| *number != 0)
+}
+
+/// The path below `/proc/sys` that a key means: dots are slashes, the first `IFNAME` is the
+/// interface. Only parameters of the network can be set, since only those belong to the sandbox.
+pub(crate) fn sysctl_path(key: &str, ifname: &str) -> Result<String, CniError> {
+    let invalid = || CniError::invalid_config(format!("invalid net sysctl key: {key:?}"));
+    let path = key.replace('.', "/").replacen("IFNAME", ifname, 1);
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let stays_inside = parts.iter().all(|part| *part != "..") && parts.len() > 1;
+    if parts.first() == Some(&"net") && stays_inside { Ok(parts.join("/")) } else { Err(invalid()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_parameters_of_the_network_have_a_path() {
+        let path = |key: &str| sysctl_path(key, "eth0.7").ok();
+        assert_eq!(path("net.core.somaxconn").as_deref(), Some("net/core/somaxconn"));
+        assert_eq!(
+            path("net/ipv4/conf/IFNAME/arp_filter").as_deref(),
+            Some("net/ipv4/conf/eth0.7/arp_filter")
+        );
+        assert_eq!(path("kernel.shmmax"), None);
+        assert_eq!(path("net/../kernel/shmmax"), None);
+        assert_eq!(path("net"), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! Parts of configurations that several plugins share.
+
+use std::net::IpAddr;
+
+use ropewalk_addr::Family;
+use ropewalk_cni::{Cidr, CniError, Dns, Fields, RouteConfig, Version};
+
+/// The object at a dotted path (`args.cni`), if all of it is there.
+pub(crate) fn nested<'a>(fields: &Fields<'a>, path: &str) -> Option<Fields<'a>> {
+    path.split('.').try_fold(fields.clone(), |fields, key| fields.object(key))
+}
+
+/// Marks the keys that every configuration may have.
+pub(crate) fn allow_common(fields: &Fields<'_>) {
+    fields.allow(&[
+        "cniVersion",
+        "cniVersions",
+        "name",
+        "type",
+        "prevResult",
+        "capabilities",
+        "args",
+        "runtimeConfig",
+        "dns",
+        "cni.dev/valid-attachments",
+        "cni.dev/attachments",
+    ]);
+}
+
+/// An optional gateway address.
+pub(crate) fn gateway(fields: &Fields<'_>, key: &str) -> Option<IpAddr> {
+    let text = fields.string(key).filter(|text| !text.is_empty())?;
+    let gateway = text.parse().ok();
+    if gateway.is_none() {
+        fields.report_at(key, format!("invalid gateway address: {text}"));
+    }
+    gateway
+}
+
+/// A list of routes.
+pub(crate) fn routes(fields: &Fields<'_>, key: &str) -> Vec<RouteConfig> {
+    let entries = fields.objects(key).unwrap_or_default();
+    entries.iter().filter_map(route).collect()
+}
+
+fn route(entry: &Fields<'_>) -> Option<RouteConfig> {
+    let dst = entry.parsed("dst", str::parse::<Cidr>);
+    if dst.is_none() && entry.value("dst").is_none() {
+        entry.report_at("dst", "route has no destination");
+    }
+    let scope = entry.u32("scope");
+    let scope = scope.and_then(|scope| match u8::try_from(scope) {
+        Ok(scope) => Some(scope),
+        Err(_) => {
+            entry.report_at("scope", format!("route scope {scope} is not in 0..255"));
+            None
+        }
+    });
+    let route = RouteConfig {
+        mtu: entry.u32("mtu"),
+        advmss: entry.u32("advmss"),
+        priority: entry.u32("priority"),
+        table: entry.u32("table"),
+        scope,
+        ..RouteConfig::new(dst?, gateway(entry, "gw"))
+    };
+    let mixed = route.gw.is_some_and(|gw| Family::of(gw) != Family::of(route.dst.ip));
+    if mixed {
+        entry.report_at("gw", format!("route to {} has a gateway of another family", route.dst));
+    }
+    Some(route)
+}
+
+/// A DNS object; `None` if it is absent or says nothing.
+pub(crate) fn dns(fields: &Fields<'_>, key: &str) -> Option<Dns> {
+    let entry = fields.object(key)?;
+    let dns = Dns {
+        nameservers: entry.strings("nameservers").unwrap_or_default(),
+        domain: entry.string("domain").unwrap_or_default(),
+        search: entry.strings("search").unwrap_or_default(),
+        options: entry.strings("options").unwrap_or_default(),
+    };
+    Some(dns).filter(|dns| !dns.is_empty())
+}
+
+/// `ipam.type`; the rest of the object is its plugin's business.
+pub(crate) fn ipam_type(fields: &Fields<'_>) -> Option<String> {
+    fields.object("ipam")?.string("type").filter(|name| !name.is_empty())
+}
+
+/// Results before version 0.3.0 carry one address per family.
+pub(crate) fn one_address_per_family(
+    version: Version,
+    ips: impl Iterator<Item = IpAddr>,
+) -> Result<(), CniError> {
+    let mut count = [0, 0];
+    ips.for_each(|ip| count[usize::from(ip.is_ipv6())] += 1);
+    if version < Version::V0_3_0 && count.iter().any(|count| *count > 1) {
+        return Err(CniError::invalid_config(format!(
+            "CNI version {version} does not support more than 1 address per family"
+        )));
+    }
+    Ok(())
+}

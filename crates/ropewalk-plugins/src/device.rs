@@ -1,0 +1,126 @@
+//! What a plugin that changes the network is: a function from configuration and attachment to
+//! desired state. IPAM plugins answer with a value instead, see [`crate::ipam`].
+
+use std::net::IpAddr;
+
+use ropewalk_addr::IfName;
+use ropewalk_cni::{AttachmentId, CniError, CniResult, ErrorCode, Request, check_interface_name};
+use ropewalk_linux::Linux;
+use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
+
+/// One interface of one container on one network.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// Whose the kernel objects are.
+    pub owner: Owner,
+    /// The interface's name in the sandbox.
+    pub ifname: IfName,
+    /// The path of the sandbox's network namespace, as the runtime gave it.
+    pub netns: String,
+}
+
+impl Attachment {
+    /// The attachment a request is about.
+    pub fn of(request: &Request) -> Result<Self, CniError> {
+        check_interface_name(&request.ifname)?;
+        let ifname = request
+            .ifname
+            .parse()
+            .map_err(|error| CniError::new(ErrorCode::InvalidEnvironment, format!("{error}")))?;
+        Ok(Self {
+            owner: Owner {
+                network: request.network.clone(),
+                container: request.container_id.clone(),
+                interface: request.ifname.clone(),
+            },
+            ifname,
+            netns: request.netns.clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// What only the moment can tell: addresses that IPAM gave, the chain's result so far.
+///
+/// At ADD the addresses come from IPAM; at CHECK from the previous result; at DEL from the
+/// previous result if there is one. Whatever has to be deleted is found without them.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Addresses, routes and DNS for the interface. `None`: no layer 3, or not known at DEL.
+    pub layer3: Option<CniResult>,
+    /// The result of the plugins before this one (at CHECK and DEL: of the whole chain).
+    pub previous: Option<CniResult>,
+    /// Whether this is for DEL: what is not known is declared without its values.
+    pub deleting: bool,
+    /// At DEL without a previous result: the addresses that the lease directory has for the
+    /// attachment.
+    pub leased: Vec<IpAddr>,
+    /// What the host is like.
+    pub facts: Facts,
+}
+
+/// What the host is like, as far as it decides how something is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether the kernel has nf_tables.
+    pub nftables: bool,
+    /// Whether an iptables FORWARD policy drops what nobody accepts, for IPv4 and IPv6.
+    pub forward_drop: [bool; 2],
+    /// The host's link toward the container's IPv4 address.
+    pub container_link: Option<IfName>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self { nftables: true, forward_drop: [false; 2], container_link: None }
+    }
+}
+
+/// A plugin with its configuration read.
+pub trait Device {
+    /// The IPAM plugin it delegates to, `ipam.type`.
+    fn ipam(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it changes what plugins before it made, and so needs their result.
+    fn is_chained(&self) -> bool {
+        false
+    }
+
+    /// Finds out what the host is like. Only what [`Device::declare`] uses is asked for.
+    fn facts(
+        &self,
+        _kernel: &mut Linux,
+        _attachment: &Attachment,
+        _previous: Option<&CniResult>,
+    ) -> Facts {
+        Facts::default()
+    }
+
+    /// The desired state. Pure: the same arguments, the same state.
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError>;
+
+    /// The result of ADD, from what was given and what is there now.
+    fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult;
+
+    /// Where things of this plugin can be found when their owner is gone.
+    fn scopes(&self) -> Vec<Scope> {
+        Vec::new()
+    }
+
+    /// Where borrowed values are remembered.
+    fn memory(&self, _attachment: &Attachment) -> Box<dyn Memory> {
+        Box::new(())
+    }
+
+    /// Forgets borrowed values of attachments of a network that are not valid.
+    fn collect_memory(&self, _network: &str, _valid: &[AttachmentId]) -> Result<(), CniError> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for dyn Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Device").field("ipam", &self.ipam()).finish_non_exhaustive()
+    }
+}

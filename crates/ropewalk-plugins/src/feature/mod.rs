@@ -1,0 +1,5 @@
+//! Parts of desired state that more than one plugin declares.
+
+pub(crate) mod forward_accept;
+pub(crate) mod masquerade;
+pub(crate) mod spoof_check;

@@ -1,0 +1,186 @@
+//! The configuration of `bridge`.
+
+use ropewalk_addr::{IfName, Mac};
+use ropewalk_cni::{CniError, Dns, Fields, Request, config_error, parse_args};
+use ropewalk_netstate::resource::{PortVlans, VlanRange};
+
+use crate::{config, feature::masquerade::Backend};
+
+/// The configuration, checked.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "the options are independent switches")]
+pub(crate) struct Config {
+    pub(crate) bridge: IfName,
+    pub(crate) is_gateway: bool,
+    pub(crate) is_default_gateway: bool,
+    pub(crate) force_address: bool,
+    pub(crate) masquerade: Backend,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) hairpin: bool,
+    pub(crate) promiscuous: bool,
+    pub(crate) isolated: bool,
+    pub(crate) vlan: Option<u16>,
+    pub(crate) vlans: Option<PortVlans>,
+    pub(crate) spoof_check: bool,
+    pub(crate) detect_duplicates: bool,
+    pub(crate) container_interface_up: bool,
+    pub(crate) mac: Option<Mac>,
+    pub(crate) dns: Option<Dns>,
+    pub(crate) ipam: Option<String>,
+}
+
+const PREFIX: &str = "failed to load netconf";
+
+impl Config {
+    pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
+        let fields = Fields::new(&request.raw, "");
+        let args = parse_args(&request.args, &["MAC"])?;
+        let requested = args.get("MAC").map(str::to_owned);
+        let config = Self::from_fields(&fields, requested);
+        fields.finish().map_err(|errors| prefixed(&errors))?;
+        config.ok_or_else(|| CniError::invalid_config("invalid bridge configuration"))
+    }
+
+    fn from_fields(fields: &Fields<'_>, requested_mac: Option<String>) -> Option<Self> {
+        let flag = |key| fields.bool(key).unwrap_or_default();
+        let bridge = fields.string("bridge").filter(|name| !name.is_empty());
+        let bridge = bridge.unwrap_or_else(|| "cni0".to_owned());
+        let bridge = bridge.parse().map_err(|error| fields.report_at("bridge", format!("{error}")));
+        let is_default_gateway = flag("isDefaultGateway");
+        let vlan = vlan(fields);
+        let config = Self {
+            bridge: bridge.ok()?,
+            is_gateway: flag("isGateway") || is_default_gateway,
+            is_default_gateway,
+            force_address: flag("forceAddress"),
+            masquerade: Backend::read(fields),
+            mtu: mtu(fields),
+            hairpin: flag("hairpinMode"),
+            promiscuous: flag("promiscMode"),
+            isolated: flag("portIsolation"),
+            vlans: port_vlans(fields, vlan),
+            vlan,
+            spoof_check: flag("macspoofchk"),
+            detect_duplicates: flag("enabledad"),
+            container_interface_up: !flag("disableContainerInterface"),
+            mac: mac(fields, requested_mac),
+            dns: config::dns(fields, "dns"),
+            ipam: config::ipam_type(fields),
+        };
+        config.check(fields);
+        Some(config)
+    }
+
+    /// What does not go together.
+    fn check(&self, fields: &Fields<'_>) {
+        if self.hairpin && self.promiscuous {
+            let message = "cannot set hairpin mode and promiscuous mode at the same time";
+            fields.report_at("promiscMode", message);
+        }
+        if !self.container_interface_up && self.ipam.is_some() {
+            let message = "cannot use IPAM when DisableContainerInterface flag is set";
+            fields.report_at("disableContainerInterface", message);
+        }
+    }
+}
+
+/// Wrong types are told as decoding failures, other mistakes as they are.
+fn prefixed(errors: &[ropewalk_cni::FieldError]) -> CniError {
+    let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
+    config_error(if decoding { PREFIX } else { "" }, errors)
+}
+
+/// Reads everything, so that `lint` finds what is wrong without a request.
+pub(crate) fn lint(fields: &Fields<'_>) {
+    Config::from_fields(fields, None);
+}
+
+fn mtu(fields: &Fields<'_>) -> Option<u32> {
+    fields.u32("mtu").filter(|mtu| *mtu != 0)
+}
+
+/// `runtimeConfig.mac` beats `args.cni.mac` beats `MAC` in `CNI_ARGS`.
+fn mac(fields: &Fields<'_>, requested: Option<String>) -> Option<Mac> {
+    let of = |source| config::nested(fields, source).and_then(|inner| inner.string("mac"));
+    let set = |text: &String| !text.is_empty();
+    let by_runtime = of("runtimeConfig").filter(set);
+    let by_args = of("args.cni").filter(set);
+    let text = by_runtime.or(by_args).or(requested.filter(set))?;
+    let parsed = text.parse();
+    if parsed.is_err() {
+        let message = format!("failed to make veth pair: address {text}: invalid MAC address");
+        fields.report_path("mac", message);
+    }
+    parsed.ok()
+}
+
+fn vlan(fields: &Fields<'_>) -> Option<u16> {
+    let id = fields.i64("vlan")?;
+    match u16::try_from(id) {
+        Ok(0) => None,
+        Ok(id) if id <= 4094 => Some(id),
+        _ => {
+            let message = format!("invalid VLAN ID {id} (must be between 0 and 4094)");
+            fields.report_at("vlan", message);
+            None
+        }
+    }
+}
+
+/// The VLANs of the port; `None` without `vlan` and `vlanTrunk`. A trunk without a VLAN of its own
+/// leaves untagged frames in VLAN 1.
+fn port_vlans(fields: &Fields<'_>, vlan: Option<u16>) -> Option<PortVlans> {
+    let keep_default = fields.bool("preserveDefaultVlan").unwrap_or_default();
+    let trunks = fields.objects("vlanTrunk");
+    if vlan.is_none() && trunks.is_none() {
+        return None;
+    }
+    let mut ids: Vec<u16> = trunks.unwrap_or_default().iter().flat_map(trunk).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let untagged = vlan.or((!ids.is_empty()).then_some(1));
+    ids.retain(|id| Some(*id) != untagged);
+    Some(PortVlans { untagged, tagged: ranges(&ids), keep_default })
+}
+
+fn trunk(entry: &Fields<'_>) -> Vec<u16> {
+    let id = |key: &str, message: &str| {
+        let id = entry.i64(key)?;
+        let valid = u16::try_from(id).ok().filter(|id| (1..=4094).contains(id));
+        if valid.is_none() {
+            entry.report_at(key, message);
+        }
+        Some(valid.unwrap_or(1))
+    };
+    let first = id("minID", "incorrect trunk minID parameter");
+    let last = id("maxID", "incorrect trunk maxID parameter");
+    let mut ids: Vec<u16> = match (first, last) {
+        (Some(first), Some(last)) if first > last => {
+            entry.report("minID is greater than maxID in trunk parameter");
+            Vec::new()
+        }
+        (Some(first), Some(last)) => (first..=last).collect(),
+        (None, None) => Vec::new(),
+        (first, _) => {
+            let missing = if first.is_some() { "maxID" } else { "minID" };
+            entry.report(format!(
+                "minID and maxID should be configured simultaneously, {missing} is missing"
+            ));
+            Vec::new()
+        }
+    };
+    ids.extend(id("id", "incorrect trunk id parameter"));
+    ids
+}
+
+/// Ascending ids as ranges.
+fn ranges(ids: &[u16]) -> Vec<VlanRange> {
+    let mut ranges: Vec<VlanRange> = Vec::new();
+    for &id in ids {
+        match ranges.last_mut() {
+            Some(range) if range.last + 1 == id => range.last = id,
+            _ => ranges.push(VlanRange { first: id, last: id }),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,213 @@
+//! The plugin `bridge`: a veth pair whose host end is a port of a bridge.
+
+mod config;
+mod gateway;
+mod vlan;
+
+use ropewalk_addr::{Family, Mac};
+use ropewalk_cni::{CniError, CniResult, Interface, Request};
+use ropewalk_linux::Linux;
+use ropewalk_netstate::{
+    Desired, Lifetime, Observed, Place, Resource, Scope,
+    resource::{AnyLink, Await, Bridge as BridgeLink, BridgePort, Key, Sysctl, Veth, VethPeer},
+};
+
+use self::config::Config;
+use crate::{
+    device::{Attachment, Device, Facts, Given},
+    feature::{masquerade, spoof_check},
+    layer3, names,
+};
+
+pub(crate) use config::lint;
+
+/// How long the port may take until it forwards.
+const PORT_DEADLINE_MS: u32 = 2_500;
+
+/// Index of the container's interface in the result, after the bridge and the host end.
+const CONTAINER_INTERFACE: usize = 2;
+
+struct Bridge {
+    config: Config,
+}
+
+/// Reads the configuration.
+pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+    Ok(Box::new(Bridge { config: Config::read(request)? }))
+}
+
+impl Device for Bridge {
+    fn ipam(&self) -> Option<&str> {
+        self.config.ipam.as_deref()
+    }
+
+    fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+        masquerade::facts(self.config.masquerade, kernel)
+    }
+
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        let config = &self.config;
+        let layer3 = given.layer3.as_ref().map(|layer3| gateway::complete(config, layer3));
+        if let Some(layer3) = &layer3 {
+            layer3::check_indices(layer3)?;
+        }
+        let mut desired = Desired::new();
+        self.declare_bridge(&mut desired, given);
+        self.declare_pair(&mut desired, attachment, given);
+        if config.spoof_check {
+            spoof_check::declare(&mut desired, attachment, self.container_mac(attachment, given));
+        }
+        match &layer3 {
+            Some(layer3) => self.declare_layer3(&mut desired, attachment, layer3),
+            None if config.container_interface_up => {
+                let up = layer3::up(&attachment.ifname);
+                desired.push(Place::Sandbox, Lifetime::Dependent, up);
+            }
+            None => {}
+        }
+        if config.ipam.is_some() {
+            let owner = &attachment.owner;
+            let backend = config.masquerade;
+            masquerade::declare(&mut desired, backend, owner, layer3.as_ref(), &given.facts)?;
+        }
+        if config.container_interface_up {
+            let link = names::host_interface(&attachment.owner);
+            let wait = Await::LinkUp { link, deadline_ms: PORT_DEADLINE_MS };
+            desired.push(Place::Host, Lifetime::Dependent, wait);
+        }
+        declare_predecessors(&mut desired, attachment);
+        Ok(desired)
+    }
+
+    fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {
+        let host = names::host_interface(&attachment.owner);
+        let (host_mac, container_mac) = match observed.find(Place::Host, &Key::Veth(host.clone())) {
+            Some(Resource::Veth(veth)) => (veth.mac, veth.peer.as_ref().and_then(|peer| peer.mac)),
+            _ => (None, None),
+        };
+        let bridge = &self.config.bridge;
+        let bridge_mac = match observed.find(Place::Host, &Key::Bridge(bridge.clone())) {
+            Some(Resource::Bridge(bridge)) => bridge.mac,
+            _ => None,
+        };
+        let mut interfaces = vec![
+            layer3::interface(bridge, bridge_mac, ""),
+            layer3::interface(&host, host_mac, ""),
+            layer3::interface(&attachment.ifname, container_mac, &attachment.netns),
+        ];
+        interfaces.extend(vlan::gateway_interface(&self.config, observed));
+        let mut result = match &given.layer3 {
+            Some(layer3) => gateway::complete(&self.config, layer3),
+            None => CniResult::default(),
+        };
+        for ip in &mut result.ips {
+            ip.interface = Some(CONTAINER_INTERFACE);
+        }
+        if let Some(dns) = &self.config.dns {
+            result.dns = dns.clone();
+        }
+        CniResult { interfaces, ..result }
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = vec![Scope::TaggedLinks];
+        scopes.extend(masquerade::scopes());
+        scopes.extend(spoof_check::scopes());
+        scopes
+    }
+}
+
+impl Bridge {
+    fn declare_bridge(&self, desired: &mut Desired, given: &Given) {
+        let config = &self.config;
+        let bridge = BridgeLink {
+            name: config.bridge.clone(),
+            mtu: config.mtu,
+            vlan_filtering: config.vlans.is_some(),
+            promiscuous: config.promiscuous,
+            mac: recorded_mac(given, |interface| {
+                interface.sandbox.is_empty() && interface.name == *config.bridge
+            }),
+            up: true,
+        };
+        desired.push(Place::Host, Lifetime::Shared, bridge);
+        // A container that sends router advertisements must not configure the host.
+        let path = format!("net/ipv6/conf/{}/accept_ra", config.bridge);
+        desired.push(Place::Host, Lifetime::Shared, Sysctl::optional(path, "0"));
+        vlan::declare_gateway_link(desired, config);
+    }
+
+    fn declare_pair(&self, desired: &mut Desired, attachment: &Attachment, given: &Given) {
+        let config = &self.config;
+        let name = names::host_interface(&attachment.owner);
+        let peer = VethPeer {
+            place: Place::Sandbox,
+            name: attachment.ifname.clone(),
+            mac: self.container_mac(attachment, given),
+        };
+        let pair = Veth {
+            name: name.clone(),
+            mac: None,
+            bridge: Some(config.bridge.clone()),
+            peer: Some(peer),
+            mtu: config.mtu,
+            tag: Some(attachment.owner.tag()),
+            up: true,
+        };
+        desired.push(Place::Host, Lifetime::Attachment, pair);
+        if config.hairpin || config.isolated || config.vlans.is_some() {
+            let vlans = config.vlans.clone();
+            let port = BridgePort {
+                link: name,
+                hairpin: config.hairpin,
+                isolated: config.isolated,
+                vlans,
+            };
+            desired.push(Place::Host, Lifetime::Dependent, port);
+        }
+    }
+
+    /// The container's MAC: what the chain ended with, else what was asked for, else, where a rule
+    /// will name it, one that follows from the attachment.
+    fn container_mac(&self, attachment: &Attachment, given: &Given) -> Option<Mac> {
+        let recorded = recorded_mac(given, |interface| {
+            interface.name == *attachment.ifname && interface.sandbox == attachment.netns
+        });
+        let derived = || self.config.spoof_check.then(|| spoof_check::mac(&attachment.owner));
+        recorded.or(self.config.mac).or_else(derived)
+    }
+
+    fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
+        let config = &self.config;
+        let has_v6 = layer3::families(layer3).contains(&Family::V6);
+        let mut set = |family, parameter: &str, value: &str| {
+            let path = format!("net/{family}/conf/{}/{parameter}", attachment.ifname);
+            desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, value));
+        };
+        if config.detect_duplicates {
+            set("ipv6", "enhanced_dad", "1");
+            set("ipv6", "accept_dad", "1");
+        } else if has_v6 {
+            set("ipv6", "accept_dad", "0");
+        }
+        set("ipv4", "arp_notify", "1");
+        let options = layer3::Options { detect_duplicates: config.detect_duplicates };
+        layer3::declare(desired, &attachment.ifname, layer3, options);
+        gateway::declare(desired, config, layer3);
+    }
+}
+
+/// The MAC that a result of this attachment tells, at CHECK.
+fn recorded_mac(given: &Given, is_it: impl Fn(&Interface) -> bool) -> Option<Mac> {
+    let interface = given.previous.as_ref()?.interfaces.iter().find(|i| is_it(i))?;
+    interface.mac.parse().ok()
+}
+
+/// What the reference plugin would have made: a pair whose host end has a random name, so that
+/// only the container's end can be found; spoof check rules in a table it shares with others.
+fn declare_predecessors(desired: &mut Desired, attachment: &Attachment) {
+    let link = AnyLink { name: attachment.ifname.clone(), mac: None };
+    desired.push(Place::Sandbox, Lifetime::Predecessor, link);
+    spoof_check::declare_predecessors(desired, &attachment.owner);
+    masquerade::declare_predecessors(desired, &attachment.owner);
+}

@@ -1,0 +1,4 @@
+//! Plugins that make or own an interface of the sandbox.
+
+pub mod bridge;
+pub mod loopback;

@@ -1,0 +1,57 @@
+//! Address management: the one kind of plugin that answers with a value. `claim`, `confirm` and
+//! `release` are what ADD, CHECK and DEL are for the others.
+
+mod delegate;
+pub mod host_local;
+pub mod static_addresses;
+
+use ropewalk_cni::{CniError, CniResult, Command, Request};
+
+pub(crate) use delegate::Ipam;
+
+/// An IPAM plugin.
+pub trait IpamPlugin: Sync {
+    /// Leases addresses to the attachment. A failure leaves nothing leased.
+    fn claim(&self, request: &Request) -> Result<CniResult, CniError>;
+
+    /// Whether the attachment still has its lease.
+    fn confirm(&self, request: &Request) -> Result<(), CniError>;
+
+    /// Gives back what the attachment has leased; nothing is fine.
+    fn release(&self, request: &Request) -> Result<(), CniError>;
+
+    /// Gives back what attachments lease that are not valid.
+    fn collect(&self, _request: &Request) -> Result<(), CniError> {
+        Ok(())
+    }
+
+    /// Whether a claim could succeed now: error 50 where it could not.
+    fn status(&self, _request: &Request) -> Result<(), CniError> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for dyn IpamPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IpamPlugin")
+    }
+}
+
+/// Does what the request asks for. The answer goes to standard output.
+pub(crate) fn run(plugin: &dyn IpamPlugin, request: &Request) -> Result<String, CniError> {
+    match request.command {
+        Command::Add => {
+            let result = plugin.claim(request)?;
+            result.to_json(request.version).inspect_err(|_| {
+                // The lease is of no use to a caller who cannot be told; the error to tell is
+                // the first one.
+                let _ = plugin.release(request);
+            })
+        }
+        Command::Check => plugin.confirm(request).map(|()| String::new()),
+        Command::Del => plugin.release(request).map(|()| String::new()),
+        Command::Gc => plugin.collect(request).map(|()| String::new()),
+        Command::Status => plugin.status(request).map(|()| String::new()),
+        Command::Version => Ok(String::new()),
+    }
+}

@@ -1,0 +1,148 @@
+//! The plugin `static`: addresses are what the configuration says.
+
+use std::net::IpAddr;
+
+use ropewalk_cni::{
+    Cidr, CniError, CniResult, Dns, Fields, IpConfig, Request, RouteConfig, config_error,
+    parse_args, prev_result,
+};
+
+use super::IpamPlugin;
+use crate::config;
+
+/// The plugin.
+pub struct Static;
+
+impl IpamPlugin for Static {
+    fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
+        let config = Config::read(request)?;
+        Ok(CniResult {
+            interfaces: Vec::new(),
+            ips: config.addresses,
+            routes: config.routes,
+            dns: config.dns,
+        })
+    }
+
+    /// An address in both the configuration and the previous result must have the same gateway.
+    fn confirm(&self, request: &Request) -> Result<(), CniError> {
+        let config = Config::read(request)?;
+        let previous = prev_result(&request.raw)?
+            .ok_or_else(|| CniError::internal("Required prevResult missing"))?;
+        for wanted in &config.addresses {
+            let found = previous.ips.iter().find(|ip| ip.address.ip == wanted.address.ip);
+            if found.is_some_and(|found| found.gateway != wanted.gateway) {
+                return Err(CniError::internal(format!(
+                    "static: Failed to match addr {} on interface {}",
+                    wanted.address, request.ifname
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&self, _request: &Request) -> Result<(), CniError> {
+        Ok(())
+    }
+}
+
+struct Config {
+    addresses: Vec<IpConfig>,
+    routes: Vec<RouteConfig>,
+    dns: Dns,
+}
+
+/// Reads everything, so that `lint` finds what is wrong without a request.
+pub(crate) fn lint(fields: &Fields<'_>) {
+    if let Some(ipam) = fields.object("ipam") {
+        ipam.allow(&["type"]);
+        addresses(&ipam);
+        config::routes(&ipam, "routes");
+        config::dns(&ipam, "dns");
+    }
+    requested(fields, "args.cni");
+    requested(fields, "runtimeConfig");
+}
+
+impl Config {
+    fn read(request: &Request) -> Result<Self, CniError> {
+        let fields = Fields::new(&request.raw, "");
+        let Some(ipam) = fields.object("ipam") else {
+            return Err(CniError::invalid_config("IPAM config missing 'ipam' key"));
+        };
+        let mut addresses = addresses(&ipam);
+        addresses.extend(from_arguments(&request.args)?);
+        for source in ["args.cni", "runtimeConfig"] {
+            if let Some(replacement) = requested(&fields, source) {
+                addresses = replacement;
+            }
+        }
+        let (routes, dns) = (config::routes(&ipam, "routes"), config::dns(&ipam, "dns"));
+        fields.finish().map_err(|errors| config_error("", &errors))?;
+        config::one_address_per_family(request.version, addresses.iter().map(|ip| ip.address.ip))?;
+        Ok(Self { addresses, routes, dns: dns.unwrap_or_default() })
+    }
+}
+
+fn addresses(ipam: &Fields<'_>) -> Vec<IpConfig> {
+    let entries = ipam.objects("addresses").unwrap_or_default();
+    let read = |entry: Fields<'_>| {
+        let address = entry.string("address")?;
+        let gateway = config::gateway(&entry, "gateway");
+        match address.parse() {
+            Ok(address) => Some(IpConfig { interface: None, address, gateway }),
+            Err(_) => {
+                let message = format!(
+                    "the 'address' field is expected to be in CIDR notation, got: '{address}'"
+                );
+                entry.report_at("address", message);
+                None
+            }
+        }
+    };
+    entries.into_iter().filter_map(read).collect()
+}
+
+/// `args.cni.ips` and `runtimeConfig.ips`: each replaces all addresses before it, if not empty.
+fn requested(fields: &Fields<'_>, source: &str) -> Option<Vec<IpConfig>> {
+    let ips = config::nested(fields, source)?.strings("ips").filter(|ips| !ips.is_empty())?;
+    let read = |text: &String| match text.parse() {
+        Ok(address) => Some(IpConfig { interface: None, address, gateway: None }),
+        Err(_) => {
+            let message =
+                format!("an entry in the 'ips' field is NOT in CIDR notation, got: '{text}'");
+            fields.report_path(format!("{source}.ips"), message);
+            None
+        }
+    };
+    Some(ips.iter().filter_map(read).collect())
+}
+
+/// `IP` and `GATEWAY` of `CNI_ARGS`, both comma lists. A gateway belongs to the entry of `IP` in
+/// whose subnet it lies.
+fn from_arguments(args: &str) -> Result<Vec<IpConfig>, CniError> {
+    let args = parse_args(args, &["IP", "GATEWAY"])?;
+    let list =
+        |key| args.get(key).into_iter().flat_map(|text| text.split(',')).filter(|t| !t.is_empty());
+    let mut addresses = Vec::new();
+    for text in list("IP") {
+        let address = text.trim().parse::<Cidr>().map_err(|_| {
+            CniError::invalid_config(format!(
+                "the 'ip' field is expected to be in CIDR notation, got: '{text}'"
+            ))
+        })?;
+        addresses.push(IpConfig { interface: None, address, gateway: None });
+    }
+    for text in list("GATEWAY") {
+        let gateway: IpAddr = text
+            .trim()
+            .parse()
+            .map_err(|_| CniError::invalid_config(format!("invalid gateway address: {text}")))?;
+        for entry in &mut addresses {
+            if crate::layer3::subnet(entry.address).contains(gateway) {
+                entry.gateway = Some(gateway);
+            }
+        }
+    }
+    Ok(addresses)
+}

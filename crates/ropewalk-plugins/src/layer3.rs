@@ -1,0 +1,140 @@
+//! Addresses and routes of a container interface, as IPAM gave them: shared by every plugin that
+//! makes one.
+
+use std::net::IpAddr;
+
+use ropewalk_addr::{Family, IfName, Prefix, Subnet};
+use ropewalk_cni::{Cidr, CniError, CniResult, Interface, IpConfig, RouteConfig};
+use ropewalk_netstate::{
+    Desired, Lifetime, Place, Resource,
+    resource::{Address, Attribute, Await, LinkAttribute, Route, RouteScope, Sysctl},
+};
+
+/// How long the kernel may take to finish duplicate address detection.
+const ADDRESSES_DEADLINE_MS: u32 = 5_000;
+
+/// An address of a result as a prefix.
+pub(crate) fn prefix(cidr: Cidr) -> Prefix {
+    Prefix::new(cidr.ip, cidr.prefix).unwrap_or_else(|_| Prefix::host(cidr.ip))
+}
+
+/// A destination of a result as a subnet; host bits do not matter to the kernel.
+pub(crate) fn subnet(cidr: Cidr) -> Subnet {
+    prefix(cidr).subnet()
+}
+
+/// The families in which there is an address.
+pub(crate) fn families(layer3: &CniResult) -> Vec<Family> {
+    let has = |family| layer3.ips.iter().any(|ip| Family::of(ip.address.ip) == family);
+    [Family::V4, Family::V6].into_iter().filter(|family| has(*family)).collect()
+}
+
+/// How addresses are configured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whether IPv6 duplicate address detection runs, and is waited for.
+    pub(crate) detect_duplicates: bool,
+}
+
+/// The part of a result that concerns one interface of one sandbox: what CHECK and DEL know.
+pub(crate) fn of_interface(result: &CniResult, ifname: &str, netns: &str) -> CniResult {
+    let own = |ip: &&IpConfig| match ip.interface.and_then(|index| result.interfaces.get(index)) {
+        Some(interface) => {
+            interface.name == ifname && (netns.is_empty() || interface.sandbox == netns)
+        }
+        None => true,
+    };
+    let ips = result.ips.iter().filter(own).cloned().collect();
+    CniResult { ips, ..result.clone() }
+}
+
+/// Declares an interface with addresses and routes, up.
+pub(crate) fn declare(
+    desired: &mut Desired,
+    ifname: &IfName,
+    layer3: &CniResult,
+    options: Options,
+) {
+    let mut sandbox = |lifetime, resource: Resource| {
+        desired.push(Place::Sandbox, lifetime, resource);
+    };
+    if families(layer3).contains(&Family::V6) {
+        for (link, parameter, value) in [
+            ("lo", "disable_ipv6", "0"),
+            (ifname, "disable_ipv6", "0"),
+            (ifname, "keep_addr_on_down", "1"),
+        ] {
+            let path = format!("net/ipv6/conf/{link}/{parameter}");
+            sandbox(Lifetime::Initial, Sysctl::new(path, value).into());
+        }
+    }
+    for ip in &layer3.ips {
+        let address = Address {
+            link: ifname.clone(),
+            prefix: prefix(ip.address),
+            detect_duplicates: options.detect_duplicates,
+            duplicate: false,
+        };
+        sandbox(Lifetime::Dependent, address.into());
+    }
+    sandbox(Lifetime::Dependent, up(ifname).into());
+    if options.detect_duplicates && families(layer3).contains(&Family::V6) {
+        let link = ifname.clone();
+        let wait = Await::AddressesReady { link, deadline_ms: ADDRESSES_DEADLINE_MS };
+        sandbox(Lifetime::Dependent, wait.into());
+    }
+    for route in &layer3.routes {
+        sandbox(Lifetime::Dependent, route_of(route, ifname, layer3).into());
+    }
+}
+
+/// The interface is administratively up.
+pub(crate) fn up(ifname: &IfName) -> LinkAttribute {
+    LinkAttribute { link: ifname.clone(), attribute: Attribute::Up(true) }
+}
+
+/// A route without a gateway goes through the first gateway of its family, if there is one and no
+/// scope says that the destination is nearer.
+fn route_of(route: &RouteConfig, ifname: &IfName, layer3: &CniResult) -> Route {
+    let destination = subnet(route.dst);
+    let family_gateway = || {
+        let gateways = layer3.ips.iter().filter_map(|ip| ip.gateway);
+        gateways.into_iter().find(|gateway| Family::of(*gateway) == destination.family())
+    };
+    let near = route.scope.is_some_and(|scope| RouteScope(scope) >= RouteScope::LINK);
+    let gateway: Option<IpAddr> = route.gw.or_else(|| if near { None } else { family_gateway() });
+    Route {
+        table: route.table.filter(|table| *table != 0).unwrap_or(Route::MAIN_TABLE),
+        priority: route.priority.unwrap_or(0),
+        scope: route.scope.map(RouteScope),
+        mtu: route.mtu.filter(|mtu| *mtu != 0),
+        advmss: route.advmss.filter(|advmss| *advmss != 0),
+        ..Route::new(destination, gateway, ifname.clone())
+    }
+}
+
+/// Every address that names an interface must name the one that is configured.
+pub(crate) fn check_indices(layer3: &CniResult) -> Result<(), CniError> {
+    let count = layer3.interfaces.len();
+    match layer3.ips.iter().find(|ip| ip.interface.is_some_and(|index| index >= count.max(1))) {
+        Some(ip) => Err(CniError::internal(format!(
+            "failed to add IP addr {}: invalid interface index",
+            ip.address
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// An interface entry of a result.
+pub(crate) fn interface(
+    name: &IfName,
+    mac: Option<ropewalk_addr::Mac>,
+    sandbox: &str,
+) -> Interface {
+    Interface {
+        name: name.to_string(),
+        mac: mac.map(|mac| mac.to_string()).unwrap_or_default(),
+        sandbox: sandbox.to_owned(),
+        ..Interface::default()
+    }
+}

@@ -1,0 +1,85 @@
+//! One run of a plugin: read the environment and standard input, answer once on standard output.
+
+use std::{
+    io::{self, Read, Write},
+    process::ExitCode,
+};
+
+use ropewalk_cni::{
+    CniError, Command, Environment, ErrorCode, Request, about, validate, version_document,
+    wants_about,
+};
+
+use crate::{
+    ipam,
+    table::{self, Kind, PLUGINS, Plugin},
+    verbs,
+};
+
+/// The names of all plugins, ascending.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PLUGINS.iter().map(|plugin| plugin.name)
+}
+
+/// Whether there is a plugin of this name.
+pub fn is_plugin(name: &str) -> bool {
+    table::find(name).is_some()
+}
+
+/// Runs the plugin of this name with this process's environment, input and output.
+pub fn main(name: &str) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let error = CniError::internal(format!("internal error at {place}"))
+            .with_details("hint: this is a defect of the plugin; please report it");
+        print(&error.to_json());
+        std::process::exit(1);
+    }));
+    let Some(plugin) = table::find(name) else {
+        let known: Vec<_> = names().collect();
+        return fail(&CniError::internal(format!(
+            "no plugin is named {name:?}; hint: start this file under one of the names {}",
+            known.join(", ")
+        )));
+    };
+    let environment = Environment::read(|variable| std::env::var(variable).ok());
+    if wants_about(&environment) {
+        let text = about(plugin.name, env!("CARGO_PKG_VERSION"), plugin.versions);
+        // Whoever asks without reading has their answer.
+        let _ = io::stderr().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    match answer(plugin, environment) {
+        Ok(text) => print(&text),
+        Err(error) => fail(&error),
+    }
+}
+
+fn answer(plugin: &Plugin, environment: Environment) -> Result<String, CniError> {
+    if validate(&environment)? == Some(Command::Version) {
+        return Ok(version_document(plugin.versions));
+    }
+    let mut stdin = Vec::new();
+    io::stdin().read_to_end(&mut stdin).map_err(|error| {
+        CniError::new(ErrorCode::Io, format!("error reading from stdin: {error}"))
+    })?;
+    let request = Request::parse(environment, &stdin, plugin.versions)?;
+    match plugin.kind {
+        Kind::Device(load) => verbs::run(load(&request)?.as_ref(), &request),
+        Kind::Ipam(plugin) => ipam::run(plugin, &request),
+    }
+}
+
+/// A caller that has closed our output is told by the exit status.
+fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(error: &CniError) -> ExitCode {
+    print(&error.to_json());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,52 @@
+//! The table of all plugins: what is not here does not exist.
+
+use ropewalk_cni::{ALL, CniError, Request, Version};
+
+use crate::{
+    chained::{firewall, portmap, tuning},
+    device::Device,
+    interface::{bridge, loopback},
+    ipam::{IpamPlugin, host_local, static_addresses},
+};
+
+/// One plugin.
+#[derive(Debug)]
+pub struct Plugin {
+    /// Its name: the file name it is started under, the `type` of a configuration.
+    pub name: &'static str,
+    /// The specification versions it speaks.
+    pub versions: &'static [Version],
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// The two kinds of plugins.
+#[derive(Debug)]
+pub enum Kind {
+    /// It declares desired state.
+    Device(Load),
+    /// It answers with addresses.
+    Ipam(&'static dyn IpamPlugin),
+}
+
+/// Reads a configuration; all that is wrong with it is told at once.
+pub type Load = fn(&Request) -> Result<Box<dyn Device>, CniError>;
+
+/// Versions of plugins that need a previous result at DEL: 0.4.0 and newer.
+const SINCE_0_4_0: &[Version] = &[Version::V0_4_0, Version::V1_0_0, Version::V1_1_0];
+
+/// All plugins, by name.
+pub static PLUGINS: &[Plugin] = &[
+    Plugin { name: "bridge", versions: ALL, kind: Kind::Device(bridge::load) },
+    Plugin { name: "firewall", versions: SINCE_0_4_0, kind: Kind::Device(firewall::load) },
+    Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },
+    Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },
+    Plugin { name: "portmap", versions: ALL, kind: Kind::Device(portmap::load) },
+    Plugin { name: "static", versions: ALL, kind: Kind::Ipam(&static_addresses::Static) },
+    Plugin { name: "tuning", versions: ALL, kind: Kind::Device(tuning::load) },
+];
+
+/// The plugin of this name.
+pub fn find(name: &str) -> Option<&'static Plugin> {
+    PLUGINS.iter().find(|plugin| plugin.name == name)
+}

@@ -1,0 +1,135 @@
+//! What goes wrong, in the words that tools match on, with its CNI error code.
+
+use ropewalk_addr::Family;
+use ropewalk_cni::{CniError, ErrorCode};
+use ropewalk_netstate::{
+    Conflict, Finding, Owner, Resource, Step, converge::ConvergeError, resource::Mismatch,
+};
+use ropewalk_store::StoreError;
+
+/// The error for a verb that the engine could not do.
+pub(crate) fn converge_error(error: &ConvergeError) -> CniError {
+    match error {
+        ConvergeError::Conflict(conflict) => conflict_error(conflict),
+        ConvergeError::Observe(_) | ConvergeError::Memory(_) => {
+            CniError::internal(error.to_string())
+        }
+        ConvergeError::Step { step, error: reason, left } => {
+            let left: Vec<String> =
+                left.iter().map(|(step, reason)| format!("failed to {step}: {reason}")).collect();
+            CniError::internal(step_text(step, &reason.reason)).with_details(left.join("; "))
+        }
+    }
+}
+
+fn conflict_error(conflict: &Conflict) -> CniError {
+    let text = match conflict {
+        Conflict::OtherAddress(_, _) => format!("failed to set bridge addr: {conflict}"),
+        Conflict::AlreadyThere(_, Resource::Veth(veth)) => match &veth.peer {
+            Some(peer) => format!(
+                "container veth name ({:?}) peer provided ({:?}) already exists",
+                &*peer.name, &*veth.name
+            ),
+            None => format!("{conflict}; hint: DEL the attachment first"),
+        },
+        Conflict::AlreadyThere(..) => format!("{conflict}; hint: DEL the attachment first"),
+        Conflict::NothingToBorrow(_, Resource::Sysctl(sysctl)) => {
+            format!("open /proc/sys/{}: no such file or directory", sysctl.path)
+        }
+        Conflict::Taken(..) | Conflict::NothingToBorrow(..) => conflict.to_string(),
+    };
+    CniError::internal(text)
+}
+
+fn step_text(step: &Step, reason: &str) -> String {
+    match (step, step.resource()) {
+        (Step::Create(..), Resource::Bridge(bridge)) => {
+            format!("failed to create bridge {:?}: {reason}", &*bridge.name)
+        }
+        // The kernel layer already names both ends.
+        (Step::Create(..), Resource::Veth(_)) if reason.contains("already exists") => {
+            reason.to_owned()
+        }
+        (Step::Create(..), Resource::Veth(_)) => format!("failed to make veth pair: {reason}"),
+        (Step::Create(..), Resource::Address(address)) => {
+            format!("failed to add IP addr {} to {:?}: {reason}", address.prefix, &*address.link)
+        }
+        (Step::Create(..), Resource::Route(route)) => format!("failed to add {route}: {reason}"),
+        (Step::Create(..), Resource::Await(wait)) => match wait {
+            ropewalk_netstate::resource::Await::LinkUp { .. } => reason.to_owned(),
+            ropewalk_netstate::resource::Await::AddressesReady { link, .. } => {
+                format!("failed to settle addresses for {:?}: {reason}", &**link)
+            }
+        },
+        _ => format!("failed to {step}: {reason}"),
+    }
+}
+
+/// The error of a CHECK that found something.
+pub(crate) fn finding_error(finding: &Finding) -> CniError {
+    let resource = &finding.item.resource;
+    let first = finding.mismatches.first();
+    let text = match (resource, first) {
+        (Resource::Address(address), None) => {
+            format!("Failed to match addr {} on interface {}", address.prefix, address.link)
+        }
+        (Resource::Route(route), _) => {
+            format!("Expected Route {{{route}}} not found in routing table")
+        }
+        (Resource::Bridge(bridge), Some(Mismatch { field: "promiscuous", found, expected })) => {
+            format!(
+                "Bridge interface {} configured Promisc Mode {expected} doesn't match current \
+                 state: {found} ",
+                bridge.name
+            )
+        }
+        (Resource::LinkAttribute(attribute), Some(mismatch)) => format!(
+            "Error: Tuning link {} configured {} is {}, current value is {}",
+            attribute.link, mismatch.field, mismatch.expected, mismatch.found
+        ),
+        (Resource::Sysctl(sysctl), Some(mismatch)) => format!(
+            "Error: Tuning configured value of {} is {}, current value is {}",
+            sysctl.path,
+            sysctl.value,
+            mismatch.found.trim_matches('"')
+        ),
+        (Resource::IptablesRule(rule), None) => {
+            format!("expected rule {:?} not found", rule.specification)
+        }
+        (Resource::IptablesChain(chain), None) if chain.name.starts_with("CNI-DN-") => {
+            let family = if chain.family == Family::V4 { "ipv4" } else { "ipv6" };
+            format!(
+                "could not check {family} dnat: chain {} not found in iptables table {}",
+                chain.name, chain.table
+            )
+        }
+        _ => finding.to_string(),
+    };
+    CniError::internal(text)
+}
+
+/// The error for a state file that could not be used.
+pub(crate) fn store_error(error: &StoreError) -> CniError {
+    CniError::internal(error.to_string())
+}
+
+/// The error for a namespace path that is not one.
+pub(crate) fn netns_error(path: &str, reason: impl std::fmt::Display) -> CniError {
+    CniError::internal(format!("failed to open netns {path:?}: {reason}"))
+}
+
+/// The error for a sandbox that is the plugin's own namespace.
+pub(crate) fn same_netns_error() -> CniError {
+    CniError::new(
+        ErrorCode::InvalidNetns,
+        "plugin's netns and netns from CNI_NETNS should not be the same",
+    )
+}
+
+/// What the previous result says about another sandbox than the one to check.
+pub(crate) fn sandbox_mismatch(owner: &Owner, expected: &str, found: &str) -> CniError {
+    CniError::internal(format!(
+        "Sandbox in prevResult {found} doesn't match configured netns: {expected}"
+    ))
+    .with_details(format!("interface {} of container {}", owner.interface, owner.container))
+}

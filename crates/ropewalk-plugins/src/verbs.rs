@@ -1,0 +1,239 @@
+//! The CNI verbs for plugins that declare desired state: who is asked in which order, and what is
+//! taken back when something fails.
+
+use std::{net::IpAddr, path::Path};
+
+use ropewalk_cni::{CniError, CniResult, Command, Request, valid_attachments};
+use ropewalk_linux::{Linux, Netns, NetnsError};
+use ropewalk_netstate::{Desired, Kernel, Observed, Owner, Probe, Resource, converge};
+use ropewalk_store::{Holder, LeaseDirectory};
+
+use crate::{
+    device::{Attachment, Device, Given},
+    ipam::Ipam,
+    layer3, texts,
+};
+
+/// Does what the request asks for. The answer goes to standard output.
+pub(crate) fn run(device: &dyn Device, request: &Request) -> Result<String, CniError> {
+    match request.command {
+        Command::Add => add(device, request)?.to_json(request.version),
+        Command::Check => check(device, request).map(|()| String::new()),
+        Command::Del => del(device, request).map(|()| String::new()),
+        Command::Gc => gc(device, request).map(|()| String::new()),
+        Command::Status => status(device, request).map(|()| String::new()),
+        Command::Version => Ok(String::new()),
+    }
+}
+
+fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
+    let attachment = Attachment::of(request)?;
+    let previous = previous(device, request)?;
+    let mut kernel = Linux::with_sandbox(sandbox(request)?);
+    let facts = device.facts(&mut kernel, &attachment, previous.as_ref());
+    let given = Given { previous, facts, ..Given::default() };
+    let Some(ipam) = device.ipam() else {
+        return make(device, &mut kernel, request, &attachment, &given);
+    };
+    let ipam = Ipam::find(ipam, request)?;
+    let given = Given { layer3: Some(ipam.claim(request)?), ..given };
+    make(device, &mut kernel, request, &attachment, &given).map_err(|error| {
+        match ipam.release(request) {
+            Ok(()) => error,
+            Err(second) => {
+                let details = format!("{}; and then failed to release: {second}", error.details);
+                error.with_details(details.trim_start_matches("; "))
+            }
+        }
+    })
+}
+
+/// From addresses to an interface: everything of an ADD behind IPAM.
+fn make(
+    device: &dyn Device,
+    kernel: &mut Linux,
+    request: &Request,
+    attachment: &Attachment,
+    given: &Given,
+) -> Result<CniResult, CniError> {
+    if given.layer3.as_ref().is_some_and(|layer3| layer3.ips.is_empty()) {
+        return Err(CniError::internal("IPAM plugin returned missing IP config"));
+    }
+    let desired = device.declare(attachment, given)?;
+    // A result that the version asked for cannot carry is an error before anything is made.
+    device.result(attachment, given, &Observed::new()).to_value(request.version)?;
+    converge::add(kernel, &mut *device.memory(attachment), &desired)
+        .map_err(|error| texts::converge_error(&error))?;
+    let observed =
+        kernel.observe(&links(&desired)).map_err(|error| CniError::internal(error.to_string()))?;
+    Ok(device.result(attachment, given, &observed))
+}
+
+/// Results tell the links that were made and their hardware addresses.
+fn links(desired: &Desired) -> Vec<Probe<'_>> {
+    let is_link = |resource: &Resource| {
+        matches!(resource, Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_))
+    };
+    let own = desired.items().iter().filter(|item| {
+        is_link(&item.resource) && item.lifetime != ropewalk_netstate::Lifetime::Predecessor
+    });
+    own.map(|item| Probe { place: item.place, resource: &item.resource }).collect()
+}
+
+fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
+    let attachment = Attachment::of(request)?;
+    let previous = ropewalk_cni::prev_result(&request.raw)?
+        .ok_or_else(|| CniError::internal("Required prevResult missing"))?;
+    let mut kernel = Linux::with_sandbox(sandbox(request)?);
+    if let Some(ipam) = device.ipam() {
+        Ipam::find(ipam, request)?.confirm(request)?;
+    }
+    check_sandbox(device, &attachment, &previous)?;
+    let given = known_before(device, &mut kernel, &attachment, Some(previous));
+    let desired = device.declare(&attachment, &given)?;
+    let findings =
+        converge::check(&mut kernel, &desired).map_err(|error| texts::converge_error(&error))?;
+    let Some((first, others)) = findings.split_first() else {
+        return Ok(());
+    };
+    let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+    Err(texts::finding_error(first).with_details(others.join("; ")))
+}
+
+/// A plugin that makes an interface must find it in the previous result, in this sandbox.
+fn check_sandbox(
+    device: &dyn Device,
+    attachment: &Attachment,
+    previous: &CniResult,
+) -> Result<(), CniError> {
+    if device.is_chained() {
+        return Ok(());
+    }
+    let named = previous.interfaces.iter().filter(|i| i.name == attachment.owner.interface);
+    let sandboxes: Vec<&str> =
+        named.map(|i| i.sandbox.as_str()).filter(|sandbox| !sandbox.is_empty()).collect();
+    if sandboxes.contains(&attachment.netns.as_str()) {
+        return Ok(());
+    }
+    let found = sandboxes.first().copied().unwrap_or_default();
+    Err(texts::sandbox_mismatch(&attachment.owner, &attachment.netns, found))
+}
+
+/// What CHECK and DEL know: what the result of the ADD tells.
+fn known_before(
+    device: &dyn Device,
+    kernel: &mut Linux,
+    attachment: &Attachment,
+    previous: Option<CniResult>,
+) -> Given {
+    let own = |result: &CniResult| {
+        layer3::of_interface(result, &attachment.owner.interface, &attachment.netns)
+    };
+    let layer3 = device.ipam().and(previous.as_ref()).map(own);
+    let facts = device.facts(kernel, attachment, previous.as_ref());
+    Given { layer3, previous, facts, ..Given::default() }
+}
+
+fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
+    let attachment = Attachment::of(request)?;
+    let mut kernel = match sandbox_if_there(request)? {
+        Some(sandbox) => Linux::with_sandbox(sandbox),
+        None => Linux::with_missing_sandbox(),
+    };
+    // DEL works without a previous result, so one that cannot be read must not stop it.
+    let previous = ropewalk_cni::prev_result(&request.raw).unwrap_or_default();
+    let leased = match &previous {
+        None if device.is_chained() => leased(&attachment),
+        _ => Vec::new(),
+    };
+    let given = known_before(device, &mut kernel, &attachment, previous);
+    let given = Given { deleting: true, leased, ..given };
+    let deleted = device.declare(&attachment, &given).and_then(|desired| {
+        converge::del(&mut kernel, &mut *device.memory(&attachment), &desired)
+            .map_err(|error| texts::converge_error(&error))
+    });
+    let released = match device.ipam() {
+        Some(ipam) => Ipam::find(ipam, request).and_then(|ipam| ipam.release(request)),
+        None => Ok(()),
+    };
+    deleted.and(released)
+}
+
+/// The addresses that the default lease directory has for the attachment. It is a help for rules
+/// that tell an address and no owner; where it cannot be read there is none.
+fn leased(attachment: &Attachment) -> Vec<IpAddr> {
+    let owner = &attachment.owner;
+    let holder = Holder::new(&owner.container, &owner.interface);
+    let directory = LeaseDirectory::new(Path::new(LeaseDirectory::DEFAULT), &owner.network);
+    let leases = directory.leases().unwrap_or_default().into_iter();
+    leases.filter(|lease| lease.holder == holder).map(|lease| lease.ip).collect()
+}
+
+fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
+    let Some(valid) = valid_attachments(&request.raw)? else {
+        return Ok(());
+    };
+    let hashes: Vec<String> = valid
+        .iter()
+        .map(|id| Owner {
+            network: request.network.clone(),
+            container: id.container_id.clone(),
+            interface: id.ifname.clone(),
+        })
+        .map(|owner| owner.hash())
+        .collect();
+    let network = Owner::network_hash(&request.network);
+    let mut kernel = Linux::host_only();
+    let collected = converge::gc(&mut kernel, &device.scopes(), &network, &hashes)
+        .map_err(|error| texts::converge_error(&error));
+    let forgotten = device.collect_memory(&request.network, &valid);
+    let released = match device.ipam() {
+        Some(ipam) => Ipam::find(ipam, request).and_then(|ipam| ipam.collect(request)),
+        None => Ok(()),
+    };
+    collected.map(|_| ()).and(forgotten).and(released)
+}
+
+fn status(device: &dyn Device, request: &Request) -> Result<(), CniError> {
+    match device.ipam() {
+        Some(ipam) => Ipam::find(ipam, request)?.status(request),
+        None => Ok(()),
+    }
+}
+
+/// The result of the plugins before a chained one. Others only check that it can be read.
+fn previous(device: &dyn Device, request: &Request) -> Result<Option<CniResult>, CniError> {
+    let previous = ropewalk_cni::prev_result(&request.raw)?;
+    Ok(previous.filter(|_| device.is_chained()))
+}
+
+/// The sandbox of ADD and CHECK, which must exist and be another namespace than the plugin's.
+fn sandbox(request: &Request) -> Result<Netns, CniError> {
+    let path = request.netns.as_deref().unwrap_or_default();
+    let netns = Netns::open(path).map_err(|error| texts::netns_error(path, error))?;
+    guard(request, &netns)?;
+    Ok(netns)
+}
+
+/// The sandbox of DEL; `None` if it is gone or was not named.
+fn sandbox_if_there(request: &Request) -> Result<Option<Netns>, CniError> {
+    let Some(path) = request.netns.as_deref() else {
+        return Ok(None);
+    };
+    match Netns::open(path) {
+        Ok(netns) => {
+            guard(request, &netns)?;
+            Ok(Some(netns))
+        }
+        // What a namespace was mounted on stays behind as a plain file.
+        Err(NetnsError::Missing { .. } | NetnsError::NotNamespace { .. }) => Ok(None),
+        Err(error) => Err(texts::netns_error(path, error)),
+    }
+}
+
+/// CHECK reads only, so that it needs no guard.
+fn guard(request: &Request, netns: &Netns) -> Result<(), CniError> {
+    let acts = matches!(request.command, Command::Add | Command::Del);
+    let same = acts && !request.netns_override && netns.is_current().unwrap_or(false);
+    if same { Err(texts::same_netns_error()) } else { Ok(()) }
+}
