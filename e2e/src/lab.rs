@@ -243,6 +243,18 @@ impl Lab {
         Snapshot::take(self)
     }
 
+    /// Runs ADD and DEL once for a container and a network of its own, so that what is Shared is
+    /// there and a comparison with this snapshot is exact.
+    #[track_caller]
+    pub fn settled(&self, plugin: &Plugin<'_>) -> Snapshot {
+        self.netns("settled");
+        let plugin = plugin.clone().on("settled").key("name", &Value::from("settled"));
+        let result = plugin.add().result();
+        plugin.del(&result).silent();
+        self.sh("ip netns del settled");
+        self.snapshot()
+    }
+
     /// Asserts that nothing is there that was not there at the time of the snapshot, except Shared
     /// things (a bridge, a packet-filter table without elements), and that nothing is missing.
     #[track_caller]

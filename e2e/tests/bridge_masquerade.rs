@@ -52,8 +52,8 @@ fn seen(lab: &Lab, from: &str, to: &str, destination: &str) -> String {
 /// ADD, traffic in all directions, CHECK, DEL: the same for both backends.
 fn masquerades_what_leaves_the_subnet(backend: &Value) {
     let lab = lab_with_outside();
-    let before = lab.snapshot();
     let plugin = bridge(&lab, backend);
+    let before = lab.settled(&plugin);
     let first = plugin.add().result();
     let second = plugin.clone().on("c2").add().result();
     for container in ["c1", "c2"] {
@@ -139,8 +139,8 @@ fn br_138_the_rules_in_iptables_are_those_of_the_reference_plugins() {
 /// Two interfaces of one container on one network; DEL of the first leaves the second working.
 fn del_of_one_interface_keeps_the_other(backend: &Value) {
     let lab = lab_with_outside();
-    let before = lab.snapshot();
     let first = bridge(&lab, backend);
+    let before = lab.settled(&first);
     let second = first.clone().ifname("eth1");
     let first_result = first.add().result();
     let second_result = second.add().result();
@@ -193,8 +193,8 @@ fn br_141_without_iptables_on_the_path_masquerade_is_done_by_nftables() {
         return;
     }
     lab.sh("mkdir /run/lab/nft; ln -s $(command -v nft) /run/lab/nft/");
-    let before = lab.snapshot();
     let plugin = bridge(&lab, &Value::Null).variable("PATH", "/run/lab/nft");
+    let before = lab.settled(&plugin);
     let result = plugin.add().result();
     route_through(&lab, "c1", "eth0");
     assert_eq!(seen(&lab, "c1", "outer", OUTSIDE), HOST);
@@ -227,8 +227,8 @@ fn del_without_namespace(backend: &str, del: impl Fn(&Plugin<'_>, &Value)) {
     if lab.reference_fails("it leaks the masquerade") {
         return;
     }
-    let before = lab.snapshot();
     let plugin = bridge(&lab, &json!(backend));
+    let before = lab.settled(&plugin);
     let result = plugin.add().result();
     // Somebody still holds the namespace, so the kernel does not remove the pair by itself.
     let path = lab.outside(&Lab::netns_path("c1"));

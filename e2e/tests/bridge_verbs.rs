@@ -71,8 +71,9 @@ fn br_144_an_exhausted_range_leaves_nothing() {
 #[test]
 fn br_145_del_removes_link_lease_and_masquerade_and_keeps_the_bridge() {
     let lab = Lab::new();
-    let before = lab.snapshot();
-    let (plugin, result) = added(&lab);
+    let plugin = bridge(&lab);
+    let before = lab.settled(&plugin);
+    let result = plugin.add().result();
     assert_eq!(lab.leases("net"), ["10.1.2.2"]);
     plugin.del(&result).silent();
     lab.nothing_left(&before);
@@ -100,8 +101,9 @@ fn br_145_del_leaves_other_containers_alone() {
 #[test]
 fn br_146_del_twice_is_silent() {
     let lab = Lab::new();
-    let before = lab.snapshot();
-    let (plugin, result) = added(&lab);
+    let plugin = bridge(&lab);
+    let before = lab.settled(&plugin);
+    let result = plugin.add().result();
     plugin.del(&result).silent();
     plugin.del(&result).silent();
     plugin.del_without_result().silent();
@@ -299,9 +301,9 @@ fn br_154_check_finds_routes_in_other_tables() {
 #[test]
 fn br_155_thirty_at_once_get_thirty_addresses_and_all_go_again() {
     let lab = Lab::new();
-    let before = lab.snapshot();
-    let names: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
     let plugin = bridge(&lab);
+    let before = lab.settled(&plugin);
+    let names: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
     let attachments: Vec<Plugin<'_>> = names
         .iter()
         .map(|name| {

@@ -313,7 +313,7 @@ fn p_42_a_value_of_the_wrong_type_is_named() {
 #[test]
 fn p_43_no_configuration_crashes_a_plugin() {
     let lab = Lab::new();
-    if lab.reference_fails("it crashes") {
+    if lab.reference_fails("it writes to a map that is not there and to pointers to nothing") {
         return;
     }
     lab.netns("c1");
@@ -331,18 +331,23 @@ fn p_43_no_configuration_crashes_a_plugin() {
         json!([{}]),
         json!({}),
         json!({ "cni": {} }),
-        json!({ "cni": { "sysctl": { "net.ipv4.ip_forward": "1" }, "ips": null, "mac": 7 } }),
+        json!({ "cni": { "sysctl": { "net.ipv4.ip_forward": "1" } } }),
+        json!({ "cni": { "sysctl": null, "ips": null, "mac": 7 } }),
         json!({ "portMappings": [null], "ips": [null, ""], "ipRanges": [null], "mac": [] }),
         json!({ "type": "static", "addresses": [null], "ranges": [[null]], "routes": [null] }),
         json!({ "cniVersion": "1.0.0", "ips": [null], "interfaces": [null], "routes": [{}] }),
         json!({ "cniVersion": "1.0.0", "ips": [{ "address": "10.0.0.1/24", "interface": 9 }] }),
     ];
+    let previous = json!({
+        "cniVersion": "1.0.0", "ips": [{ "address": "10.1.2.2/29", "interface": 0 }],
+        "interfaces": [{ "name": "eth0", "sandbox": "/run/netns/c1" }],
+    });
     for name in PLUGINS {
+        let plugin = lab.plugin(name).on("c1").config(config(name)).previous(&previous);
         for key in ["args", "runtimeConfig", "prevResult", "ipam", "dns", "sysctl", "vlanTrunk"] {
             for value in &odd {
-                let plugin = lab.plugin(name).on("c1").config(config(name)).key(key, value);
                 for verb in ["ADD", "CHECK", "DEL", "GC", "STATUS"] {
-                    let outcome = plugin.clone().command(verb).run();
+                    let outcome = plugin.clone().key(key, value).command(verb).run();
                     if outcome.code != 0 {
                         outcome.error();
                     }
