@@ -1,5 +1,5 @@
-//! The `ropewalk` command.
+//! The `ropewalk` command, which is also every plugin under whose name it is started.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    ropewalk_cli::main()
 }

@@ -1,0 +1,34 @@
+//! The subcommands, one file each.
+
+pub(crate) mod add;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod del;
+pub(crate) mod gc;
+pub(crate) mod install;
+pub(crate) mod lint;
+pub(crate) mod man;
+pub(crate) mod show;
+pub(crate) mod status;
+
+use crate::arguments::Command;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Runs one subcommand.
+pub(crate) fn run(command: Command, output: Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Add(options) => add::run(&options, output)?,
+        Command::Check(options) => check::run(&options, output)?,
+        Command::Del(options) => del::run(&options, output)?,
+        Command::Gc(options) => gc::run(options, output)?,
+        Command::Status(options) => status::run(&options, output)?,
+        Command::Show(options) => show::run(&options, output)?,
+        Command::Lint(options) => return lint::run(&options, output),
+        Command::Install(options) => install::run(&options, output)?,
+        Command::Completions(options) => completions::run(&options, output)?,
+        Command::Man(options) => man::run(&options, output)?,
+    }
+    Ok(Exit::Ok)
+}

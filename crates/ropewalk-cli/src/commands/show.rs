@@ -1,0 +1,254 @@
+//! `ropewalk show`: what this host knows about its networks, attachments and leases.
+//!
+//! It only reads, so what it shows may have changed by the time it is shown.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use ropewalk_cni::CacheEntry;
+use ropewalk_runtime::{Broken, Network};
+use ropewalk_store::{Lease, LeaseDirectory};
+use serde_json::{Map, Value, json};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::options::{CacheOptions, ConfigOptions};
+use crate::output::Output;
+use crate::table;
+
+/// Show the networks, attachments and leases of this host
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What to show [default: everything]
+    what: Option<What>,
+
+    #[command(flatten)]
+    config: ConfigOptions,
+
+    #[command(flatten)]
+    cache: CacheOptions,
+
+    /// Folder with the leases of the host-local plugin
+    #[arg(long, value_name = "DIR", default_value = LeaseDirectory::DEFAULT)]
+    lease_dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    Networks,
+    Attachments,
+    Leases,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            What::Networks => "networks",
+            What::Attachments => "attachments",
+            What::Leases => "leases",
+        }
+    }
+}
+
+/// One kind of thing, as rows and as JSON.
+struct Section {
+    what: What,
+    heading: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+    values: Vec<Value>,
+}
+
+pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
+    let wanted = match options.what {
+        Some(what) => vec![what],
+        None => vec![What::Networks, What::Attachments, What::Leases],
+    };
+    let mut sections = Vec::new();
+    for what in wanted {
+        sections.push(match what {
+            What::Networks => networks(options)?,
+            What::Attachments => attachments(options, output)?,
+            What::Leases => leases(options)?,
+        });
+    }
+    output.answer(|| as_text(&sections), || as_json(&sections))
+}
+
+fn as_text(sections: &[Section]) -> String {
+    let tables: Vec<String> = sections
+        .iter()
+        .map(|section| match section.rows.as_slice() {
+            [] => format!("no {}\n", section.what.name()),
+            rows => table::render(section.heading, rows),
+        })
+        .collect();
+    tables.join("\n")
+}
+
+fn as_json(sections: &[Section]) -> Value {
+    let pairs =
+        sections.iter().map(|section| (section.what.name().to_owned(), json!(section.values)));
+    Value::Object(pairs.collect::<Map<String, Value>>())
+}
+
+fn networks(options: &Options) -> Result<Section, Failure> {
+    let listing = options.config.directory().list().map_err(|error| Failure::of_find(&error))?;
+    let mut section = Section {
+        what: What::Networks,
+        heading: &["NETWORK", "VERSION", "PLUGINS", "FILE", "STATE"],
+        rows: Vec::new(),
+        values: Vec::new(),
+    };
+    for network in &listing.networks {
+        section.add_network(network, "ready");
+    }
+    for network in &listing.hidden {
+        section.add_network(network, "hidden by an earlier file of the same name");
+    }
+    for broken in &listing.broken {
+        section.add_broken(broken);
+    }
+    Ok(section)
+}
+
+impl Section {
+    fn add_network(&mut self, network: &Network, state: &str) {
+        let list = &network.list;
+        let version = if list.cni_version.is_empty() { "0.1.0" } else { &list.cni_version };
+        let plugins: Vec<&str> = list.plugins.iter().map(|plugin| &*plugin.plugin_type).collect();
+        let file = network.path.display().to_string();
+        self.rows.push(vec![
+            list.name.clone(),
+            version.to_owned(),
+            plugins.join(","),
+            file.clone(),
+            state.to_owned(),
+        ]);
+        self.values.push(json!({
+            "name": list.name,
+            "cniVersion": version,
+            "plugins": plugins,
+            "file": file,
+            "state": if state == "ready" { "ready" } else { "hidden" },
+        }));
+    }
+
+    fn add_broken(&mut self, broken: &Broken) {
+        let name = broken.name.clone().unwrap_or_default();
+        let shown = if name.is_empty() { "-".to_owned() } else { name.clone() };
+        let file = broken.path.display().to_string();
+        let reason = broken.error.to_string();
+        let (version, plugins) = ("-".to_owned(), "-".to_owned());
+        let state = format!("broken: {reason}");
+        self.rows.push(vec![shown, version, plugins, file.clone(), state]);
+        self.values.push(json!({ "name": name, "file": file, "state": "broken", "error": reason }));
+    }
+}
+
+fn records(options: &Options) -> Result<ropewalk_runtime::Records, Failure> {
+    options.cache.cache().records().map_err(|error| Failure::of_cache(&error))
+}
+
+fn attachments(options: &Options, output: Output) -> Result<Section, Failure> {
+    let records = records(options)?;
+    for (path, error) in &records.unreadable {
+        output.warn(&format!("{} is no record: {error}", path.display()));
+    }
+    let (rows, values) = records.entries.iter().map(attachment).unzip();
+    let heading = &["NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "NETNS"];
+    Ok(Section { what: What::Attachments, heading, rows, values })
+}
+
+fn attachment(entry: &CacheEntry) -> (Vec<String>, Value) {
+    let result = entry.decoded_result().ok().flatten().unwrap_or_default();
+    let addresses: Vec<String> = result.ips.iter().map(|ip| ip.address.to_string()).collect();
+    let is_gone = !entry.netns.is_empty() && !Path::new(&entry.netns).exists();
+    let shown = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let netns = if is_gone { format!("{} (gone)", entry.netns) } else { shown(&entry.netns) };
+    let row = vec![
+        entry.network_name.clone(),
+        entry.container_id.clone(),
+        entry.if_name.clone(),
+        shown(&addresses.join(",")),
+        netns,
+    ];
+    let value = json!({
+        "network": entry.network_name,
+        "containerID": entry.container_id,
+        "ifname": entry.if_name,
+        "addresses": addresses,
+        "netns": entry.netns,
+        "netnsExists": !is_gone && !entry.netns.is_empty(),
+    });
+    (row, value)
+}
+
+fn leases(options: &Options) -> Result<Section, Failure> {
+    let records = records(options)?.entries;
+    let mut section = Section {
+        what: What::Leases,
+        heading: &["NETWORK", "ADDRESS", "CONTAINER", "INTERFACE", "RECORD"],
+        rows: Vec::new(),
+        values: Vec::new(),
+    };
+    for network in lease_networks(&options.lease_dir)? {
+        let leases = LeaseDirectory::new(&options.lease_dir, &network).leases();
+        let mut leases = leases.map_err(|error| Failure::failed(error.to_string()))?;
+        leases.sort_by_key(|lease| lease.ip);
+        for lease in leases {
+            section.add_lease(&network, &lease, &records);
+        }
+    }
+    Ok(section)
+}
+
+impl Section {
+    fn add_lease(&mut self, network: &str, lease: &Lease, records: &[CacheEntry]) {
+        let holder = &lease.holder;
+        let is_recorded = records.iter().any(|entry| {
+            entry.network_name == network
+                && entry.container_id == holder.container
+                && holder.interface.as_ref().is_none_or(|interface| *interface == entry.if_name)
+        });
+        self.rows.push(vec![
+            network.to_owned(),
+            lease.ip.to_string(),
+            holder.container.clone(),
+            holder.interface.clone().unwrap_or_else(|| "-".to_owned()),
+            if is_recorded { "yes" } else { "no" }.to_owned(),
+        ]);
+        self.values.push(json!({
+            "network": network,
+            "address": lease.ip.to_string(),
+            "containerID": holder.container,
+            "ifname": holder.interface,
+            "recorded": is_recorded,
+        }));
+    }
+}
+
+/// The networks that have leases, by name.
+fn lease_networks(directory: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: io::Error| {
+        let exit = match error.kind() {
+            io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            _ => Exit::Failed,
+        };
+        Failure::new(exit, format!("failed to list {}: {error}", directory.display()))
+    };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.path().is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}

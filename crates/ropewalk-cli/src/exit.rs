@@ -1,0 +1,55 @@
+//! The exit codes, in one table. Scripts rely on them, so a number never changes its meaning.
+
+use std::process::ExitCode;
+
+/// How the command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok,
+    Failed,
+    Usage,
+    NotPermitted,
+    NotFound,
+}
+
+impl Exit {
+    pub(crate) const ALL: [Exit; 5] =
+        [Exit::Ok, Exit::Failed, Exit::Usage, Exit::NotPermitted, Exit::NotFound];
+
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotPermitted => 3,
+            Exit::NotFound => 4,
+        }
+    }
+
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Exit::Ok => "it worked",
+            Exit::Failed => "the operation failed, or a linted file has errors",
+            Exit::Usage => "the command line makes no sense",
+            Exit::NotPermitted => "this user may not do that; most operations need root",
+            Exit::NotFound => "there is no such network",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_code_has_its_own_number() {
+        let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.number()).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+    }
+}

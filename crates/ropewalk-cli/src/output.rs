@@ -1,0 +1,79 @@
+//! The only place that writes to standard output and standard error.
+//!
+//! A reader who closed the other end has read enough; that is not a failure.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// How people and scripts want their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Prints answers in one format.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { format: if json { Format::Json } else { Format::Text } }
+    }
+
+    /// Prints text exactly as it is, whatever the format.
+    #[expect(clippy::unused_self, reason = "whoever prints must have been given an output")]
+    pub(crate) fn raw(self, bytes: &[u8]) -> Result<(), Failure> {
+        write_all(&mut io::stdout().lock(), bytes)
+            .map_err(|error| Failure::failed(format!("failed to write the answer: {error}")))
+    }
+
+    /// Prints an answer in the wanted format.
+    pub(crate) fn answer(
+        self,
+        text: impl FnOnce() -> String,
+        document: impl FnOnce() -> Value,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => self.raw(text().as_bytes()),
+            Format::Json => self.raw(format!("{:#}\n", document()).as_bytes()),
+        }
+    }
+
+    /// Says that something went well that has no answer: only scripts want to know.
+    pub(crate) fn done(self, document: impl FnOnce() -> Value) -> Result<(), Failure> {
+        self.answer(String::new, document)
+    }
+
+    /// Says why the command failed.
+    pub(crate) fn complain(self, failure: &Failure) {
+        let line = match self.format {
+            Format::Text => format!("ropewalk: {failure}\n"),
+            Format::Json => format!("{}\n", failure.to_json()),
+        };
+        // There is nobody left to tell.
+        let _ = write_all(&mut io::stderr().lock(), line.as_bytes());
+    }
+
+    /// Says what is not as it should be, but stops nobody.
+    pub(crate) fn warn(self, text: &str) {
+        let line = match self.format {
+            Format::Text => format!("ropewalk: warning: {text}\n"),
+            Format::Json => format!("{}\n", json!({ "warning": text })),
+        };
+        // A warning that nobody can read is not worth failing for.
+        let _ = write_all(&mut io::stderr().lock(), line.as_bytes());
+    }
+}
+
+fn write_all(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
