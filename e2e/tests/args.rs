@@ -1,4 +1,6 @@
 //! A: `CNI_ARGS`, `args` and `runtimeConfig`: what is understood and which one wins.
+//!
+//! What is wrong with `CNI_ARGS` is not wrong with the configuration: its errors have code 999.
 
 use ropewalk_e2e::{Lab, Plugin, json};
 
@@ -12,7 +14,7 @@ fn bridge(lab: &Lab) -> Plugin<'_> {
 fn refused_pairs(pairs: &str) -> String {
     let lab = Lab::new();
     let before = lab.snapshot();
-    let message = bridge(&lab).args(pairs).add().invalid_config();
+    let message = bridge(&lab).args(pairs).add().failure();
     lab.nothing_left(&before);
     assert!(!lab.exists("/sys/class/net/cni0"), "the arguments are read before anything is made");
     message
@@ -45,7 +47,7 @@ fn a_59_every_plugin_that_reads_arguments_refuses_unknown_ones() {
     });
     for name in ["host-local", "static", "tuning"] {
         let plugin = lab.plugin(name).on("c1").config(config.clone());
-        let message = plugin.clone().args("OTHER=x").add().invalid_config();
+        let message = plugin.clone().args("OTHER=x").add().failure();
         assert_eq!(message, r#"ARGS: unknown args ["OTHER=x"]"#, "{name}");
         plugin.args("OTHER=x;IgnoreUnknown=1").add().result();
     }

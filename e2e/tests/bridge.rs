@@ -199,8 +199,8 @@ fn br_119_a_bridge_that_lost_its_last_port_can_be_a_gateway_again() {
     if lab.reference_fails("it pins the address 00:00:00:00:00:00, which the kernel refuses") {
         return;
     }
-    lab.sh("ip link add cni0 type bridge; ip link add a type veth peer name b
-            ip link set a master cni0; ip link del a");
+    lab.sh("ip link add cni0 type bridge; ip link add port type veth peer name other
+            ip link set port master cni0; ip link del port");
     assert_eq!(lab.ip_json("link show dev cni0")[0]["address"], "00:00:00:00:00:00");
     gateway(&lab, "10.7.2.0/24").add().result();
     assert!(lab.reaches("c1", "10.7.2.1:9"));

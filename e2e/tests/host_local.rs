@@ -256,7 +256,7 @@ fn hl_238_a_requested_address_is_given_once() {
         "failed to allocate all requested IPs: 10.9.0.1"
     );
     assert_eq!(
-        request("c2", "zz").invalid_config(),
+        request("c2", "zz").failure(),
         "ARGS: error parsing value of pair \"IP=zz\": invalid IP address zz"
     );
     assert_eq!(lab.leases("net"), ["10.0.0.77"]);

@@ -220,8 +220,10 @@ fn p_37_a_directory_is_not_a_namespace() {
     let bridge = bridge(&lab, "c1").netns("/run/lab");
     let expected = r#"failed to open netns "/run/lab": unknown FS magic on "/run/lab": 1021994"#;
     assert_eq!(bridge.add().failure(), expected);
-    let message = bridge.del_without_result().failure();
-    assert!(message.contains(r#"unknown FS magic on "/run/lab": 1021994"#), "{message}");
+    // A stale plain file is what is left of a namespace after a restart: DEL has to work.
+    if !lab.reference_fails("its DEL fails as ADD does") {
+        bridge.del_without_result().silent();
+    }
 }
 
 #[test]
