@@ -124,9 +124,12 @@ impl Lab {
     }
 
     /// A command that starts inside this host; arguments are to be added.
+    ///
+    /// The holder's root is entered too: entering a mount namespace alone would lead out of a
+    /// change of root, as in the virtual machine tier.
     pub fn enter(&self) -> Command {
         let mut command = Command::new("/usr/bin/nsenter");
-        command.args(["-t", &self.holder.id().to_string(), "-n", "-m"]);
+        command.args(["-t", &self.holder.id().to_string(), "-n", "-m", "-r"]);
         command
     }
 
