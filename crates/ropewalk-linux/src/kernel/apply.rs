@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
 
-use super::{Linux, simple, sysctl, wait};
+use super::{Linux, packet_filter, simple, sysctl, wait};
 use crate::error::error;
 
 /// Steps that go to the kernel together.
 enum Group {
     /// rtnetlink messages that are executed one by one even if one fails.
     Simple,
+    /// An nftables transaction: all or nothing.
+    Transaction,
     /// A step by itself.
     Single,
 }
@@ -59,6 +61,9 @@ fn group_at(steps: &[Step], start: usize) -> (Group, usize) {
     if simple::is_simple(&steps[start]) {
         return (Group::Simple, run(simple::is_simple));
     }
+    if packet_filter::is_part(&steps[start]) {
+        return (Group::Transaction, run(packet_filter::is_part));
+    }
     (Group::Single, start + 1)
 }
 
@@ -81,6 +86,10 @@ fn apply_group(
                 range.zip(verdicts).for_each(|(index, verdict)| progress.record(index, verdict));
             }
             Err(error) => progress.record(range.start, Err(error)),
+        },
+        Group::Transaction => match packet_filter::apply(linux, place, &steps[range.clone()]) {
+            Ok(()) => range.for_each(|index| progress.record(index, Ok(()))),
+            Err((failed, error)) => progress.record(range.start + failed, Err(error)),
         },
         Group::Single => progress.record(range.start, apply_one(linux, &steps[range.start])),
     }

@@ -3,6 +3,7 @@
 mod apply;
 mod links;
 mod observe;
+mod packet_filter;
 mod place;
 mod queries;
 mod simple;

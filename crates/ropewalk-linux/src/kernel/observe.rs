@@ -13,7 +13,7 @@ use ropewalk_netstate::{
 };
 use rustix::io::Errno;
 
-use super::{Linux, sysctl};
+use super::{Linux, packet_filter, sysctl};
 use crate::{
     error::is,
     translate::{
@@ -47,7 +47,7 @@ pub(super) fn owned(linux: &mut Linux, scope: &Scope) -> Result<Vec<Owned>, Kern
             let name: IfName = found.name.parse().ok()?;
             Some(Owned { tag: found.tag()?, resource: link::found_any(&name, &found) })
         }),
-        Scope::Elements(_) => Ok(Vec::new()),
+        Scope::Elements(set) => packet_filter::owned(linux, Place::Host, set),
     }
 }
 
@@ -71,11 +71,16 @@ impl Survey<'_> {
             Resource::Route(route) => self.route(at, route),
             Resource::Neighbour(neighbour) => self.neighbour(at, neighbour),
             Resource::Sysctl(wanted) => {
-                Ok(sysctl::find(self.linux, at, &wanted.path)?.map(Resource::Sysctl))
+                Ok(sysctl::find(self.linux, at, wanted)?.map(Resource::Sysctl))
             }
+            Resource::NftTable(_)
+            | Resource::NftSet(_)
+            | Resource::NftChain(_)
+            | Resource::NftElements(_)
+            | Resource::NftTaggedRules(_) => packet_filter::find(self.linux, at, wanted),
+            Resource::IptablesChain(_) | Resource::IptablesRule(_) => Ok(None),
             // Actions are never there.
             Resource::StaleFlows(_) | Resource::Await(_) => Ok(None),
-            _ => Ok(None),
         }
     }
 

@@ -15,11 +15,11 @@ use crate::{
 pub(super) fn find(
     linux: &mut Linux,
     place: Place,
-    path: &str,
+    wanted: &Sysctl,
 ) -> Result<Option<Sysctl>, KernelError> {
-    let file = sysctl::file(path).ok_or_else(|| error_about(Errno::INVAL, path))?;
+    let file = sysctl::file(&wanted.path).ok_or_else(|| error_about(Errno::INVAL, &wanted.path))?;
     match linux.within(place, || fs::read_to_string(&file))? {
-        Ok(text) => Ok(Some(Sysctl::new(path, sysctl::value(&text)))),
+        Ok(text) => Ok(Some(Sysctl { value: sysctl::value(&text), ..wanted.clone() })),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(io_error(&error, &format!("open {}", file.display()))),
     }

@@ -52,19 +52,9 @@ impl Message {
         self
     }
 
-    /// Appends an attribute without a value.
-    pub(crate) fn flag(&mut self, kind: u16) -> &mut Self {
-        self.bytes(kind, &[])
-    }
-
     /// Appends an attribute of one byte.
     pub(crate) fn u8(&mut self, kind: u16, value: u8) -> &mut Self {
         self.bytes(kind, &[value])
-    }
-
-    /// Appends a 16-bit attribute in the host's byte order.
-    pub(crate) fn u16(&mut self, kind: u16, value: u16) -> &mut Self {
-        self.bytes(kind, &value.to_ne_bytes())
     }
 
     /// Appends a 32-bit attribute in the host's byte order.
@@ -146,6 +136,12 @@ impl Message {
     /// Whether the kernel acknowledges success.
     pub(crate) fn is_acknowledged(&self) -> bool {
         u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) & NLM_F_ACK != 0
+    }
+
+    /// Has the kernel acknowledge success.
+    pub(crate) fn want_acknowledgement(&mut self) {
+        let flags = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) | NLM_F_ACK;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
     }
 
     /// The message as it goes over the wire, with this sequence number.

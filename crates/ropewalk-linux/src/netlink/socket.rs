@@ -23,6 +23,9 @@ pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
 /// A dump that races with changes again and again is given up, like in libnl.
 const DUMP_ATTEMPTS: usize = 16;
 
+/// How many requests are sent at once: their answers must fit into the receive buffer.
+const AT_ONCE: usize = 64;
+
 /// Which part of the kernel listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -104,7 +107,19 @@ impl Socket {
         mut messages: Vec<Message>,
         mut read: impl FnMut(&Reply<'_>),
     ) -> Result<Vec<Result<(), KernelError>>, KernelError> {
-        let first = self.send(&mut messages)?;
+        let mut verdicts = Vec::new();
+        for chunk in messages.chunks_mut(AT_ONCE) {
+            verdicts.extend(self.exchange_once(chunk, &mut read)?);
+        }
+        Ok(verdicts)
+    }
+
+    fn exchange_once(
+        &mut self,
+        messages: &mut [Message],
+        read: &mut impl FnMut(&Reply<'_>),
+    ) -> Result<Vec<Result<(), KernelError>>, KernelError> {
+        let first = self.send(messages)?;
         let speaker = self.speaker();
         let mut verdicts: Vec<Option<Result<(), KernelError>>> = vec![None; messages.len()];
         while verdicts.iter().any(Option::is_none) {
@@ -113,14 +128,13 @@ impl Socket {
                 let Some(index) = index_of(reply.sequence, first, messages.len()) else {
                     continue;
                 };
-                match reply.verdict(speaker) {
-                    Some(verdict) => verdicts[index] = Some(verdict),
-                    None => {
-                        read(&reply);
-                        if !messages[index].is_acknowledged() {
-                            verdicts[index] = Some(Ok(()));
-                        }
-                    }
+                if let Some(verdict) = reply.verdict(speaker) {
+                    verdicts[index] = Some(verdict);
+                    continue;
+                }
+                read(&reply);
+                if !messages[index].is_acknowledged() {
+                    verdicts[index] = Some(Ok(()));
                 }
             }
         }
@@ -143,6 +157,8 @@ impl Socket {
             let received = match self.receive_with(RecvFlags::DONTWAIT) {
                 Ok(received) => received,
                 Err(Errno::AGAIN) => break,
+                // More failures than the receive buffer holds; the first ones are in it.
+                Err(Errno::NOBUFS) => continue,
                 Err(errno) => return Err((0, error_about(errno, "receive from kernel"))),
             };
             for reply in Replies(&self.buffer[..received]) {

@@ -6,6 +6,7 @@ pub(crate) mod address;
 pub(crate) mod bridge_port;
 pub(crate) mod link;
 pub(crate) mod neighbour;
+pub(crate) mod nft;
 pub(crate) mod route;
 pub(crate) mod sysctl;
 pub(crate) mod wait;

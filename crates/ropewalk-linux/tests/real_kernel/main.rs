@@ -5,5 +5,7 @@
 mod addresses;
 mod links;
 mod namespaces;
+mod packet_filter;
+mod packet_filter_rules;
 mod settings;
 mod support;

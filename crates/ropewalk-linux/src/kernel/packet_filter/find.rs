@@ -1,0 +1,221 @@
+//! What nftables holds.
+
+use ropewalk_netstate::{
+    KernelError, Owned, Place, Resource, Tag,
+    resource::{
+        NftChain, NftElements, NftSet, NftTaggedRules,
+        nft::{Datum, SetRef, TableRef},
+    },
+};
+use rustix::io::Errno;
+
+use crate::{
+    error::is,
+    kernel::{Linux, observe::absent_is_none},
+    netlink::{Message, Reply},
+    translate::nft::{self, chain, element, element::FoundElement, set, table},
+};
+
+pub(super) use chain::FoundRule as Rule;
+
+/// Finds an object of nftables.
+pub(in crate::kernel) fn find(
+    linux: &mut Linux,
+    place: Place,
+    wanted: &Resource,
+) -> Result<Option<Resource>, KernelError> {
+    match wanted {
+        Resource::NftTable(wanted) => {
+            let exists = linux.filter_get(place, table::find(&wanted.table), |_| Some(()))?;
+            Ok(exists.map(|()| Resource::NftTable(wanted.clone())))
+        }
+        Resource::NftSet(wanted) => Ok(linux.set(place, &wanted.set)?.map(Resource::NftSet)),
+        Resource::NftChain(wanted) => Ok(linux.chain(place, wanted)?.map(Resource::NftChain)),
+        Resource::NftElements(wanted) => {
+            Ok(linux.elements(place, wanted)?.map(Resource::NftElements))
+        }
+        Resource::NftTaggedRules(wanted) => {
+            let rules = linux.tagged_rules(place, wanted)?;
+            Ok((!rules.is_empty()).then(|| Resource::NftTaggedRules(wanted.clone())))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Elements whose comment is an owner's mark, one resource for each owner.
+pub(in crate::kernel) fn owned(
+    linux: &mut Linux,
+    place: Place,
+    set: &SetRef,
+) -> Result<Vec<Owned>, KernelError> {
+    let mut groups: Vec<NftElements> = Vec::new();
+    for FoundElement { key, data, tag } in linux.all_elements(place, set)? {
+        let Some(tag) = tag else { continue };
+        match groups.iter_mut().find(|group| group.tag.same_owner(&tag)) {
+            Some(group) => {
+                group.elements.insert(key, data);
+            }
+            None => groups.push(NftElements::new(set.clone(), tag).with(key, data)),
+        }
+    }
+    let owned = |group: NftElements| Owned { tag: group.tag.clone(), resource: group.into() };
+    Ok(groups.into_iter().map(owned).collect())
+}
+
+/// Whether a chain exists.
+pub(in crate::kernel) fn has_chain(
+    linux: &mut Linux,
+    place: Place,
+    table: &TableRef,
+    chain: &str,
+) -> Result<bool, KernelError> {
+    Ok(linux.filter_get(place, chain::find(table, chain), |_| Some(()))?.is_some())
+}
+
+/// Whether a base chain drops what no rule accepts; `None` if there is no such chain.
+pub(in crate::kernel) fn drops_by_default(
+    linux: &mut Linux,
+    place: Place,
+    table: &TableRef,
+    chain: &str,
+) -> Result<Option<bool>, KernelError> {
+    linux.filter_get(place, chain::find(table, chain), chain::read_drops_by_default)
+}
+
+/// Whether the kernel has nftables and lets us use it.
+pub(in crate::kernel) fn is_usable(linux: &mut Linux, place: Place) -> bool {
+    linux.netfilter(place).and_then(|socket| socket.get(nft::generation(), |_| Some(()))).is_ok()
+}
+
+impl Linux {
+    fn filter_get<T>(
+        &mut self,
+        place: Place,
+        question: Message,
+        read: impl Fn(&Reply<'_>) -> Option<T>,
+    ) -> Result<Option<T>, KernelError> {
+        without_nftables_is_none(self.netfilter(place)?.get(question, read))
+    }
+
+    /// A set or map without its elements.
+    fn set(&mut self, place: Place, set: &SetRef) -> Result<Option<NftSet>, KernelError> {
+        self.filter_get(place, set::find(set), |reply| set::read(reply, set))
+    }
+
+    fn chain(&mut self, place: Place, wanted: &NftChain) -> Result<Option<NftChain>, KernelError> {
+        if !has_chain(self, place, &wanted.table, &wanted.name)? {
+            return Ok(None);
+        }
+        let rules = self.rules(place, &wanted.table, &wanted.name)?;
+        let mut found = NftChain::regular(wanted.table.clone(), &*wanted.name, Vec::new());
+        // A rule without a comment is somebody else's, and a difference.
+        found.found_digests =
+            rules.into_iter().map(|rule| rule.comment.unwrap_or_default()).collect();
+        Ok(Some(found))
+    }
+
+    fn rules(
+        &mut self,
+        place: Place,
+        table: &TableRef,
+        chain: &str,
+    ) -> Result<Vec<Rule>, KernelError> {
+        let question = chain::list_rules(table, chain);
+        let found = self.netfilter(place)?.dump(&question, chain::read_rule);
+        Ok(without_nftables_is_none(found.map(Some))?.unwrap_or_default())
+    }
+
+    /// Rules whose comment starts as wanted.
+    pub(super) fn tagged_rules(
+        &mut self,
+        place: Place,
+        wanted: &NftTaggedRules,
+    ) -> Result<Vec<Rule>, KernelError> {
+        let mut rules = self.rules(place, &wanted.table, &wanted.chain)?;
+        rules.retain(|rule| {
+            rule.comment.as_ref().is_some_and(|text| text.starts_with(&wanted.comment_prefix))
+        });
+        Ok(rules)
+    }
+
+    /// The elements of an owner: those with the wanted keys, or all if no keys are wanted.
+    fn elements(
+        &mut self,
+        place: Place,
+        wanted: &NftElements,
+    ) -> Result<Option<NftElements>, KernelError> {
+        let candidates = if wanted.elements.is_empty() {
+            let mut all = self.all_elements(place, &wanted.set)?;
+            all.retain(|element| is_owned_by(element, &wanted.tag));
+            all
+        } else {
+            self.elements_with_keys(place, wanted)?
+        };
+        let mut found = NftElements::new(wanted.set.clone(), wanted.tag.clone());
+        found.replaces = wanted.replaces;
+        for element in candidates {
+            if is_owned_by(&element, &wanted.tag) {
+                found.elements.insert(element.key, element.data);
+            } else {
+                found.taken.push((element.key, element.tag));
+            }
+        }
+        let is_nothing = found.elements.is_empty() && found.taken.is_empty();
+        Ok((!is_nothing).then_some(found))
+    }
+
+    /// The elements that exist under the wanted keys, whoever has them.
+    pub(super) fn elements_with_keys(
+        &mut self,
+        place: Place,
+        wanted: &NftElements,
+    ) -> Result<Vec<FoundElement>, KernelError> {
+        let Some(set) = self.set(place, &wanted.set)? else { return Ok(Vec::new()) };
+        let questions = wanted.elements.keys().map(|key| element::find(&wanted.set, key));
+        let mut found = Vec::new();
+        let verdicts = self.netfilter(place)?.exchange_reading(questions.collect(), |reply| {
+            found.extend(element::read(reply, &set));
+        })?;
+        for verdict in verdicts {
+            absent_is_none(verdict.map(Some))?;
+        }
+        Ok(found)
+    }
+
+    /// The keys in `there` that are still the owner's, or that nobody is known to own.
+    pub(super) fn keys_of_owner(
+        &mut self,
+        place: Place,
+        there: &NftElements,
+    ) -> Result<Vec<Vec<Datum>>, KernelError> {
+        let mut found = self.elements_with_keys(place, there)?;
+        found.retain(|element| element.tag.is_none() || is_owned_by(element, &there.tag));
+        Ok(found.into_iter().map(|element| element.key).collect())
+    }
+
+    fn all_elements(
+        &mut self,
+        place: Place,
+        wanted: &SetRef,
+    ) -> Result<Vec<FoundElement>, KernelError> {
+        let Some(set) = self.set(place, wanted)? else { return Ok(Vec::new()) };
+        let read = |reply: &Reply<'_>| Some(element::read(reply, &set));
+        let found = self.netfilter(place)?.dump(&element::list(wanted), read).map(Some);
+        let found = absent_is_none(found)?.unwrap_or_default();
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+fn is_owned_by(element: &FoundElement, tag: &Tag) -> bool {
+    element.tag.as_ref().is_some_and(|owner| owner.same_owner(tag))
+}
+
+/// A kernel without nftables holds nothing in it: DEL must not fail there.
+fn without_nftables_is_none<T>(
+    found: Result<Option<T>, KernelError>,
+) -> Result<Option<T>, KernelError> {
+    match found {
+        Err(error) if [Errno::INVAL, Errno::OPNOTSUPP].iter().any(|&e| is(&error, e)) => Ok(None),
+        other => absent_is_none(other),
+    }
+}

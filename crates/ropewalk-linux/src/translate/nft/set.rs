@@ -1,0 +1,70 @@
+//! Sets and maps.
+
+use ropewalk_netstate::resource::nft::{MapsTo, NftSet, SetRef};
+
+use super::{HEADER, change, data, get, is};
+use crate::{
+    netlink::{Attribute, Attributes, Message, Reply},
+    uapi::{
+        NFT_DATA_VERDICT, NFT_MSG_DELSET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFT_SET_MAP,
+        NFTA_SET_DATA_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_FLAGS, NFTA_SET_ID, NFTA_SET_KEY_LEN,
+        NFTA_SET_KEY_TYPE, NFTA_SET_NAME, NFTA_SET_TABLE, NLM_F_CREATE,
+    },
+};
+
+/// Creates a set or map; the same one that exists is fine, another one is not. `number` tells
+/// the new sets of one transaction apart.
+pub(crate) fn create(wanted: &NftSet, number: u32) -> Message {
+    let family = wanted.set.table.family;
+    let mut message = named(change(NFT_MSG_NEWSET, NLM_F_CREATE, family), &wanted.set);
+    let length = |types| u32::try_from(data::length_of_all(types)).unwrap_or(u32::MAX);
+    message
+        .be32(NFTA_SET_KEY_TYPE, data::number_of_all(&wanted.key_type))
+        .be32(NFTA_SET_KEY_LEN, length(&wanted.key_type))
+        .be32(NFTA_SET_ID, number);
+    match &wanted.maps_to {
+        MapsTo::Nothing => {}
+        MapsTo::Verdict => {
+            message.be32(NFTA_SET_FLAGS, NFT_SET_MAP).be32(NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
+        }
+        MapsTo::Values(types) => {
+            message
+                .be32(NFTA_SET_FLAGS, NFT_SET_MAP)
+                .be32(NFTA_SET_DATA_TYPE, data::number_of_all(types))
+                .be32(NFTA_SET_DATA_LEN, length(types));
+        }
+    }
+    message
+}
+
+/// Deletes a set or map with its elements.
+pub(crate) fn delete(set: &SetRef) -> Message {
+    named(change(NFT_MSG_DELSET, 0, set.table.family), set)
+}
+
+/// Asks for a set or map without its elements.
+pub(crate) fn find(set: &SetRef) -> Message {
+    named(get(NFT_MSG_GETSET, set.table.family), set)
+}
+
+fn named(mut message: Message, set: &SetRef) -> Message {
+    message.text(NFTA_SET_TABLE, &set.table.name).text(NFTA_SET_NAME, &set.name);
+    message
+}
+
+/// Reads a set or map. Types that are unknown here read as none.
+pub(crate) fn read(reply: &Reply<'_>, set: &SetRef) -> Option<NftSet> {
+    if !is(reply, NFT_MSG_NEWSET) {
+        return None;
+    }
+    let attributes = Attributes::behind(reply.payload, HEADER);
+    let number = |kind| attributes.first(kind).and_then(Attribute::be32);
+    let types = |kind| number(kind).and_then(data::types_of).unwrap_or_default();
+    let is_map = number(NFTA_SET_FLAGS).is_some_and(|flags| flags & NFT_SET_MAP != 0);
+    let maps_to = match number(NFTA_SET_DATA_TYPE) {
+        Some(NFT_DATA_VERDICT) => MapsTo::Verdict,
+        _ if is_map => MapsTo::Values(types(NFTA_SET_DATA_TYPE)),
+        _ => MapsTo::Nothing,
+    };
+    Some(NftSet { set: set.clone(), key_type: types(NFTA_SET_KEY_TYPE), maps_to })
+}
