@@ -1,6 +1,10 @@
 //! The CNI verbs over a kernel: observe, compare, apply, undo.
 
-use alloc::{boxed::Box, string::ToString, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::fmt;
 
 use crate::{
@@ -72,15 +76,48 @@ pub fn add(
     if !plan.borrowed.is_empty() {
         memory.remember(&plan.borrowed)?;
     }
-    let steps: Vec<Step> = plan.steps.iter().map(|planned| planned.step.clone()).collect();
-    let Err(Partial { done, failed, error }) = kernel.apply(&steps) else {
+    let Err(Partial { done, failed, error }) = apply_all(kernel, &plan.steps) else {
         return Ok(());
     };
     let left = take_back(kernel, &plan.steps, &done);
     if left.is_empty() && !plan.borrowed.is_empty() {
         memory.forget()?;
     }
-    Err(ConvergeError::Step { step: Box::new(steps[failed].clone()), error, left })
+    let step = Box::new(plan.steps[failed].step.clone());
+    Err(ConvergeError::Step { step, error, left })
+}
+
+/// Applies all steps. A shared thing that another ADD has made in the meantime is as good as ours.
+fn apply_all(kernel: &mut dyn Kernel, planned: &[Planned]) -> Result<(), Partial> {
+    let mut pending: Vec<usize> = (0..planned.len()).collect();
+    let mut all_done = Vec::new();
+    loop {
+        let steps: Vec<Step> = pending.iter().map(|&index| planned[index].step.clone()).collect();
+        let Err(Partial { done, failed, error }) = kernel.apply(&steps) else {
+            return Ok(());
+        };
+        all_done.extend(done.iter().map(|&index| pending[index]));
+        let failed = pending[failed];
+        if !was_made_by_another(kernel, &planned[failed], &error) {
+            return Err(Partial { done: all_done, failed, error });
+        }
+        pending.retain(|index| *index != failed && !all_done.contains(index));
+    }
+}
+
+/// Whether a step failed only because another ADD was faster.
+fn was_made_by_another(kernel: &mut dyn Kernel, planned: &Planned, error: &KernelError) -> bool {
+    const EEXIST: i32 = 17;
+    let (Lifetime::Shared, Step::Create(place, resource)) = (planned.lifetime, &planned.step)
+    else {
+        return false;
+    };
+    let probe = Probe { place: *place, resource };
+    error.errno == EEXIST
+        && kernel.observe(&[probe]).is_ok_and(|observed| {
+            let found = observed.find(*place, &resource.key());
+            found.is_some_and(|found| resource.compare(found).is_empty())
+        })
 }
 
 /// Undoes the steps done, last first, one by one so that one failure does not stop the others.
@@ -140,7 +177,7 @@ pub fn gc(
     kernel: &mut dyn Kernel,
     scopes: &[Scope],
     network: &str,
-    valid: &[alloc::string::String],
+    valid: &[String],
 ) -> Result<Vec<Step>, ConvergeError> {
     let mut steps = Vec::new();
     for scope in scopes {

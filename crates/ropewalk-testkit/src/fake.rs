@@ -1,7 +1,7 @@
 //! A kernel of maps. It is strict where the real one is: an address needs its link, an element
 //! needs its set, a verdict needs its chain, what exists cannot be created again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
@@ -24,6 +24,10 @@ pub type Interruption = Box<dyn FnOnce(&mut FakeKernel)>;
 #[derive(Default)]
 pub struct FakeKernel {
     state: BTreeMap<(Place, Key), Resource>,
+    /// What lies in the other of two sandboxes, see [`FakeKernel::swap_sandboxes`].
+    elsewhere: BTreeMap<Key, Resource>,
+    /// Host veth pairs whose peer lies there.
+    reaching_elsewhere: BTreeSet<Key>,
     sandbox_gone: bool,
     steps: usize,
     fail_at: Option<usize>,
@@ -74,6 +78,31 @@ impl FakeKernel {
         self.sandbox_gone = true;
     }
 
+    /// Makes `Place::Sandbox` mean the other of two sandboxes.
+    pub fn swap_sandboxes(&mut self) {
+        let here = self.state.keys().filter(|(place, _)| *place == Place::Sandbox).cloned();
+        let here: Vec<_> = here.collect();
+        let mut elsewhere = BTreeMap::new();
+        for key in here {
+            if let Some(resource) = self.state.remove(&key) {
+                elsewhere.insert(key.1, resource);
+            }
+        }
+        let there = std::mem::replace(&mut self.elsewhere, elsewhere);
+        let reaching = self.state.iter().filter_map(|((_, key), resource)| match resource {
+            Resource::Veth(veth) => {
+                let peer = veth.peer.as_ref()?;
+                let reaches =
+                    peer.place == Place::Sandbox && !self.reaching_elsewhere.contains(key);
+                reaches.then(|| key.clone())
+            }
+            _ => None,
+        });
+        self.reaching_elsewhere = reaching.collect();
+        self.state
+            .extend(there.into_iter().map(|(key, resource)| ((Place::Sandbox, key), resource)));
+    }
+
     /// Lets the `n`th step from now on fail, counted from 0; undoing steps are not counted.
     pub fn fail_at(&mut self, n: usize) {
         (self.steps, self.fail_at) = (0, Some(n));
@@ -105,10 +134,18 @@ impl FakeKernel {
             Resource::AnyLink(link) => *at == place && link.name == *name,
             Resource::Veth(veth) => {
                 (*at == place && veth.name == *name)
-                    || veth.peer.as_ref().is_some_and(|p| p.place == place && p.name == *name)
+                    || self.far_end(resource) == Some((place, name.clone()))
             }
             _ => false,
         })
+    }
+
+    /// The far end of a veth pair, unless it lies in the other sandbox.
+    fn far_end(&self, resource: &Resource) -> Option<(Place, IfName)> {
+        let Resource::Veth(veth) = resource else { return None };
+        let peer = veth.peer.as_ref()?;
+        let elsewhere = self.reaching_elsewhere.contains(&resource.key());
+        (!elsewhere).then(|| (peer.place, peer.name.clone()))
     }
 
     fn create(&mut self, place: Place, resource: &Resource) -> Result<(), KernelError> {
@@ -192,7 +229,7 @@ impl FakeKernel {
             for ((at, _), other) in &self.state {
                 if let Resource::Veth(veth) = other {
                     let near = (*at, veth.name.clone());
-                    let far = veth.peer.as_ref().map(|peer| (peer.place, peer.name.clone()));
+                    let far = self.far_end(other);
                     if ends.contains(&near) || far.as_ref().is_some_and(|far| ends.contains(far)) {
                         ends.push(near);
                         ends.extend(far);

@@ -1,8 +1,8 @@
 //! Plugins that change what plugins before them in the chain made.
 
-pub mod firewall;
-pub mod portmap;
-pub mod tuning;
+pub(crate) mod firewall;
+pub(crate) mod portmap;
+pub(crate) mod tuning;
 
 use std::net::IpAddr;
 

@@ -5,10 +5,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+#[allow(unused_imports)]
+use crate::shim::Shim as _;
 use ropewalk_addr::{Family, Prefix, Subnet};
 use ropewalk_cni::{CniError, CniResult, Fields};
 use ropewalk_linux::Linux;
-#[allow(unused_imports)] use crate::shim::Shim as _;
 use ropewalk_netstate::{
     Desired, Lifetime, Owner, Place, Scope,
     resource::{

@@ -14,7 +14,7 @@ struct Loopback {
 }
 
 /// Reads the configuration; there is nothing to configure.
-pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     // DEL must not fail for what a previous result looks like.
     let previous = match request.command {
         ropewalk_cni::Command::Add => prev_result(&request.raw)?,

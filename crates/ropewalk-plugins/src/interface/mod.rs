@@ -1,4 +1,4 @@
 //! Plugins that make or own an interface of the sandbox.
 
-pub mod bridge;
-pub mod loopback;
+pub(crate) mod bridge;
+pub(crate) mod loopback;

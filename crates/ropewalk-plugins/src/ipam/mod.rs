@@ -2,8 +2,8 @@
 //! `release` are what ADD, CHECK and DEL are for the others.
 
 mod delegate;
-pub mod host_local;
-pub mod static_addresses;
+pub(crate) mod host_local;
+pub(crate) mod static_addresses;
 
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 

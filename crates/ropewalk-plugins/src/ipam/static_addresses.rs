@@ -11,7 +11,7 @@ use super::IpamPlugin;
 use crate::config;
 
 /// The plugin.
-pub struct Static;
+pub(crate) struct Static;
 
 impl IpamPlugin for Static {
     fn claim(&self, request: &Request) -> Result<CniResult, CniError> {

@@ -6,10 +6,11 @@ mod nftables;
 
 use std::net::IpAddr;
 
+#[allow(unused_imports)]
+use crate::shim::Shim as _;
 use ropewalk_addr::IfName;
 use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;
-#[allow(unused_imports)] use crate::shim::Shim as _;
 use ropewalk_netstate::{Desired, Observed, Scope};
 
 use self::config::{Backend, Config, IngressPolicy};
@@ -26,7 +27,7 @@ struct Firewall {
 }
 
 /// Reads the configuration.
-pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     Ok(Box::new(Firewall { config: Config::read(request)? }))
 }
 

@@ -4,10 +4,11 @@ mod config;
 mod iptables;
 mod nftables;
 
+#[allow(unused_imports)]
+use crate::shim::Shim as _;
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 use ropewalk_linux::Linux;
-#[allow(unused_imports)] use crate::shim::Shim as _;
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Scope,
     resource::{
@@ -32,7 +33,7 @@ struct Portmap {
 }
 
 /// Reads the configuration.
-pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     let config = Config::read(request).map_err(|error| match request.command {
         Command::Check => error,
         _ => error.prefixed("failed to parse config"),

@@ -20,7 +20,7 @@ struct Tuning {
 }
 
 /// Reads the configuration, and at ADD the list of sysctls that the administrator allows.
-pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     let config = Config::read(request)?;
     if request.command == Command::Add {
         allowlist::check(config.sysctls.keys())?;

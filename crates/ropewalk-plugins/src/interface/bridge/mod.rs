@@ -32,7 +32,7 @@ struct Bridge {
 }
 
 /// Reads the configuration.
-pub fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     Ok(Box::new(Bridge { config: Config::read(request)? }))
 }
 

@@ -18,7 +18,7 @@ use crate::texts::store_error;
 pub(crate) use config::lint;
 
 /// The plugin.
-pub struct HostLocal;
+pub(crate) struct HostLocal;
 
 impl IpamPlugin for HostLocal {
     fn claim(&self, request: &Request) -> Result<CniResult, CniError> {

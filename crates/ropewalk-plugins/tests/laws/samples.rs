@@ -1,0 +1,227 @@
+//! Configurations of every plugin, with what each is given and what must be there before it.
+
+use ropewalk_addr::{IfName, Mac};
+use ropewalk_cni::{ALL, CniResult, Environment, Request};
+use ropewalk_netstate::{
+    Desired, Place,
+    resource::{AnyLink, Attribute, LinkAttribute, Sysctl},
+};
+use ropewalk_plugins::{
+    device::{Attachment, Device, Facts, Given},
+    table::{self, Kind},
+};
+use ropewalk_testkit::FakeKernel;
+use serde_json::{Value, json};
+
+/// One way to use one plugin.
+pub(crate) struct Sample {
+    /// What it shows; part of every failure message.
+    pub(crate) name: &'static str,
+    pub(crate) plugin: &'static str,
+    pub(crate) config: Value,
+    pub(crate) facts: Facts,
+    /// Whether the plugin changes a link that plugins before it made.
+    pub(crate) has_link: bool,
+}
+
+fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
+    let has_link = matches!(plugin, "tuning" | "loopback");
+    Sample { name, plugin, config, facts: Facts::default(), has_link }
+}
+
+/// Every plugin of the table that declares state, in its main shapes.
+pub(crate) fn samples() -> Vec<Sample> {
+    let mut samples = bridges();
+    samples.extend(chained());
+    samples.push(sample("loopback", "loopback", json!({})));
+    for plugin in table::PLUGINS.iter().filter(|plugin| matches!(plugin.kind, Kind::Device(_))) {
+        let covered = samples.iter().any(|sample| sample.plugin == plugin.name);
+        assert!(covered, "the plugin {} has no sample: add one here", plugin.name);
+    }
+    samples
+}
+
+fn bridges() -> Vec<Sample> {
+    let ipam = json!({"type": "host-local"});
+    vec![
+        sample("layer 2", "bridge", json!({"bridge": "br0"})),
+        sample(
+            "gateway",
+            "bridge",
+            json!({"bridge": "br0", "isDefaultGateway": true, "ipam": ipam}),
+        ),
+        sample(
+            "masquerade",
+            "bridge",
+            json!({"bridge": "br0", "isGateway": true, "ipMasq": true, "ipam": ipam}),
+        ),
+        sample(
+            "masquerade with iptables",
+            "bridge",
+            json!({"isGateway": true, "ipMasq": true, "ipMasqBackend": "iptables", "ipam": ipam}),
+        ),
+        sample(
+            "spoof check, hairpin and isolation",
+            "bridge",
+            json!({"macspoofchk": true, "hairpinMode": true, "portIsolation": true, "ipam": ipam}),
+        ),
+        sample(
+            "VLANs",
+            "bridge",
+            json!({"vlan": 7, "vlanTrunk": [{"id": 9}], "isGateway": true, "ipam": ipam}),
+        ),
+    ]
+}
+
+fn chained() -> Vec<Sample> {
+    let ports = json!({"portMappings": [
+        {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+        {"hostPort": 5353, "containerPort": 53, "protocol": "udp", "hostIP": "10.9.9.9"},
+    ]});
+    let drop = |mut sample: Sample| {
+        sample.facts.forward_drop = [true; 2];
+        sample
+    };
+    let publish = |backend: &str| json!({"runtimeConfig": ports, "backend": backend});
+    vec![
+        sample("ports", "portmap", publish("nftables")),
+        sample("ports with iptables", "portmap", publish("iptables")),
+        drop(sample("ports where FORWARD drops", "portmap", publish("nftables"))),
+        sample("no ports", "portmap", json!({})),
+        sample("open", "firewall", json!({})),
+        sample("same bridge", "firewall", json!({"ingressPolicy": "same-bridge"})),
+        drop(sample(
+            "isolated, where FORWARD drops",
+            "firewall",
+            json!({"ingressPolicy": "isolated"}),
+        )),
+        sample("firewall with iptables", "firewall", json!({"backend": "iptables"})),
+        sample(
+            "everything tuned",
+            "tuning",
+            json!({"mac": "02:00:00:00:00:77", "mtu": 1400, "promisc": true, "allmulti": true,
+                   "txQLen": 500, "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}}),
+        ),
+    ]
+}
+
+/// One attachment of a sample, as the n-th container.
+pub(crate) struct Case {
+    pub(crate) device: Box<dyn Device>,
+    pub(crate) attachment: Attachment,
+    pub(crate) given: Given,
+}
+
+impl Sample {
+    /// The case of the n-th container, with other addresses and ports for each.
+    pub(crate) fn case(&self, n: u8) -> Case {
+        let request = self.request(n);
+        let Some(Kind::Device(load)) = table::find(self.plugin).map(|plugin| &plugin.kind) else {
+            panic!("{} is no plugin that declares state", self.plugin);
+        };
+        let device = load(&request).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let attachment = Attachment::of(&request).expect("a valid attachment");
+        let facts = self.facts.clone();
+        let previous = device.is_chained().then(|| previous(n));
+        let layer3 = device.ipam().map(|_| leased(n));
+        Case { device, attachment, given: Given { layer3, previous, facts, ..Given::default() } }
+    }
+
+    fn request(&self, n: u8) -> Request {
+        let mut config = self.config.clone();
+        config["cniVersion"] = "1.0.0".into();
+        config["name"] = "lan".into();
+        config["type"] = self.plugin.into();
+        if let Some(mappings) = config.pointer_mut("/runtimeConfig/portMappings") {
+            for mapping in mappings.as_array_mut().expect("a list") {
+                let port = mapping["hostPort"].as_u64().expect("a number");
+                mapping["hostPort"] = (port + u64::from(n)).into();
+            }
+        }
+        let environment = Environment {
+            command: "ADD".into(),
+            container_id: format!("c{n}"),
+            netns: format!("/run/netns/c{n}"),
+            ifname: "eth0".into(),
+            path: "/opt/cni/bin".into(),
+            ..Environment::default()
+        };
+        Request::parse(environment, config.to_string().as_bytes(), ALL).expect("a valid request")
+    }
+
+    /// A kernel with what plugins before this one made.
+    pub(crate) fn kernel(&self) -> FakeKernel {
+        let mut kernel = FakeKernel::new();
+        if self.has_link {
+            add_link(&mut kernel, if self.plugin == "loopback" { "lo" } else { "eth0" });
+        }
+        for chain in ["POSTROUTING", "PREROUTING", "OUTPUT", "FORWARD"] {
+            assert!(chain.chars().all(char::is_uppercase), "built-in chains need no creation");
+        }
+        kernel
+    }
+}
+
+fn add_link(kernel: &mut FakeKernel, name: &str) {
+    let link: IfName = name.parse().expect("a valid name");
+    kernel.put(Place::Sandbox, AnyLink { name: link.clone(), mac: None });
+    for attribute in [
+        Attribute::Mac(Mac([2, 0, 0, 0, 0, 1])),
+        Attribute::Mtu(1500),
+        Attribute::Promiscuous(false),
+        Attribute::AllMulticast(false),
+        Attribute::TxQueueLength(1000),
+    ] {
+        kernel.put(Place::Sandbox, LinkAttribute { link: link.clone(), attribute });
+    }
+    kernel.put(Place::Sandbox, Sysctl::new(format!("net/ipv4/conf/{link}/arp_filter"), "0"));
+}
+
+impl Case {
+    /// What ADD and CHECK want.
+    pub(crate) fn desired(&self) -> Desired {
+        self.device.declare(&self.attachment, &self.given).expect("a declaration")
+    }
+
+    /// What DEL looks for when nobody remembers anything.
+    pub(crate) fn blind(&self) -> Desired {
+        let facts = self.given.facts.clone();
+        let given = Given { deleting: true, facts, ..Given::default() };
+        self.device.declare(&self.attachment, &given).expect("a declaration")
+    }
+
+    /// What DEL looks for when it has the result.
+    pub(crate) fn knowing(&self) -> Desired {
+        let given = Given { deleting: true, ..self.given.clone() };
+        self.device.declare(&self.attachment, &given).expect("a declaration")
+    }
+}
+
+fn result(text: Value) -> CniResult {
+    CniResult::from_value(&text, "1.0.0").expect("a valid result")
+}
+
+fn leased(n: u8) -> CniResult {
+    result(json!({
+        "cniVersion": "1.0.0",
+        "ips": [
+            {"address": format!("10.1.2.{n}/24"), "gateway": "10.1.2.1"},
+            {"address": format!("fd00:1::{n}/64"), "gateway": "fd00:1::1"},
+        ],
+        "routes": [{"dst": "0.0.0.0/0", "mtu": 1400}, {"dst": "192.168.0.0/16", "table": 77}],
+    }))
+}
+
+fn previous(n: u8) -> CniResult {
+    result(json!({
+        "cniVersion": "1.0.0",
+        "interfaces": [
+            {"name": "br0"}, {"name": "veth0"},
+            {"name": "eth0", "sandbox": format!("/run/netns/c{n}")},
+        ],
+        "ips": [
+            {"address": format!("10.1.2.{n}/24"), "gateway": "10.1.2.1", "interface": 2},
+            {"address": format!("fd00:1::{n}/64"), "gateway": "fd00:1::1", "interface": 2},
+        ],
+    }))
+}
