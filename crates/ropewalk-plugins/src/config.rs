@@ -48,13 +48,12 @@ fn route(entry: &Fields<'_>) -> Option<RouteConfig> {
     if dst.is_none() && entry.value("dst").is_none() {
         entry.report_at("dst", "route has no destination");
     }
-    let scope = entry.u32("scope");
-    let scope = scope.and_then(|scope| match u8::try_from(scope) {
-        Ok(scope) => Some(scope),
-        Err(_) => {
-            entry.report_at("scope", format!("route scope {scope} is not in 0..255"));
-            None
+    let scope = entry.u32("scope").and_then(|number| {
+        let scope = u8::try_from(number).ok();
+        if scope.is_none() {
+            entry.report_at("scope", format!("route scope {number} is not in 0..255"));
         }
+        scope
     });
     let route = RouteConfig {
         mtu: entry.u32("mtu"),

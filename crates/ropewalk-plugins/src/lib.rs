@@ -12,11 +12,12 @@ mod ipam;
 mod layer3;
 mod lint;
 mod names;
+mod preview;
 mod program;
-mod shim;
 pub mod table;
 mod texts;
 mod verbs;
 
 pub use lint::{Remark, RemarkKind, lint};
+pub use preview::{Preview, preview};
 pub use program::{is_plugin, main, names};

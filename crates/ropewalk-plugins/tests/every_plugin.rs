@@ -60,7 +60,7 @@ fn add_then_check_finds_nothing() {
     }
 }
 
-fn is_checked(item: &&Item) -> bool {
+fn is_checked(item: &Item) -> bool {
     !matches!(item.lifetime, Lifetime::Predecessor | Lifetime::Initial)
         && !item.resource.is_action()
         && !matches!(item.resource, Resource::AddressGuard(_))
@@ -70,7 +70,7 @@ fn is_checked(item: &&Item) -> bool {
 fn check_notices_each_thing_removed() {
     for sample in samples() {
         let case = sample.case(1);
-        for item in case.desired().items().iter().filter(is_checked) {
+        for item in case.desired().items().iter().filter(|item| is_checked(item)) {
             let (mut kernel, ..) = added(&sample);
             kernel.take(item.place, &item.resource.key());
             let findings = converge::check(&mut kernel, &case.desired()).unwrap();
@@ -89,7 +89,7 @@ fn check_notices_each_thing_removed() {
 fn check_notices_each_field_changed() {
     for sample in samples() {
         let case = sample.case(1);
-        for item in case.desired().items().iter().filter(is_checked) {
+        for item in case.desired().items().iter().filter(|item| is_checked(item)) {
             for (field, other) in tampered(&item.resource) {
                 let (mut kernel, ..) = added(&sample);
                 kernel.put(item.place, other);

@@ -78,6 +78,11 @@ impl LeaseDirectory {
         read_leases(&self.path)
     }
 
+    /// The address given last from a range set, without locking: for showing.
+    pub fn last_reserved(&self, range_set: usize) -> Option<IpAddr> {
+        read_last_reserved(&self.path, range_set)
+    }
+
     /// Waits for the lock and holds it until the answer is dropped. Makes the directory.
     pub fn lock(&self) -> Result<LockedLeases, StoreError> {
         let failed = |operation, path: &Path| {
@@ -178,13 +183,13 @@ impl LockedLeases {
 
     /// The address given last from a range set; `None` if there is none or it cannot be read.
     pub fn last_reserved(&self, range_set: usize) -> Option<IpAddr> {
-        fs::read_to_string(self.last_path(range_set)).ok()?.trim().parse().ok()
+        read_last_reserved(&self.path, range_set)
     }
 
     /// Records the address given last from a range set. Written in place: truncating first makes
     /// ext4 flush the file when it is closed, which costs more than all the rest of an ADD.
     pub fn set_last_reserved(&self, range_set: usize, ip: IpAddr) -> Result<(), StoreError> {
-        let path = self.last_path(range_set);
+        let path = last_reserved_path(&self.path, range_set);
         let text = ip.to_string();
         let write = || {
             let mut options = OpenOptions::new();
@@ -198,10 +203,15 @@ impl LockedLeases {
         };
         write().map_err(|error| StoreError::new("write", &path, error))
     }
+}
 
-    fn last_path(&self, range_set: usize) -> PathBuf {
-        self.path.join(format!("last_reserved_ip.{range_set}"))
-    }
+fn last_reserved_path(directory: &Path, range_set: usize) -> PathBuf {
+    directory.join(format!("last_reserved_ip.{range_set}"))
+}
+
+fn read_last_reserved(directory: &Path, range_set: usize) -> Option<IpAddr> {
+    let path = last_reserved_path(directory, range_set);
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {

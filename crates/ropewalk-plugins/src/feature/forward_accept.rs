@@ -1,8 +1,6 @@
 //! Hosts whose iptables FORWARD policy is DROP, as Docker leaves it: what may pass has to be
 //! accepted by iptables itself, since no other table can.
 
-#[allow(unused_imports)]
-use crate::shim::Shim as _;
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{

@@ -5,10 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-#[allow(unused_imports)]
-use crate::shim::Shim as _;
 use ropewalk_addr::{Family, Prefix, Subnet};
-use ropewalk_cni::{CniError, CniResult, Fields};
+use ropewalk_cni::{CniResult, Fields};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Desired, Lifetime, Owner, Place, Scope,
@@ -88,7 +86,7 @@ pub(crate) fn declare(
     owner: &Owner,
     layer3: Option<&CniResult>,
     facts: &Facts,
-) -> Result<(), CniError> {
+) {
     let ips: Vec<Prefix> =
         layer3.into_iter().flat_map(|l| &l.ips).map(|ip| layer3::prefix(ip.address)).collect();
     let families: Vec<Family> = match layer3 {
@@ -96,11 +94,11 @@ pub(crate) fn declare(
         None => vec![Family::V4, Family::V6],
     };
     if backend == Backend::Off {
-        return Ok(());
+        return;
     }
     if !backend.is_nftables(facts) {
         declare_iptables(desired, owner, &ips, &families);
-        return Ok(());
+        return;
     }
     declare_shared(desired);
     for family in families {
@@ -112,7 +110,6 @@ pub(crate) fn declare(
         }
         desired.push(Place::Host, Lifetime::Attachment, elements);
     }
-    Ok(())
 }
 
 /// The table, the two maps and the chain that asks them.

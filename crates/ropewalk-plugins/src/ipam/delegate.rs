@@ -53,6 +53,16 @@ impl Ipam {
         }
     }
 
+    /// What a claim would give; another program cannot be asked.
+    pub(crate) fn preview(&self, request: &Request) -> Result<CniResult, CniError> {
+        match self {
+            Self::InProcess(plugin) => plugin.preview(request),
+            Self::Executed(path) => {
+                Err(CniError::internal(format!("cannot foresee which addresses {path} would give")))
+            }
+        }
+    }
+
     pub(crate) fn confirm(&self, request: &Request) -> Result<(), CniError> {
         match self {
             Self::InProcess(plugin) => plugin.confirm(request),

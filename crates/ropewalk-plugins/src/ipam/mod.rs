@@ -14,6 +14,9 @@ pub trait IpamPlugin: Sync {
     /// Leases addresses to the attachment. A failure leaves nothing leased.
     fn claim(&self, request: &Request) -> Result<CniResult, CniError>;
 
+    /// The addresses that a claim would lease now, leasing nothing.
+    fn preview(&self, request: &Request) -> Result<CniResult, CniError>;
+
     /// Whether the attachment still has its lease.
     fn confirm(&self, request: &Request) -> Result<(), CniError>;
 

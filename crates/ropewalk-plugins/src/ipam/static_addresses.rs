@@ -24,6 +24,10 @@ impl IpamPlugin for Static {
         })
     }
 
+    fn preview(&self, request: &Request) -> Result<CniResult, CniError> {
+        self.claim(request)
+    }
+
     /// An address in both the configuration and the previous result must have the same gateway.
     fn confirm(&self, request: &Request) -> Result<(), CniError> {
         let config = Config::read(request)?;
@@ -87,18 +91,15 @@ impl Config {
 fn addresses(ipam: &Fields<'_>) -> Vec<IpConfig> {
     let entries = ipam.objects("addresses").unwrap_or_default();
     let read = |entry: Fields<'_>| {
-        let address = entry.string("address")?;
+        let text = entry.string("address")?;
         let gateway = config::gateway(&entry, "gateway");
-        match address.parse() {
-            Ok(address) => Some(IpConfig { interface: None, address, gateway }),
-            Err(_) => {
-                let message = format!(
-                    "the 'address' field is expected to be in CIDR notation, got: '{address}'"
-                );
-                entry.report_at("address", message);
-                None
-            }
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message =
+                format!("the 'address' field is expected to be in CIDR notation, got: '{text}'");
+            entry.report_at("address", message);
         }
+        Some(IpConfig { interface: None, address: address?, gateway })
     };
     entries.into_iter().filter_map(read).collect()
 }
@@ -106,14 +107,14 @@ fn addresses(ipam: &Fields<'_>) -> Vec<IpConfig> {
 /// `args.cni.ips` and `runtimeConfig.ips`: each replaces all addresses before it, if not empty.
 fn requested(fields: &Fields<'_>, source: &str) -> Option<Vec<IpConfig>> {
     let ips = config::nested(fields, source)?.strings("ips").filter(|ips| !ips.is_empty())?;
-    let read = |text: &String| match text.parse() {
-        Ok(address) => Some(IpConfig { interface: None, address, gateway: None }),
-        Err(_) => {
+    let read = |text: &String| {
+        let address = text.parse().ok();
+        if address.is_none() {
             let message =
                 format!("an entry in the 'ips' field is NOT in CIDR notation, got: '{text}'");
             fields.report_path(format!("{source}.ips"), message);
-            None
         }
+        Some(IpConfig { interface: None, address: address?, gateway: None })
     };
     Some(ips.iter().filter_map(read).collect())
 }

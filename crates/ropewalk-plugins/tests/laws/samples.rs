@@ -197,12 +197,12 @@ impl Case {
     }
 }
 
-fn result(text: Value) -> CniResult {
-    CniResult::from_value(&text, "1.0.0").expect("a valid result")
+fn result(text: &Value) -> CniResult {
+    CniResult::from_value(text, "1.0.0").expect("a valid result")
 }
 
 fn leased(n: u8) -> CniResult {
-    result(json!({
+    result(&json!({
         "cniVersion": "1.0.0",
         "ips": [
             {"address": format!("10.1.2.{n}/24"), "gateway": "10.1.2.1"},
@@ -213,7 +213,7 @@ fn leased(n: u8) -> CniResult {
 }
 
 fn previous(n: u8) -> CniResult {
-    result(json!({
+    result(&json!({
         "cniVersion": "1.0.0",
         "interfaces": [
             {"name": "br0"}, {"name": "veth0"},

@@ -6,8 +6,6 @@ mod nftables;
 
 use std::net::IpAddr;
 
-#[allow(unused_imports)]
-use crate::shim::Shim as _;
 use ropewalk_addr::IfName;
 use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;

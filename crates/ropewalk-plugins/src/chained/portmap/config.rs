@@ -215,7 +215,7 @@ fn mapping(entry: &Fields<'_>) -> Option<Mapping> {
     let (host_port, container_port) =
         (port("hostPort", "host"), port("containerPort", "container"));
     let protocol = protocol(entry);
-    let host_ip = host_ip(entry)?;
+    let host_ip = host_ip(entry);
     Some(Mapping {
         host_port: host_port?,
         container_port: container_port?,
@@ -237,17 +237,12 @@ fn protocol(entry: &Fields<'_>) -> Option<Protocol> {
     protocol.cloned()
 }
 
-/// The outer `None` is an error; the inner one says "all addresses".
-fn host_ip(entry: &Fields<'_>) -> Option<Option<IpAddr>> {
-    let Some(text) = entry.string("hostIP").filter(|text| !text.is_empty()) else {
-        return Some(None);
-    };
-    match text.parse::<IpAddr>() {
-        Ok(ip) if ip.is_unspecified() => Some(None),
-        Ok(ip) => Some(Some(ip)),
-        Err(_) => {
-            entry.report_at("hostIP", format!("invalid host IP address {text:?}"));
-            None
-        }
+/// `None` for all addresses.
+fn host_ip(entry: &Fields<'_>) -> Option<IpAddr> {
+    let text = entry.string("hostIP").filter(|text| !text.is_empty())?;
+    let ip = text.parse::<IpAddr>().ok();
+    if ip.is_none() {
+        entry.report_at("hostIP", format!("invalid host IP address {text:?}"));
     }
+    ip.filter(|ip| !ip.is_unspecified())
 }

@@ -4,8 +4,6 @@ mod config;
 mod iptables;
 mod nftables;
 
-#[allow(unused_imports)]
-use crate::shim::Shim as _;
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 use ropewalk_linux::Linux;

@@ -30,9 +30,10 @@ impl Names {
     fn of(config: &Config) -> Self {
         let words: Vec<String> =
             config.conditions.iter().map(|conditions| conditions.words.join(" ")).collect();
-        let suffix = match words.iter().all(String::is_empty) {
-            true => String::new(),
-            false => format!("_{}", names::sha512_hex(&[&words.join("\n")], 8)),
+        let suffix = if words.iter().all(String::is_empty) {
+            String::new()
+        } else {
+            format!("_{}", names::sha512_hex(&[&words.join("\n")], 8))
         };
         Self { suffix }
     }
@@ -252,8 +253,9 @@ pub(crate) fn parse_conditions(words: &[String], family: Family) -> Result<Vec<S
     let mut words = words.iter().map(|word| word.trim_matches('"')).filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
         let field = match (word, family) {
-            ("ip", Family::V4) | ("ip6", Family::V6) => words.next().unwrap_or_default(),
-            ("meta", _) => words.next().unwrap_or_default(),
+            ("ip", Family::V4) | ("ip6", Family::V6) | ("meta", _) => {
+                words.next().unwrap_or_default()
+            }
             (other, _) => other,
         };
         let mut value = words.next().unwrap_or_default();

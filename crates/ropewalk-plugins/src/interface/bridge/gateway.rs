@@ -36,13 +36,12 @@ fn add_default_route(layer3: &mut CniResult, family: Family) {
         return;
     };
     let is_default = |route: &&mut RouteConfig| layer3::subnet(route.dst) == destination;
-    match layer3.routes.iter_mut().find(is_default) {
-        Some(route) => route.gw = route.gw.or(Some(gateway)),
-        None => {
-            let dst = Cidr { ip: destination.ip(), prefix: 0 };
-            layer3.routes.push(RouteConfig::new(dst, Some(gateway)));
-        }
+    if let Some(route) = layer3.routes.iter_mut().find(is_default) {
+        route.gw = route.gw.or(Some(gateway));
+        return;
     }
+    let dst = Cidr { ip: destination.ip(), prefix: 0 };
+    layer3.routes.push(RouteConfig::new(dst, Some(gateway)));
 }
 
 /// The gateway addresses on the bridge (or on its interface in the VLAN), and forwarding.

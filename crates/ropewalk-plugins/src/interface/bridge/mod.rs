@@ -68,7 +68,7 @@ impl Device for Bridge {
         if config.ipam.is_some() {
             let owner = &attachment.owner;
             let backend = config.masquerade;
-            masquerade::declare(&mut desired, backend, owner, layer3.as_ref(), &given.facts)?;
+            masquerade::declare(&mut desired, backend, owner, layer3.as_ref(), &given.facts);
         }
         if config.container_interface_up {
             let link = names::host_interface(&attachment.owner);

@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 
 use ropewalk_cni::{Cidr, CniError, IpConfig};
-use ropewalk_store::{Holder, LockedLeases};
+use ropewalk_store::{Holder, Lease, LockedLeases};
 
-use super::ranges::{Range, RangeSet};
+use super::{
+    config::Config,
+    ranges::{Range, RangeSet},
+};
 use crate::texts::store_error;
 
 /// Addresses that were asked for and not served yet.
@@ -94,6 +97,28 @@ fn next_free(
         }
     }
     Err(CniError::internal(format!("no IP addresses available in range set: {set}")))
+}
+
+/// What would be allocated, given these leases: the requested address or the next free one.
+pub(crate) fn preview(
+    config: &Config,
+    leased: &[Lease],
+    last_reserved: impl Fn(usize) -> Option<IpAddr>,
+) -> Result<Vec<IpConfig>, CniError> {
+    let mut wanted = Wanted::new(&config.requested);
+    let is_free = |ip: IpAddr| leased.iter().all(|lease| lease.ip != ip);
+    let one = |(index, set): (usize, &RangeSet)| {
+        let ip = match wanted.take(set) {
+            Some(ip) => Some(ip).filter(|ip| is_free(*ip)),
+            None => set.candidates(last_reserved(index)).map(|(ip, _)| ip).find(|ip| is_free(*ip)),
+        };
+        let range = ip.and_then(|ip| Some((ip, set.range_of(ip)?)));
+        let (ip, range) = range.ok_or_else(|| {
+            CniError::internal(format!("no IP addresses available in range set: {set}"))
+        })?;
+        Ok(self::config(ip, range))
+    };
+    config.sets.iter().enumerate().map(one).collect()
 }
 
 fn config(ip: IpAddr, range: &Range) -> IpConfig {

@@ -88,12 +88,12 @@ fn addresses(fields: &Fields<'_>, source: &str) -> Vec<IpAddr> {
     let Some(inner) = config::nested(fields, source) else {
         return Vec::new();
     };
-    let read = |text: &String| match Cidr::parse_with_optional_prefix(text) {
-        Ok(cidr) => Some(cidr.ip),
-        Err(_) => {
+    let read = |text: &String| {
+        let cidr = Cidr::parse_with_optional_prefix(text).ok();
+        if cidr.is_none() {
             inner.report_at("ips", format!("invalid IP address {text}"));
-            None
         }
+        cidr.map(|cidr| cidr.ip)
     };
     inner.strings("ips").unwrap_or_default().iter().filter_map(read).collect()
 }
@@ -117,7 +117,7 @@ fn range_sets(fields: &Fields<'_>, ipam: &Fields<'_>) -> Vec<RangeSet> {
         match resolved.and_then(RangeSet::new) {
             Ok(set) => sets.push(set),
             Err(message) => {
-                fields.report_path(path, format!("invalid range set {index}: {message}"))
+                fields.report_path(path, format!("invalid range set {index}: {message}"));
             }
         }
     }

@@ -27,12 +27,11 @@ impl IpamPlugin for HostLocal {
         let leases = lock(&config, request)?;
         let holder = holder(request);
         let mut claimed = Vec::new();
-        let ips = claim_all(&leases, &config, &holder, &mut claimed).map_err(|error| {
+        let ips = claim_all(&leases, &config, &holder, &mut claimed).inspect_err(|_| {
             for ip in &claimed {
                 // The lease of a failed ADD; a file that cannot be removed is found by GC.
                 let _ = leases.release(*ip);
             }
-            error
         })?;
         Ok(CniResult {
             interfaces: Vec::new(),
@@ -40,6 +39,14 @@ impl IpamPlugin for HostLocal {
             routes: config.routes,
             dns: dns.unwrap_or_default(),
         })
+    }
+
+    fn preview(&self, request: &Request) -> Result<CniResult, CniError> {
+        let config = Config::read(request)?;
+        let directory = directory(&config, request);
+        let leased = directory.leases().map_err(|error| store_error(&error))?;
+        let ips = allocate::preview(&config, &leased, |set| directory.last_reserved(set))?;
+        Ok(CniResult { ips, routes: config.routes, ..CniResult::default() })
     }
 
     fn confirm(&self, request: &Request) -> Result<(), CniError> {
