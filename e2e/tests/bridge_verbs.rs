@@ -151,9 +151,24 @@ fn br_149_check_right_after_add_is_silent() {
         .key("mtu", &json!(1400));
     let result = plugin.add().result();
     plugin.check(&result).silent();
-    let second = plugin.ifname("eth1");
-    let result = second.add().result();
-    second.check(&result).silent();
+}
+
+#[test]
+fn br_149_a_container_can_have_two_interfaces_on_a_network_with_default_routes() {
+    let lab = Lab::new();
+    let first = bridge(&lab)
+        .key("isDefaultGateway", &json!(true))
+        .key("ipMasq", &json!(false))
+        .key("ipam", &json!({ "type": "host-local", "subnet": "10.1.2.0/24" }));
+    let second = first.clone().ifname("eth1");
+    let result = first.add().result();
+    let second_result = second.add().result();
+    assert_eq!(second_result["ips"][0]["address"], "10.1.2.3/24");
+    first.check(&result).silent();
+    second.check(&second_result).silent();
+    second.del(&second_result).silent();
+    assert!(lab.reaches("c1", "10.1.2.1:9"));
+    first.check(&result).silent();
 }
 
 #[test]
