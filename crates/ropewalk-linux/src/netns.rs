@@ -156,7 +156,7 @@ impl Netns {
         let new = fs::OpenOptions::new().write(true).create_new(true).open(path);
         new.map_err(refused_io("create namespace file"))?;
         let made = thread::scope(|scope| {
-            scope.spawn(|| make_and_mount(path)).join().unwrap_or_else(|_| Err(Errno::IO))
+            scope.spawn(|| make_and_mount(path)).join().unwrap_or(Err(Errno::IO))
         });
         if let Err(errno) = made {
             let _ = fs::remove_file(path);

@@ -109,6 +109,7 @@ pub(crate) const RTNLGRP_IPV6_IFADDR: u32 = 9;
 
 // Netfilter: `linux/netfilter/nfnetlink.h`, `linux/netfilter.h`.
 pub(crate) const NFNL_SUBSYS_NFTABLES: u16 = 10;
+pub(crate) const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 pub(crate) const NFNL_MSG_BATCH_BEGIN: u16 = 16;
 pub(crate) const NFNL_MSG_BATCH_END: u16 = 17;
 pub(crate) const NF_DROP: u32 = 0;
@@ -218,4 +219,14 @@ pub(crate) const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
 pub(crate) const NFT_MSG_GETGEN: u16 = 16;
 
 // Connection tracking: `linux/netfilter/nfnetlink_conntrack.h`.
+pub(crate) const IPCTNL_MSG_CT_GET: u16 = 1;
+pub(crate) const IPCTNL_MSG_CT_DELETE: u16 = 2;
+pub(crate) const CTA_TUPLE_ORIG: u16 = 1;
+pub(crate) const CTA_ID: u16 = 12;
+pub(crate) const CTA_FILTER: u16 = 25;
+pub(crate) const CTA_FILTER_ORIG_FLAGS: u16 = 1;
+pub(crate) const CTA_ZONE: u16 = 18;
+pub(crate) const CTA_TUPLE_PROTO: u16 = 2;
+pub(crate) const CTA_PROTO_NUM: u16 = 1;
+pub(crate) const CTA_PROTO_DST_PORT: u16 = 3;
 pub(crate) const IPS_DST_NAT: u32 = 32;

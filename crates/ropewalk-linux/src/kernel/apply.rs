@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
 
-use super::{Linux, packet_filter, simple, sysctl, wait};
+use super::{Linux, flows, iptables, packet_filter, simple, sysctl, wait};
 use crate::error::error;
 
 /// Steps that go to the kernel together.
@@ -124,7 +124,10 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::AddressGuard(_) => Ok(()),
         Resource::Sysctl(wanted) => sysctl::set(linux, place, wanted),
         Resource::Await(wanted) => wait::wait(linux, place, wanted),
-        other => Err(error(format!("{} cannot be created yet", other.kind()))),
+        Resource::IptablesChain(chain) => iptables::create_chain(linux, place, chain),
+        Resource::IptablesRule(rule) => iptables::create_rule(linux, place, rule),
+        Resource::StaleFlows(stale) => flows::flush(linux, place, stale),
+        grouped => misplaced(grouped),
     }
 }
 
@@ -143,6 +146,9 @@ fn change(
             let steps = [Step::Delete(place, from.clone()), Step::Create(place, to.clone())];
             simple::apply(linux, place, &steps)?.into_iter().collect()
         }
+        // Equal keys are equal in every field that counts.
+        (Resource::IptablesChain(_), Resource::IptablesChain(_))
+        | (Resource::IptablesRule(_), Resource::IptablesRule(_)) => Ok(()),
         (from, to) => Err(error(format!("{} found where {} is wanted", from.kind(), to.kind()))),
     }
 }
@@ -157,6 +163,14 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         | Resource::AddressGuard(_)
         | Resource::Sysctl(_)
         | Resource::Await(_) => Ok(()),
-        other => Err(error(format!("{} cannot be deleted yet", other.kind()))),
+        Resource::IptablesChain(chain) => iptables::delete_chain(linux, place, chain),
+        Resource::IptablesRule(rule) => iptables::delete_rule(linux, place, rule),
+        Resource::StaleFlows(stale) => flows::flush(linux, place, stale),
+        grouped => misplaced(grouped),
     }
+}
+
+/// Kinds that go to the kernel in groups never come here.
+fn misplaced(resource: &Resource) -> Result<(), KernelError> {
+    Err(error(format!("{} does not go alone", resource.kind())))
 }

@@ -1,6 +1,8 @@
 //! [`Linux`]: the kernel this program runs on, as `ropewalk-netstate` wants one.
 
 mod apply;
+mod flows;
+mod iptables;
 mod links;
 mod observe;
 mod packet_filter;

@@ -13,7 +13,7 @@ use ropewalk_netstate::{
 };
 use rustix::io::Errno;
 
-use super::{Linux, packet_filter, sysctl};
+use super::{Linux, iptables, packet_filter, sysctl};
 use crate::{
     error::is,
     translate::{
@@ -78,7 +78,9 @@ impl Survey<'_> {
             | Resource::NftChain(_)
             | Resource::NftElements(_)
             | Resource::NftTaggedRules(_) => packet_filter::find(self.linux, at, wanted),
-            Resource::IptablesChain(_) | Resource::IptablesRule(_) => Ok(None),
+            Resource::IptablesChain(_) | Resource::IptablesRule(_) => {
+                iptables::find(self.linux, at, wanted)
+            }
             // Actions are never there.
             Resource::StaleFlows(_) | Resource::Await(_) => Ok(None),
         }

@@ -27,7 +27,7 @@ pub(super) struct Sockets {
     pub(super) indices: BTreeMap<String, u32>,
 }
 
-fn namespace_error(failure: NetnsError) -> KernelError {
+fn namespace_error(failure: &NetnsError) -> KernelError {
     error(failure.to_string())
 }
 
@@ -85,7 +85,8 @@ impl Linux {
             return Err(error("the network namespace is gone"));
         }
         let home = self.home()?;
-        let result = self.sandbox()?.within_from(&home, act).map_err(namespace_error);
+        let result =
+            self.sandbox()?.within_from(&home, act).map_err(|error| namespace_error(&error));
         self.home = Some(home);
         result
     }
@@ -111,8 +112,10 @@ impl Linux {
     fn home(&mut self) -> Result<Netns, KernelError> {
         match (self.home.take(), &self.on_host.route) {
             (Some(home), _) => Ok(home),
-            (None, Some(socket)) => Netns::of_socket(socket.as_fd()).map_err(namespace_error),
-            (None, None) => Netns::current().map_err(namespace_error),
+            (None, Some(socket)) => {
+                Netns::of_socket(socket.as_fd()).map_err(|error| namespace_error(&error))
+            }
+            (None, None) => Netns::current().map_err(|error| namespace_error(&error)),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::padded;
 use crate::uapi::NLA_TYPE_MASK;
 
 /// Attributes, one after the other. Ends at the first one whose length is impossible.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attributes<'a>(&'a [u8]);
 
 /// One attribute.
@@ -28,8 +28,8 @@ impl<'a> Attributes<'a> {
     }
 
     /// The first attribute of a type.
-    pub(crate) fn first(mut self, kind: u16) -> Option<Attribute<'a>> {
-        self.find(|attribute| attribute.kind == kind)
+    pub(crate) fn first(&self, kind: u16) -> Option<Attribute<'a>> {
+        self.clone().find(|attribute| attribute.kind == kind)
     }
 }
 
@@ -54,11 +54,6 @@ impl<'a> Attribute<'a> {
     /// One byte.
     pub(crate) fn u8(self) -> Option<u8> {
         self.payload.first().copied()
-    }
-
-    /// 16 bits in the host's byte order.
-    pub(crate) fn u16(self) -> Option<u16> {
-        self.array().map(u16::from_ne_bytes)
     }
 
     /// 32 bits in the host's byte order.

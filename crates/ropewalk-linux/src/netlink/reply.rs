@@ -27,7 +27,7 @@ pub(crate) struct Reply<'a> {
 }
 
 /// The messages in a received buffer. Ends at the first one whose length is impossible.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Replies<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Replies<'a> {
@@ -53,11 +53,6 @@ impl Reply<'_> {
     /// The dump that this message belongs to raced with a change and has to be repeated.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.flags & NLM_F_DUMP_INTR != 0
-    }
-
-    /// The end of a dump.
-    pub(crate) fn is_done(&self) -> bool {
-        self.kind == NLMSG_DONE
     }
 
     /// What an acknowledgement or the end of a dump says; `None` for any other message.

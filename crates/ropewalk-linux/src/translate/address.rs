@@ -6,7 +6,7 @@ use ropewalk_addr::{Family, Prefix};
 use ropewalk_netstate::resource::Address;
 
 use crate::{
-    netlink::{Attributes, Message, Reply},
+    netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
         IFA_ADDRESS, IFA_BROADCAST, IFA_F_DADFAILED, IFA_F_NODAD, IFA_F_TENTATIVE, IFA_FLAGS,
         IFA_LOCAL, NLM_F_CREATE, NLM_F_EXCL, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR,
@@ -104,6 +104,6 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<FoundAddress> {
     Some(FoundAddress {
         link: u32::from_ne_bytes([a, b, c, d]),
         prefix: Prefix::new(ip, length).ok()?,
-        flags: attributes.first(IFA_FLAGS).and_then(|a| a.u32()).unwrap_or(flags.into()),
+        flags: attributes.first(IFA_FLAGS).and_then(Attribute::u32).unwrap_or(flags.into()),
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ropewalk_netstate::resource::{BridgePort, PortVlans, VlanRange};
 
 use crate::{
-    netlink::{Attributes, Message, Reply},
+    netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
         BRIDGE_VLAN_INFO_PVID, BRIDGE_VLAN_INFO_RANGE_BEGIN, BRIDGE_VLAN_INFO_RANGE_END,
         BRIDGE_VLAN_INFO_UNTAGGED, IFLA_AF_SPEC, IFLA_BRIDGE_VLAN_INFO, IFLA_BRPORT_ISOLATED,
@@ -26,8 +26,8 @@ pub(crate) struct PortFlags {
 }
 
 /// Reads `IFLA_INFO_SLAVE_DATA` of a bridge port.
-pub(crate) fn read_port(data: Attributes<'_>) -> PortFlags {
-    let is_on = |kind| data.first(kind).and_then(|a| a.u8()).is_some_and(|on| on != 0);
+pub(crate) fn read_port(data: &Attributes<'_>) -> PortFlags {
+    let is_on = |kind| data.first(kind).and_then(Attribute::u8).is_some_and(|on| on != 0);
     PortFlags { hairpin: is_on(IFLA_BRPORT_MODE), isolated: is_on(IFLA_BRPORT_ISOLATED) }
 }
 
@@ -159,7 +159,8 @@ pub(crate) fn found_vlans(wanted: &PortVlans, present: &[Membership]) -> PortVla
     let keeps_default =
         if wants_default { wanted.keep_default } else { present.iter().any(is_default) };
     let is_other = |m: &&Membership| {
-        !is_default(m) && !(m.leaves_untagged() && Some(m.vlans.first) == untagged)
+        let is_wanted = m.leaves_untagged() && Some(m.vlans.first) == untagged;
+        !is_default(m) && !is_wanted
     };
     let tagged = join(present.iter().filter(is_other).map(|m| m.vlans));
     let as_wanted = join(wanted.tagged.iter().copied()) == tagged;
@@ -203,7 +204,9 @@ mod tests {
         let (removed, added) = vlan_changes(vlans, &fresh);
         let mut present: Vec<_> = fresh.into_iter().filter(|m| !removed.contains(m)).collect();
         if vlans.untagged.is_some() {
-            present.iter_mut().for_each(|m| m.flags &= !BRIDGE_VLAN_INFO_PVID);
+            for member in &mut present {
+                member.flags &= !BRIDGE_VLAN_INFO_PVID;
+            }
         }
         let (plain, untagged): (Vec<_>, Vec<_>) = added.into_iter().partition(|m| m.flags == 0);
         present.retain(|m| !untagged.iter().any(|u| u.vlans == m.vlans));

@@ -3,12 +3,12 @@
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Place, Resource, Tag,
-    resource::{AnyLink, Attribute, Bridge, LinkAttribute, Veth},
+    resource::{self, AnyLink, Bridge, LinkAttribute, Veth},
 };
 
 use super::bridge_port::{PortFlags, read_port};
 use crate::{
-    netlink::{Attributes, Message, Reply},
+    netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
         IFLA_ADDRESS, IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_IFALIAS, IFLA_IFNAME,
         IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINK_NETNSID,
@@ -135,10 +135,10 @@ fn read_kind(link: &mut Link, information: Attributes<'_>) {
         match attribute.kind {
             IFLA_INFO_KIND => link.kind = attribute.text().map(Into::into),
             IFLA_INFO_DATA => {
-                let filtering = attribute.inner(IFLA_BR_VLAN_FILTERING).and_then(|a| a.u8());
+                let filtering = attribute.inner(IFLA_BR_VLAN_FILTERING).and_then(Attribute::u8);
                 link.vlan_filtering = filtering.map(|on| on != 0);
             }
-            IFLA_INFO_SLAVE_DATA => link.port = Some(read_port(attribute.nested())),
+            IFLA_INFO_SLAVE_DATA => link.port = Some(read_port(&attribute.nested())),
             _ => {}
         }
     }
@@ -295,21 +295,25 @@ pub(crate) fn delete(index: u32) -> Message {
 }
 
 /// Sets one attribute.
-pub(crate) fn set_attribute(index: u32, attribute: Attribute) -> Message {
+pub(crate) fn set_attribute(index: u32, attribute: resource::Attribute) -> Message {
     let mut message = Message::acknowledged(RTM_SETLINK, 0);
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let (flags, change) = match attribute {
-        Attribute::Up(on) => (flag(on, IFF_UP), IFF_UP),
-        Attribute::Promiscuous(on) => (flag(on, IFF_PROMISC), IFF_PROMISC),
-        Attribute::AllMulticast(on) => (flag(on, IFF_ALLMULTI), IFF_ALLMULTI),
-        Attribute::Mac(_) | Attribute::Mtu(_) | Attribute::TxQueueLength(_) => (0, 0),
+        resource::Attribute::Up(on) => (flag(on, IFF_UP), IFF_UP),
+        resource::Attribute::Promiscuous(on) => (flag(on, IFF_PROMISC), IFF_PROMISC),
+        resource::Attribute::AllMulticast(on) => (flag(on, IFF_ALLMULTI), IFF_ALLMULTI),
+        resource::Attribute::Mac(_)
+        | resource::Attribute::Mtu(_)
+        | resource::Attribute::TxQueueLength(_) => (0, 0),
     };
     header(&mut message, index, flags, change);
     match attribute {
-        Attribute::Mac(mac) => message.bytes(IFLA_ADDRESS, &mac.0),
-        Attribute::Mtu(mtu) => message.u32(IFLA_MTU, mtu),
-        Attribute::TxQueueLength(packets) => message.u32(IFLA_TXQLEN, packets),
-        Attribute::Up(_) | Attribute::Promiscuous(_) | Attribute::AllMulticast(_) => &mut message,
+        resource::Attribute::Mac(mac) => message.bytes(IFLA_ADDRESS, &mac.0),
+        resource::Attribute::Mtu(mtu) => message.u32(IFLA_MTU, mtu),
+        resource::Attribute::TxQueueLength(packets) => message.u32(IFLA_TXQLEN, packets),
+        resource::Attribute::Up(_)
+        | resource::Attribute::Promiscuous(_)
+        | resource::Attribute::AllMulticast(_) => &mut message,
     };
     message
 }
@@ -317,12 +321,18 @@ pub(crate) fn set_attribute(index: u32, attribute: Attribute) -> Message {
 /// The current value of a link's attribute; `None` if it counts as not there.
 pub(crate) fn found_attribute(wanted: &LinkAttribute, link: &Link) -> Option<Resource> {
     let attribute = match wanted.attribute {
-        Attribute::Up(_) => link.is_up().then_some(Attribute::Up(true)),
-        Attribute::Mac(_) => link.mac.map(Attribute::Mac),
-        Attribute::Mtu(_) => link.mtu.map(Attribute::Mtu),
-        Attribute::Promiscuous(_) => Some(Attribute::Promiscuous(link.is_promiscuous())),
-        Attribute::AllMulticast(_) => Some(Attribute::AllMulticast(link.receives_all_multicast())),
-        Attribute::TxQueueLength(_) => link.transmit_queue.map(Attribute::TxQueueLength),
+        resource::Attribute::Up(_) => link.is_up().then_some(resource::Attribute::Up(true)),
+        resource::Attribute::Mac(_) => link.mac.map(resource::Attribute::Mac),
+        resource::Attribute::Mtu(_) => link.mtu.map(resource::Attribute::Mtu),
+        resource::Attribute::Promiscuous(_) => {
+            Some(resource::Attribute::Promiscuous(link.is_promiscuous()))
+        }
+        resource::Attribute::AllMulticast(_) => {
+            Some(resource::Attribute::AllMulticast(link.receives_all_multicast()))
+        }
+        resource::Attribute::TxQueueLength(_) => {
+            link.transmit_queue.map(resource::Attribute::TxQueueLength)
+        }
     };
     let attribute = attribute?;
     Some(Resource::LinkAttribute(LinkAttribute { link: wanted.link.clone(), attribute }))

@@ -4,6 +4,8 @@
 
 pub(crate) mod address;
 pub(crate) mod bridge_port;
+pub(crate) mod flow;
+pub(crate) mod iptables;
 pub(crate) mod link;
 pub(crate) mod neighbour;
 pub(crate) mod nft;

@@ -2,7 +2,10 @@
 //! was wanted, what is deleted is not found, and deleting it again succeeds. Needs root; every
 //! test has its own private host and never touches the real one.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod addresses;
+mod iptables;
 mod links;
 mod namespaces;
 mod packet_filter;

@@ -208,7 +208,7 @@ fn owners_leave_each_others_elements_alone() {
         lab.has(HOST, &second.clone().into());
         let owned = lab.linux.owned(&Scope::Elements(set_ref("ports"))).unwrap();
         let mut found: Vec<Resource> = owned.into_iter().map(|owned| owned.resource).collect();
-        found.sort_by_key(|resource| resource.key());
+        found.sort_by_key(Resource::key);
         let mut expected = [Resource::from(first.clone()), second.clone().into()];
         expected.sort_by_key(Resource::key);
         assert_eq!(found, expected);

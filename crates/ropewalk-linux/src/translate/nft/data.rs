@@ -176,7 +176,7 @@ mod tests {
     fn types_survive_the_way_through_their_number() {
         let types = [DataType::Protocol, DataType::Interface, DataType::Ip6, DataType::Port];
         assert_eq!(types_of(number_of_all(&types)).unwrap(), types);
-        assert_eq!(number_of_all(&[DataType::Ip4, DataType::Port]), (7 << 6) | 13);
+        assert_eq!(number_of_all(&[DataType::Ip4, DataType::Port]), (7 << 6) + 13);
         assert_eq!(types_of(5), None);
     }
 
