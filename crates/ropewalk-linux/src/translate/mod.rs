@@ -5,6 +5,8 @@
 pub(crate) mod address;
 pub(crate) mod bridge_port;
 pub(crate) mod flow;
+#[cfg(test)]
+mod golden;
 pub(crate) mod iptables;
 pub(crate) mod link;
 pub(crate) mod neighbour;
