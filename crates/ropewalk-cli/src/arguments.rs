@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{add, check, completions, del, gc, install, lint, man, show, status};
+use crate::commands::{
+    add, check, completions, del, demo, gc, install, lint, man, plan, run, show, status,
+};
 use crate::exit::Exit;
 
 /// Container networking: attach containers to networks, and see what is attached.
@@ -28,6 +30,9 @@ pub(crate) enum Command {
     Del(del::Options),
     Gc(gc::Options),
     Status(status::Options),
+    Plan(plan::Options),
+    Run(run::Options),
+    Demo(demo::Options),
     Show(show::Options),
     Lint(lint::Options),
     Install(install::Options),

@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod options;
 mod output;
+mod sandbox;
 mod table;
 
 use std::path::Path;
@@ -29,7 +30,7 @@ pub fn main() -> ExitCode {
         return ropewalk_plugins::main(&name);
     }
     match Arguments::try_parse() {
-        Ok(arguments) => run(arguments).into(),
+        Ok(arguments) => run(arguments),
         Err(error) => refuse(&error).into(),
     }
 }
@@ -39,13 +40,13 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-fn run(arguments: Arguments) -> Exit {
+fn run(arguments: Arguments) -> ExitCode {
     let output = Output::new(arguments.json);
     match commands::run(arguments.command, output) {
         Ok(exit) => exit,
         Err(failure) => {
             output.complain(&failure);
-            failure.exit
+            failure.exit.into()
         }
     }
 }

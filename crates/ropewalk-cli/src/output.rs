@@ -45,6 +45,19 @@ impl Output {
         }
     }
 
+    /// Tells a person how far it is; a script waits for the document at the end.
+    pub(crate) fn progress(self, line: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => self.raw(format!("{line}\n").as_bytes()),
+            Format::Json => Ok(()),
+        }
+    }
+
+    /// Gives a script its document; a person was told before.
+    pub(crate) fn document(self, document: impl FnOnce() -> Value) -> Result<(), Failure> {
+        self.answer(String::new, document)
+    }
+
     /// Says that something went well that has no answer: only scripts want to know.
     pub(crate) fn done(self, document: impl FnOnce() -> Value) -> Result<(), Failure> {
         self.answer(String::new, document)

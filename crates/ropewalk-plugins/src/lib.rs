@@ -12,6 +12,7 @@ mod ipam;
 mod layer3;
 mod lint;
 mod names;
+mod owned;
 mod preview;
 mod program;
 pub mod table;
@@ -19,5 +20,6 @@ mod texts;
 mod verbs;
 
 pub use lint::{Remark, RemarkKind, lint};
+pub use owned::owned;
 pub use preview::{Preview, preview};
 pub use program::{is_plugin, main, names};

@@ -4,12 +4,17 @@ pub(crate) mod add;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod del;
+pub(crate) mod demo;
 pub(crate) mod gc;
 pub(crate) mod install;
 pub(crate) mod lint;
 pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod status;
+
+use std::process::ExitCode;
 
 use crate::arguments::Command;
 use crate::exit::Exit;
@@ -17,7 +22,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Runs one subcommand.
-pub(crate) fn run(command: Command, output: Output) -> Result<Exit, Failure> {
+pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Add(options) => add::run(&options, output)?,
         Command::Check(options) => check::run(&options, output)?,
@@ -25,10 +30,13 @@ pub(crate) fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Gc(options) => gc::run(options, output)?,
         Command::Status(options) => status::run(&options, output)?,
         Command::Show(options) => show::run(&options, output)?,
-        Command::Lint(options) => return lint::run(&options, output),
+        Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
+        Command::Plan(options) => plan::run(&options, output)?,
+        Command::Run(options) => return run::run(&options, output),
+        Command::Demo(options) => return demo::run(&options, output),
         Command::Install(options) => install::run(&options, output)?,
         Command::Completions(options) => completions::run(&options, output)?,
         Command::Man(options) => man::run(&options, output)?,
     }
-    Ok(Exit::Ok)
+    Ok(Exit::Ok.into())
 }

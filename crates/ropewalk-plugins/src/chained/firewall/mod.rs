@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use nftables::scopes;
 
 struct Firewall {
     config: Config,

@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use nftables::default_scopes as scopes;
 
 const UDP: u8 = 17;
 

@@ -65,7 +65,15 @@ fn hairpin(family: Family) -> SetRef {
 
 /// Where elements of attachments can be found.
 pub(crate) fn scopes(config: &Config) -> Vec<Scope> {
-    let names = Names::of(config);
+    scopes_of(&Names::of(config))
+}
+
+/// The same for mappings without conditions.
+pub(crate) fn default_scopes() -> Vec<Scope> {
+    scopes_of(&Names { suffix: String::new() })
+}
+
+fn scopes_of(names: &Names) -> Vec<Scope> {
     let sets = FAMILIES
         .into_iter()
         .flat_map(|family| [names.ports(family), names.bound_ports(family), hairpin(family)]);

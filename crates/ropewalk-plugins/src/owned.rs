@@ -1,0 +1,27 @@
+//! What belongs to the attachments of a network, wherever plugins of ours may have put it.
+
+use ropewalk_linux::Linux;
+use ropewalk_netstate::{Kernel, KernelError, Owner, Scope};
+
+use crate::{
+    chained::{firewall, portmap},
+    feature::{masquerade, spoof_check},
+};
+
+/// Host links and packet filter elements that name an attachment of this network as their owner,
+/// a line each. Mappings with conditions of their own are not looked for.
+pub fn owned(network: &str) -> Result<Vec<String>, KernelError> {
+    let mut scopes = vec![Scope::TaggedLinks];
+    scopes.extend(masquerade::scopes());
+    scopes.extend(spoof_check::scopes());
+    scopes.extend(firewall::scopes());
+    scopes.extend(portmap::scopes());
+    let mut kernel = Linux::host_only();
+    let network = Owner::network_hash(network);
+    let mut lines = Vec::new();
+    for scope in &scopes {
+        let owned = kernel.owned(scope)?.into_iter().filter(|owned| owned.tag.network() == network);
+        lines.extend(owned.map(|owned| format!("{} of {}", owned.resource, owned.tag)));
+    }
+    Ok(lines)
+}
