@@ -180,6 +180,9 @@ fn del_and_check_use_what_is_on_record() {
         }
     }
     assert_eq!(host.records(), Vec::<String>::new());
+    let other = host.tool().variable("CAP_ARGS", r#"{"mac": "y"}"#);
+    other.run(&["del", "lan", "--container-id", "c1"]).silent();
+    assert_eq!(host.calls()[0].stdin["runtimeConfig"], json!({ "mac": "y" }));
 }
 
 #[test]

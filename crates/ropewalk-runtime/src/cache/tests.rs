@@ -49,6 +49,16 @@ fn a_record_that_cannot_be_replaced_stays_as_it_was() {
 }
 
 #[test]
+fn a_record_that_cannot_be_put_in_place_leaves_no_other_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path());
+    let path = cache.path("lan", "c1", "eth0").unwrap();
+    fs::create_dir_all(path.join("in the way")).unwrap();
+    cache.write(&entry("lan", "c1")).unwrap_err();
+    assert!(!temporary_name(&path).exists());
+}
+
+#[test]
 fn removing_twice_is_fine() {
     let directory = tempfile::tempdir().unwrap();
     let cache = Cache::new(directory.path());

@@ -160,6 +160,13 @@ fn a_failed_add_is_rolled_back_from_the_plugin_that_failed() {
 }
 
 #[test]
+fn a_rollback_before_0_4_0_has_no_previous_result() {
+    let bench = Bench::abc("0.3.1").failing(&["ADD b"]);
+    bench.add().unwrap_err();
+    assert_eq!(bench.seen()[3].stdin["prevResult"], Value::Null);
+}
+
+#[test]
 fn what_a_rollback_cannot_undo_is_said() {
     let bench = Bench::abc("1.0.0").failing(&["ADD c", "DEL b"]);
     let error = bench.add().unwrap_err();
@@ -203,10 +210,17 @@ fn nothing_runs_unless_every_plugin_is_there_and_the_names_are_good() {
     let text = bench.add().unwrap_err().to_string();
     assert!(text.contains(r#"failed to find plugin "missing" in path [/p /q]"#), "{text}");
     bench.list.plugins.remove(0);
-    assert_eq!(
-        bench.add().unwrap_err().to_string(),
-        r#"plugin type="a" failed (add): invalid characters found in network name; n p"#
-    );
+    let reason = |bench: &Bench| {
+        let text = bench.add().unwrap_err().to_string();
+        text.replace(r#"plugin type="a" failed (add): "#, "")
+    };
+    assert_eq!(reason(&bench), "invalid characters found in network name; n p");
+    bench.attachment.container_id = "-c".to_owned();
+    assert_eq!(reason(&bench), "invalid characters in containerID; -c");
+    bench.attachment.container_id = "c1".to_owned();
+    bench.list.name = "lan".to_owned();
+    bench.attachment.ifname = "a/b".to_owned();
+    assert_eq!(reason(&bench), "interface name contains / or : or whitespace characters");
     assert_eq!(bench.calls(), Vec::<String>::new());
 }
 
@@ -333,6 +347,19 @@ fn gc_without_knowledge_deletes_what_is_on_record_and_nothing_else() {
     assert_eq!(seen.len(), 6, "three DEL and three GC");
     assert_eq!(seen[5].stdin.get("cni.dev/valid-attachments"), None);
     assert!(!bench.record().exists());
+}
+
+#[test]
+fn gc_leaves_other_networks_alone_and_old_plugins_in_peace() {
+    let mut bench = Bench::new("1.0.0", json!([{ "type": "a" }]));
+    bench.add().unwrap();
+    bench.list.name = "dmz".to_owned();
+    bench.add().unwrap();
+    bench.calls();
+    let deleted = bench.runtime.gc(&bench.list, &ValidSet::Unspecified).unwrap();
+    assert_eq!(deleted, [id("c1")]);
+    assert_eq!(bench.calls(), ["DEL a"]);
+    assert!(bench.record().exists());
 }
 
 #[test]
