@@ -216,6 +216,9 @@ pub(crate) const NFT_LOOKUP_F_INV: u32 = 1;
 pub(crate) const NFT_PAYLOAD_LL_HEADER: u32 = 0;
 pub(crate) const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
 pub(crate) const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
+pub(crate) const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
+pub(crate) const NFTA_SET_ELEM_EXPIRATION: u16 = 5;
+pub(crate) const NFT_SET_TIMEOUT: u32 = 16;
 pub(crate) const NFT_MSG_GETGEN: u16 = 16;
 
 // Connection tracking: `linux/netfilter/nfnetlink_conntrack.h`.

@@ -61,13 +61,14 @@ fn value(bytes: &[u8]) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[track_caller]
 fn check(message: &Message, header: usize, expected: &str) {
     let found = text_of(message, header);
-    let expected: String = expected.lines().map(|line| format!("{}\n", &line[4..])).collect();
+    let expected: Vec<_> = expected.lines().map(|line| format!("{}\n", &line[4..])).collect();
+    let expected = expected.concat();
     assert_eq!(found, expected, "found:\n{found}");
 }
 
@@ -209,7 +210,7 @@ fn a_map_knows_its_types() {
     4 0000030d
     5 00000008
     10 00000003
-    3 00000008
+    3 00000018
     6 000001cd
     7 00000008"#,
     );
@@ -221,7 +222,8 @@ fn a_rule_checks_the_protocol_once_and_carries_its_digest() {
     let digest = rules().rules[0].digest();
     let comment = [&[0, 17], digest.as_bytes(), &[0]].concat();
     let expression = |name: &str, lines: &[&str]| {
-        let lines: String = lines.iter().map(|line| format!("          {line}\n")).collect();
+        let lines: Vec<_> = lines.iter().map(|line| format!("          {line}\n")).collect();
+        let lines = lines.concat();
         format!("      1\n        1 {name:?}\n        2\n{lines}")
     };
     let compare = |operation: &str, value: &str| {

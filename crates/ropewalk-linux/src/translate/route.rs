@@ -9,7 +9,7 @@ use super::address::family_number;
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
-        NLM_F_CREATE, NLM_F_EXCL, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_OIF,
+        NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_OIF,
         RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS, RTAX_MTU, RTM_DELROUTE,
         RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTPROT_BOOT,
     },
@@ -51,7 +51,7 @@ fn usual_scope(route: &Route) -> RouteScope {
 
 /// Adds a route; one that differs only in the gateway must not exist.
 pub(crate) fn create(route: &Route, index: u32) -> Message {
-    let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+    let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE);
     let scope = route.scope.unwrap_or_else(|| usual_scope(route));
     let destination = route.destination;
     header(&mut message, destination.family(), destination.length(), scope.0, RTN_UNICAST);

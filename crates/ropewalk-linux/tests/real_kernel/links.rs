@@ -150,6 +150,25 @@ fn a_peer_that_is_not_this_ones_is_not_found() {
 }
 
 #[test]
+fn equal_indices_in_two_namespaces_do_not_make_a_pair() {
+    in_lab(|lab| {
+        let mut pair = veth("left", "right");
+        pair.peer.as_mut().unwrap().place = HOST;
+        lab.create(HOST, pair.clone());
+        pair.peer.as_mut().unwrap().place = INSIDE;
+        lab.create(INSIDE, pair.clone());
+        let indices = |lines: String| -> Vec<String> {
+            lines.lines().map(|line| line.split(':').take(2).collect()).collect()
+        };
+        let on_host = indices(output_of("ip", &["-o", "link"]));
+        let inside = indices(output_of("ip", &["-n", "sandbox", "-o", "link"]));
+        assert_eq!(on_host, inside, "the test needs equal indices to mean something");
+        let Some(Resource::Veth(found)) = lab.find(HOST, &pair.into()) else { panic!() };
+        assert_eq!(found.peer, None);
+    });
+}
+
+#[test]
 fn a_taken_name_is_told_in_the_words_of_the_reference() {
     in_lab(|lab| {
         lab.create(HOST, veth("first", "eth0"));

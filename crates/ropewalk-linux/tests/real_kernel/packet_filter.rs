@@ -1,6 +1,9 @@
 //! nftables: tables, sets, maps, elements of owners.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use ropewalk_netstate::{
     Kernel, Owner, Partial, Resource, Scope, Step, Tag,
@@ -233,6 +236,31 @@ fn elements_of_nobody_are_taken_and_can_be_taken_over() {
         let wanted: Resource = wanted.into();
         lab.apply(&[Step::Delete(HOST, wanted.clone()), Step::Create(HOST, wanted.clone())]);
         lab.has(HOST, &wanted);
+    });
+}
+
+#[test]
+fn deleted_elements_are_gone_for_nft_too_a_moment_later() {
+    with_table(|lab| {
+        lab.create(HOST, port_map());
+        let group = NftElements::new(set_ref("ports"), tag("c1"));
+        let wanted = group.with(port_key(80), target("10.0.0.1", 80));
+        lab.create(HOST, wanted.clone());
+        lab.deletes(HOST, wanted);
+        let start = Instant::now();
+        let is_listed = || output_of("nft", &["list", "ruleset"]).contains("10.0.0.1");
+        while is_listed() {
+            assert!(start.elapsed() < Duration::from_secs(1), "it does not go away");
+        }
+    });
+}
+
+#[test]
+fn in_sets_without_a_time_to_live_elements_are_deleted() {
+    with_table(|lab| {
+        output_of("nft", &["add", "set", "inet", "ropewalk", "s", "{ type ipv4_addr; }"]);
+        let group = NftElements::new(set_ref("s"), tag("c1"));
+        lab.obeys_the_law(HOST, group.with(vec![ip("10.0.0.1")], ElementData::Nothing));
     });
 }
 

@@ -3,8 +3,8 @@
 use ropewalk_netstate::{
     KernelError, Owned, Place, Resource, Tag,
     resource::{
-        NftChain, NftElements, NftSet, NftTaggedRules,
-        nft::{Datum, SetRef, TableRef},
+        NftChain, NftElements, NftTaggedRules,
+        nft::{SetRef, TableRef},
     },
 };
 use rustix::io::Errno;
@@ -13,7 +13,7 @@ use crate::{
     error::is,
     kernel::{Linux, observe::absent_is_none},
     netlink::{Message, Reply},
-    translate::nft::{self, chain, element, element::FoundElement, set, table},
+    translate::nft::{self, chain, element, element::FoundElement, set, set::FoundSet, table},
 };
 
 pub(super) use chain::FoundRule as Rule;
@@ -29,7 +29,9 @@ pub(in crate::kernel) fn find(
             let exists = linux.filter_get(place, table::find(&wanted.table), |_| Some(()))?;
             Ok(exists.map(|()| Resource::NftTable(wanted.clone())))
         }
-        Resource::NftSet(wanted) => Ok(linux.set(place, &wanted.set)?.map(Resource::NftSet)),
+        Resource::NftSet(wanted) => {
+            Ok(linux.set(place, &wanted.set)?.map(|found| Resource::NftSet(found.set)))
+        }
         Resource::NftChain(wanted) => Ok(linux.chain(place, wanted)?.map(Resource::NftChain)),
         Resource::NftElements(wanted) => {
             Ok(linux.elements(place, wanted)?.map(Resource::NftElements))
@@ -98,7 +100,11 @@ impl Linux {
     }
 
     /// A set or map without its elements.
-    fn set(&mut self, place: Place, set: &SetRef) -> Result<Option<NftSet>, KernelError> {
+    pub(super) fn set(
+        &mut self,
+        place: Place,
+        set: &SetRef,
+    ) -> Result<Option<FoundSet>, KernelError> {
         self.filter_get(place, set::find(set), |reply| set::read(reply, set))
     }
 
@@ -174,7 +180,7 @@ impl Linux {
         let questions = wanted.elements.keys().map(|key| element::find(&wanted.set, key));
         let mut found = Vec::new();
         let verdicts = self.netfilter(place)?.exchange_reading(questions.collect(), |reply| {
-            found.extend(element::read(reply, &set));
+            found.extend(element::read(reply, &set.set));
         })?;
         for verdict in verdicts {
             absent_is_none(verdict.map(Some))?;
@@ -182,15 +188,15 @@ impl Linux {
         Ok(found)
     }
 
-    /// The keys in `there` that are still the owner's, or that nobody is known to own.
-    pub(super) fn keys_of_owner(
+    /// The elements in `there` that are still the owner's, or that nobody is known to own.
+    pub(super) fn elements_of_owner(
         &mut self,
         place: Place,
         there: &NftElements,
-    ) -> Result<Vec<Vec<Datum>>, KernelError> {
+    ) -> Result<Vec<FoundElement>, KernelError> {
         let mut found = self.elements_with_keys(place, there)?;
         found.retain(|element| element.tag.is_none() || is_owned_by(element, &there.tag));
-        Ok(found.into_iter().map(|element| element.key).collect())
+        Ok(found)
     }
 
     fn all_elements(
@@ -199,7 +205,7 @@ impl Linux {
         wanted: &SetRef,
     ) -> Result<Vec<FoundElement>, KernelError> {
         let Some(set) = self.set(place, wanted)? else { return Ok(Vec::new()) };
-        let read = |reply: &Reply<'_>| Some(element::read(reply, &set));
+        let read = |reply: &Reply<'_>| Some(element::read(reply, &set.set));
         let found = self.netfilter(place)?.dump(&element::list(wanted), read).map(Some);
         let found = absent_is_none(found)?.unwrap_or_default();
         Ok(found.into_iter().flatten().collect())

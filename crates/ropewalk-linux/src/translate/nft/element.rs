@@ -10,15 +10,19 @@ use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
         NFT_MSG_DELSETELEM, NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM, NFTA_DATA_VALUE,
-        NFTA_LIST_ELEM, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_LIST_ELEMENTS,
-        NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_USERDATA, NLM_F_CREATE,
-        NLM_F_EXCL,
+        NFTA_LIST_ELEM, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_EXPIRATION, NFTA_SET_ELEM_KEY,
+        NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_TABLE,
+        NFTA_SET_ELEM_TIMEOUT, NFTA_SET_ELEM_USERDATA, NLM_F_CREATE, NLM_F_EXCL,
     },
 };
 
 /// How many elements go into one message: with the longest keys, chain names and comments they
 /// stay below the 64 KB that a length field can say.
 const AT_ONCE: usize = 64;
+
+/// How long elements live that are to go, in milliseconds: less than a tick of the slowest kernel
+/// (`HZ=100`) would be no time at all, which means for ever.
+const LAST_MOMENTS_MS: u64 = 10;
 
 /// An element that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,20 +44,37 @@ pub(crate) fn create(
         let message = change(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, set.table.family);
         listed(message, set, chunk, |element, (key, value)| {
             put_key(element, key);
-            match value {
-                ElementData::Nothing => {}
-                ElementData::Verdict(verdict) => {
-                    data::put_verdict(element, NFTA_SET_ELEM_DATA, verdict);
-                }
-                ElementData::Values(values) => {
-                    let bytes = data::bytes_of_all(values);
-                    data::put_value(element, NFTA_SET_ELEM_DATA, &bytes);
-                }
-            }
+            put_data(element, value);
             element.bytes(NFTA_SET_ELEM_USERDATA, &owner);
         })
     };
     elements.chunks(AT_ONCE).map(add).collect()
+}
+
+/// Lets elements that exist expire within a few milliseconds, in a set that allows it. Kernels
+/// before 6.12 take the message and do nothing.
+pub(crate) fn expire(set: &SetRef, elements: &[(&Vec<Datum>, &ElementData)]) -> Vec<Message> {
+    let update = |chunk: &[(&Vec<Datum>, &ElementData)]| {
+        let message = change(NFT_MSG_NEWSETELEM, NLM_F_CREATE, set.table.family);
+        listed(message, set, chunk, |element, (key, value)| {
+            put_key(element, key);
+            put_data(element, value);
+            element
+                .be64(NFTA_SET_ELEM_TIMEOUT, LAST_MOMENTS_MS)
+                .be64(NFTA_SET_ELEM_EXPIRATION, LAST_MOMENTS_MS);
+        })
+    };
+    elements.chunks(AT_ONCE).map(update).collect()
+}
+
+fn put_data(element: &mut Message, data: &ElementData) {
+    match data {
+        ElementData::Nothing => {}
+        ElementData::Verdict(verdict) => data::put_verdict(element, NFTA_SET_ELEM_DATA, verdict),
+        ElementData::Values(values) => {
+            data::put_value(element, NFTA_SET_ELEM_DATA, &data::bytes_of_all(values));
+        }
+    }
 }
 
 /// Deletes elements; all of them must exist.
@@ -100,8 +121,8 @@ fn put_key(element: &mut Message, key: &[Datum]) {
     data::put_value(element, NFTA_SET_ELEM_KEY, &data::bytes_of_all(key));
 }
 
-/// Reads the elements in an answer. Those whose key or data cannot be read are left out: they
-/// are not ours.
+/// Reads the elements in an answer. Those that are about to expire count as gone; those whose key
+/// or data cannot be read are not ours.
 pub(crate) fn read(reply: &Reply<'_>, set: &NftSet) -> Vec<FoundElement> {
     if !is(reply, NFT_MSG_NEWSETELEM) || set.key_type.is_empty() {
         return Vec::new();
@@ -112,6 +133,9 @@ pub(crate) fn read(reply: &Reply<'_>, set: &NftSet) -> Vec<FoundElement> {
 }
 
 fn read_one(element: Attribute<'_>, set: &NftSet) -> Option<FoundElement> {
+    if element.inner(NFTA_SET_ELEM_EXPIRATION).is_some() {
+        return None;
+    }
     let key = element.inner(NFTA_SET_ELEM_KEY)?.inner(NFTA_DATA_VALUE)?;
     let types: &[_] = match &set.maps_to {
         MapsTo::Values(types) => types,

@@ -7,13 +7,22 @@ use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
         NFT_DATA_VERDICT, NFT_MSG_DELSET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFT_SET_MAP,
-        NFTA_SET_DATA_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_FLAGS, NFTA_SET_ID, NFTA_SET_KEY_LEN,
-        NFTA_SET_KEY_TYPE, NFTA_SET_NAME, NFTA_SET_TABLE, NLM_F_CREATE,
+        NFT_SET_TIMEOUT, NFTA_SET_DATA_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_FLAGS, NFTA_SET_ID,
+        NFTA_SET_KEY_LEN, NFTA_SET_KEY_TYPE, NFTA_SET_NAME, NFTA_SET_TABLE, NLM_F_CREATE,
     },
 };
 
+/// A set or map that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundSet {
+    pub(crate) set: NftSet,
+    /// Whether its elements can be given a time to live.
+    pub(crate) expires: bool,
+}
+
 /// Creates a set or map; the same one that exists is fine, another one is not. `number` tells
-/// the new sets of one transaction apart.
+/// the new sets of one transaction apart. Elements may get a time to live, because letting them
+/// expire is a thousand times cheaper than deleting them.
 pub(crate) fn create(wanted: &NftSet, number: u32) -> Message {
     let family = wanted.set.table.family;
     let mut message = named(change(NFT_MSG_NEWSET, NLM_F_CREATE, family), &wanted.set);
@@ -22,14 +31,18 @@ pub(crate) fn create(wanted: &NftSet, number: u32) -> Message {
         .be32(NFTA_SET_KEY_TYPE, data::number_of_all(&wanted.key_type))
         .be32(NFTA_SET_KEY_LEN, length(&wanted.key_type))
         .be32(NFTA_SET_ID, number);
+    let flags = match &wanted.maps_to {
+        MapsTo::Nothing => NFT_SET_TIMEOUT,
+        MapsTo::Verdict | MapsTo::Values(_) => NFT_SET_TIMEOUT | NFT_SET_MAP,
+    };
+    message.be32(NFTA_SET_FLAGS, flags);
     match &wanted.maps_to {
         MapsTo::Nothing => {}
         MapsTo::Verdict => {
-            message.be32(NFTA_SET_FLAGS, NFT_SET_MAP).be32(NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
+            message.be32(NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
         }
         MapsTo::Values(types) => {
             message
-                .be32(NFTA_SET_FLAGS, NFT_SET_MAP)
                 .be32(NFTA_SET_DATA_TYPE, data::number_of_all(types))
                 .be32(NFTA_SET_DATA_LEN, length(types));
         }
@@ -53,18 +66,19 @@ fn named(mut message: Message, set: &SetRef) -> Message {
 }
 
 /// Reads a set or map. Types that are unknown here read as none.
-pub(crate) fn read(reply: &Reply<'_>, set: &SetRef) -> Option<NftSet> {
+pub(crate) fn read(reply: &Reply<'_>, set: &SetRef) -> Option<FoundSet> {
     if !is(reply, NFT_MSG_NEWSET) {
         return None;
     }
     let attributes = Attributes::behind(reply.payload, HEADER);
     let number = |kind| attributes.first(kind).and_then(Attribute::be32);
     let types = |kind| number(kind).and_then(data::types_of).unwrap_or_default();
-    let is_map = number(NFTA_SET_FLAGS).is_some_and(|flags| flags & NFT_SET_MAP != 0);
+    let has = |flag| number(NFTA_SET_FLAGS).is_some_and(|flags| flags & flag != 0);
     let maps_to = match number(NFTA_SET_DATA_TYPE) {
         Some(NFT_DATA_VERDICT) => MapsTo::Verdict,
-        _ if is_map => MapsTo::Values(types(NFTA_SET_DATA_TYPE)),
+        _ if has(NFT_SET_MAP) => MapsTo::Values(types(NFTA_SET_DATA_TYPE)),
         _ => MapsTo::Nothing,
     };
-    Some(NftSet { set: set.clone(), key_type: types(NFTA_SET_KEY_TYPE), maps_to })
+    let set = NftSet { set: set.clone(), key_type: types(NFTA_SET_KEY_TYPE), maps_to };
+    Some(FoundSet { set, expires: has(NFT_SET_TIMEOUT) })
 }
