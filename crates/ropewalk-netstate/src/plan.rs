@@ -37,6 +37,8 @@ pub enum Conflict {
     Taken(Resource, Resource),
     /// A link has an address that conflicts. First what was wanted, then what was found.
     OtherAddress(Resource, Resource),
+    /// Something of another kind has the name. First what was wanted, then what was found.
+    OtherKind(Resource, Resource),
     /// Something to borrow does not exist.
     NothingToBorrow(Place, Resource),
 }
@@ -58,6 +60,9 @@ impl fmt::Display for Conflict {
                 ),
                 other => write!(f, "{other} conflicts"),
             },
+            Self::OtherKind(wanted, found) => {
+                write!(f, "{wanted} cannot be made: {found} is of another kind")
+            }
             Self::NothingToBorrow(place, resource) => {
                 write!(f, "cannot set {resource}: it does not exist {place}")
             }
@@ -136,6 +141,9 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
         take_over(plan, item, wanted, found)?;
     }
     let found = found.filter(|found| !found.is_empty());
+    if let Some(found) = found.filter(|found| found.kind() != resource.kind()) {
+        return Err(Box::new(Conflict::OtherKind(resource.clone(), found.clone())));
+    }
     match (lifetime, found) {
         (Lifetime::Borrowed, None) => {
             return Err(Box::new(Conflict::NothingToBorrow(*place, resource.clone())));

@@ -87,6 +87,11 @@ pub trait Device {
         false
     }
 
+    /// What failing to read its input is called.
+    fn decoding(&self) -> &'static str {
+        "failed to load netconf"
+    }
+
     /// Finds out what the host is like. Only what [`Device::declare`] uses is asked for.
     fn facts(
         &self,

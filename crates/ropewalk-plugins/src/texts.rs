@@ -24,7 +24,20 @@ pub(crate) fn converge_error(error: &ConvergeError) -> CniError {
 
 fn conflict_error(conflict: &Conflict) -> CniError {
     let text = match conflict {
+        Conflict::OtherAddress(Resource::AddressGuard(guard), Resource::AddressGuard(found))
+            if &*guard.link == "lo" =>
+        {
+            let foreign = guard.conflicts(found).first().map(|prefix| prefix.ip().to_string());
+            format!(
+                "loopback interface found with non-loopback address {:?}",
+                foreign.unwrap_or_default()
+            )
+        }
         Conflict::OtherAddress(_, _) => format!("failed to set bridge addr: {conflict}"),
+        Conflict::OtherKind(Resource::Bridge(bridge), _) => {
+            let name = &*bridge.name;
+            format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge")
+        }
         Conflict::AlreadyThere(_, Resource::Veth(veth)) => match &veth.peer {
             Some(peer) => format!(
                 "container veth name ({:?}) peer provided ({:?}) already exists",
@@ -36,7 +49,9 @@ fn conflict_error(conflict: &Conflict) -> CniError {
         Conflict::NothingToBorrow(_, Resource::Sysctl(sysctl)) => {
             format!("open /proc/sys/{}: no such file or directory", sysctl.path)
         }
-        Conflict::Taken(..) | Conflict::NothingToBorrow(..) => conflict.to_string(),
+        Conflict::Taken(..) | Conflict::NothingToBorrow(..) | Conflict::OtherKind(..) => {
+            conflict.to_string()
+        }
     };
     CniError::internal(text)
 }
@@ -82,6 +97,12 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
                  state: {found} ",
                 bridge.name
             )
+        }
+        (Resource::LinkAttribute(attribute), None) if &*attribute.link == "lo" => {
+            "loopback interface is down".to_owned()
+        }
+        (Resource::LinkAttribute(attribute), None) => {
+            format!("Interface {} is down", attribute.link)
         }
         (Resource::LinkAttribute(attribute), Some(mismatch)) => format!(
             "Error: Tuning link {} configured {} is {}, current value is {}",

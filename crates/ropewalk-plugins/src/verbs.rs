@@ -3,7 +3,9 @@
 
 use std::{net::IpAddr, path::Path};
 
-use ropewalk_cni::{CniError, CniResult, Command, Request, valid_attachments};
+use ropewalk_cni::{
+    CniError, CniResult, Command, Fields, Request, config_error, prev_result, valid_attachments,
+};
 use ropewalk_linux::{Linux, Netns, NetnsError};
 use ropewalk_netstate::{Desired, Kernel, Observed, Owner, Probe, Resource, converge};
 use ropewalk_store::{Holder, LeaseDirectory};
@@ -82,7 +84,7 @@ fn links(desired: &Desired) -> Vec<Probe<'_>> {
 
 fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let attachment = Attachment::of(request)?;
-    let previous = ropewalk_cni::prev_result(&request.raw)?
+    let previous = prev_result(&request.raw)?
         .ok_or_else(|| CniError::internal("Required prevResult missing"))?;
     let mut kernel = Linux::with_sandbox(sandbox(request)?);
     if let Some(ipam) = device.ipam() {
@@ -141,7 +143,7 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         None => Linux::with_missing_sandbox(),
     };
     // DEL works without a previous result, so one that cannot be read must not stop it.
-    let previous = ropewalk_cni::prev_result(&request.raw).unwrap_or_default();
+    let previous = prev_result(&request.raw).unwrap_or_default();
     let leased = match &previous {
         None if device.is_chained() => leased(&attachment),
         _ => Vec::new(),
@@ -201,10 +203,16 @@ fn status(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     }
 }
 
-/// The result of the plugins before a chained one. Others only check that it can be read.
+/// The result of the plugins before a chained one. For one that makes an interface it is of no
+/// interest what it says, as long as it is one.
 fn previous(device: &dyn Device, request: &Request) -> Result<Option<CniResult>, CniError> {
-    let previous = ropewalk_cni::prev_result(&request.raw)?;
-    Ok(previous.filter(|_| device.is_chained()))
+    if device.is_chained() {
+        return prev_result(&request.raw).map_err(|error| error.prefixed(device.decoding()));
+    }
+    let fields = Fields::new(&request.raw, "");
+    fields.object("prevResult");
+    fields.finish().map_err(|errors| config_error(device.decoding(), &errors))?;
+    Ok(None)
 }
 
 /// The sandbox of ADD and CHECK, which must exist and be another namespace than the plugin's.

@@ -37,8 +37,17 @@ impl fmt::Display for Address {
     }
 }
 
-/// The rule that a link has no addresses of a family that conflict with ours: for IPv4 any other
-/// address conflicts, for IPv6 one whose subnet overlaps.
+/// Which other addresses of the same family conflict with ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflicting {
+    /// Any other.
+    Any,
+    /// Those whose subnet overlaps.
+    Overlapping,
+}
+
+/// The rule that a link has no addresses of a family that conflict with ours. Loopback addresses
+/// never do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressGuard {
     /// The link.
@@ -47,6 +56,8 @@ pub struct AddressGuard {
     pub family: Family,
     /// Addresses that do not conflict.
     pub keep: Vec<Prefix>,
+    /// Which others conflict.
+    pub conflicting: Conflicting,
     /// Whether conflicting addresses are replaced; else they are an error.
     pub replace: bool,
     /// Found: all addresses of the family on the link, but for link-local ones.
@@ -73,7 +84,8 @@ impl AddressGuard {
             .present
             .iter()
             .filter(|present| !self.keep.contains(present))
-            .filter(|present| self.family == Family::V4 || overlaps(present))
+            .filter(|present| !present.ip().is_loopback())
+            .filter(|present| self.conflicting == Conflicting::Any || overlaps(present))
             .copied()
             .collect()
     }

@@ -19,7 +19,7 @@ use alloc::{
 };
 use core::fmt;
 
-pub use address::{Address, AddressGuard};
+pub use address::{Address, AddressGuard, Conflicting};
 pub use flow::StaleFlows;
 pub use iptables::{IptablesChain, IptablesRule};
 pub use link::{
@@ -207,9 +207,9 @@ impl Resource {
     }
 
     /// Whether its key tells its owner. An iptables rule tells an address only, so that one that
-    /// is there already may have been left by somebody else.
+    /// is there already may have been left by somebody else; a link that is up may have been so.
     pub fn tells_owner(&self) -> bool {
-        !matches!(self, Self::IptablesRule(_))
+        !matches!(self, Self::IptablesRule(_) | Self::LinkAttribute(_))
     }
 
     /// Whether a kernel that cannot have it is fine.

@@ -1,13 +1,18 @@
 //! The plugin `loopback`: the sandbox's loopback interface is up.
 
-use ropewalk_addr::{IfName, Prefix};
+use ropewalk_addr::{Family, IfName, Prefix};
 use ropewalk_cni::{Cidr, CniError, CniResult, IpConfig, Request, prev_result};
-use ropewalk_netstate::{Desired, Lifetime, Observed, Place};
+use ropewalk_netstate::{
+    Desired, Lifetime, Observed, Place,
+    resource::{AddressGuard, Conflicting},
+};
 
 use crate::{
     device::{Attachment, Device, Given},
     layer3,
 };
+
+const DECODING: &str = "failed to parse network config";
 
 struct Loopback {
     previous: Option<CniResult>,
@@ -17,7 +22,9 @@ struct Loopback {
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     // DEL must not fail for what a previous result looks like.
     let previous = match request.command {
-        ropewalk_cni::Command::Add => prev_result(&request.raw)?,
+        ropewalk_cni::Command::Add => {
+            prev_result(&request.raw).map_err(|error| error.prefixed(DECODING))?
+        }
         _ => None,
     };
     Ok(Box::new(Loopback { previous }))
@@ -33,8 +40,23 @@ impl Device for Loopback {
         true
     }
 
+    fn decoding(&self) -> &'static str {
+        DECODING
+    }
+
     fn declare(&self, _: &Attachment, _: &Given) -> Result<Desired, CniError> {
         let mut desired = Desired::new();
+        for family in [Family::V4, Family::V6] {
+            let guard = AddressGuard {
+                link: lo(),
+                family,
+                keep: Vec::new(),
+                conflicting: Conflicting::Any,
+                replace: false,
+                present: Vec::new(),
+            };
+            desired.push(Place::Sandbox, Lifetime::Dependent, guard);
+        }
         desired.push(Place::Sandbox, Lifetime::Attachment, layer3::up(&lo()));
         Ok(desired)
     }

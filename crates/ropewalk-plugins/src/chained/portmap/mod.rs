@@ -51,6 +51,10 @@ impl Device for Portmap {
         true
     }
 
+    fn decoding(&self) -> &'static str {
+        "failed to parse config"
+    }
+
     fn facts(
         &self,
         kernel: &mut Linux,

@@ -4,7 +4,7 @@ use ropewalk_addr::{Family, IfName, Prefix, Subnet};
 use ropewalk_cni::{Cidr, CniResult, RouteConfig};
 use ropewalk_netstate::{
     Desired, Lifetime, Place,
-    resource::{Address, AddressGuard, Sysctl},
+    resource::{Address, AddressGuard, Conflicting, Sysctl},
 };
 
 use super::{config::Config, vlan};
@@ -76,6 +76,10 @@ fn declare_addresses(desired: &mut Desired, config: &Config, link: &IfName, gate
         link: link.clone(),
         family: first.family(),
         keep: gateways.clone(),
+        conflicting: match first.family() {
+            Family::V4 => Conflicting::Any,
+            Family::V6 => Conflicting::Overlapping,
+        },
         replace: config.force_address,
         present: Vec::new(),
     };
