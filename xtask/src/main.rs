@@ -1,3 +1,34 @@
-//! Project tasks: tidy, build, test.
+//! The command `cargo xtask`: reads its arguments and runs one task.
 
-fn main() {}
+use std::process::ExitCode;
+
+use xtask::{console, dist, suite, tidy};
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test [--fast]  prepare the machine, build, and run every check and test (needs root);
+                 --fast leaves out packages, release builds, black-box tests and budgets
+  tidy           check the rules of the tree
+  dist           build the plugin binary and the command, and say what they are
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let worked = match words[..] {
+        ["test"] => suite::run(suite::Extent::Everything),
+        ["test", "--fast"] => suite::run(suite::Extent::Fast),
+        ["tidy"] => tidy::run(),
+        ["dist"] => dist::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            console::say(USAGE.trim_end());
+            true
+        }
+        _ => {
+            console::say(&format!("unknown task: {}\n\n{}", words.join(" "), USAGE.trim_end()));
+            return ExitCode::from(2);
+        }
+    };
+    if worked { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

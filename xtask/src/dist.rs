@@ -1,0 +1,75 @@
+//! Building what goes onto a node: the plugin binary and the `ropewalk` command.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    console::say,
+    elf::{self, Linkage},
+    process,
+    target::{self, Libc},
+};
+
+/// Where cargo puts what it builds.
+pub fn target_directory(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+/// Where the plugin binary is after a build.
+pub fn plugins_path(root: &Path, libc: Libc) -> PathBuf {
+    target_directory(root).join(libc.triple()).join("release/ropewalk-plugins")
+}
+
+/// Where the command is after a build.
+pub fn command_path(root: &Path) -> PathBuf {
+    target_directory(root).join("release/ropewalk")
+}
+
+/// Builds the plugin binary, static and optimised.
+pub fn build_plugins(root: &Path, libc: Libc) -> Result<String, String> {
+    let mut cargo = process::cargo(root);
+    cargo.args(["build", "--release", "--package", "ropewalk-plugins", "--target"]);
+    cargo.arg(libc.triple());
+    if let Some(flags) = libc.rustflags() {
+        cargo.env("RUSTFLAGS", flags);
+    }
+    process::run(&mut cargo)?;
+    let path = plugins_path(root, libc);
+    match describe(root, &path)? {
+        (Linkage::Static, text) => Ok(text),
+        (Linkage::Dynamic, text) => Err(format!("{text}, but it has to be static")),
+    }
+}
+
+/// Builds the command.
+pub fn build_command(root: &Path) -> Result<String, String> {
+    process::run(process::cargo(root).args(["build", "--release", "--package", "ropewalk-cli"]))?;
+    describe(root, &command_path(root)).map(|(_, text)| text)
+}
+
+/// Size and kind of a program.
+fn describe(root: &Path, path: &Path) -> Result<(Linkage, String), String> {
+    let shown = path.strip_prefix(root).unwrap_or(path).display();
+    let file = fs::read(path).map_err(|error| format!("failed to read {shown}: {error}"))?;
+    let linkage = elf::linkage(&file).map_err(|error| format!("{shown}: {error}"))?;
+    let kind = match linkage {
+        Linkage::Static => "static",
+        Linkage::Dynamic => "dynamic",
+    };
+    Ok((linkage, format!("{shown}: {} KiB, {kind}", file.len().div_ceil(1024))))
+}
+
+/// The task: builds both and says what they are.
+pub fn run() -> bool {
+    let root = crate::Workspace::root();
+    let (libc, text) = target::prepare();
+    say(&text);
+    let mut worked = true;
+    for built in [build_plugins(&root, libc), build_command(&root)] {
+        worked &= built.is_ok();
+        say(&built.unwrap_or_else(|error| format!("FAILED: {error}")));
+    }
+    worked
+}

@@ -1,0 +1,17 @@
+//! Project tasks: tidy, build, test. A library, so that tests call what the command calls.
+//!
+//! It must never depend on the product: it has to run while the product does not build.
+
+pub mod console;
+pub mod dist;
+pub mod elf;
+mod packages;
+mod process;
+mod source;
+mod steps;
+pub mod suite;
+pub mod target;
+pub mod tidy;
+mod workspace;
+
+pub use workspace::Workspace;

@@ -1,0 +1,105 @@
+//! The programs that tests run, and the Debian packages they come in.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{console::say, process};
+
+/// A program, the package it comes in, and what it is for.
+struct Tool {
+    /// A name on `PATH`, or a whole path.
+    program: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str, purpose: &'static str) -> Tool {
+    Tool { program, package, purpose }
+}
+
+/// Every program that a machine may lack.
+const TOOLS: &[Tool] = &[
+    tool("ip", "iproute2", "tests look at links, addresses and routes with it"),
+    tool("nft", "nftables", "tests look at sets, maps and rules with it"),
+    tool("iptables", "iptables", "the iptables back end runs it, and tests look at its rules"),
+    tool("conntrack", "conntrack", "tests look at tracked connections with it"),
+    tool("/usr/lib/cni/bridge", "containernetworking-plugins", "the reference, to compare with"),
+    tool("podman", "podman", "a real client of the plugins"),
+    tool("runc", "runc", "containers of podman and containerd run in it"),
+    tool("conmon", "conmon", "podman watches containers with it"),
+    tool("catatonit", "catatonit", "podman's first process in pods"),
+    tool("containerd", "containerd", "a real client of the plugins"),
+    tool("busybox", "busybox-static", "the content of test images"),
+    tool("curl", "curl", "tests speak to containerd's CRI with it"),
+    tool("ping", "iputils-ping", "tests send packets with it"),
+    tool("jq", "jq", "plugins that tests write as scripts read JSON with it"),
+];
+
+/// System programs are there even where `PATH` is that of an ordinary user.
+const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+fn is_there(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = SYSTEM_DIRECTORIES.into_iter().map(PathBuf::from);
+    // An absolute path replaces the directory it is joined to.
+    env::split_paths(&path).chain(system).any(|directory| directory.join(program).is_file())
+}
+
+fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static Tool> {
+    TOOLS.iter().filter(|tool| !is_there(tool.program)).collect()
+}
+
+/// Installs the packages whose programs are missing; asks nobody and nothing if none is.
+pub(crate) fn prepare() -> Result<String, String> {
+    let missing_tools = missing(is_there);
+    if missing_tools.is_empty() {
+        return Ok(format!("all {} programs are there", TOOLS.len()));
+    }
+    for Tool { program, package, purpose } in &missing_tools {
+        say(&format!("{program} is missing: installing {package} ({purpose})"));
+    }
+    let packages: Vec<&str> = missing_tools.iter().map(|tool| tool.package).collect();
+    if !Path::new("/usr/bin/apt-get").exists() {
+        let names = packages.join(" ");
+        return Err(format!(
+            "this is not a Debian system; install by hand what Debian calls {names}"
+        ));
+    }
+    process::run(&mut apt_get(&["update", "--quiet=2"]))?;
+    let install = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    process::run(apt_get(&install).args(&packages))?;
+    match missing(is_there).first() {
+        Some(tool) => Err(format!("{} has no {}", tool.package, tool.program)),
+        None => Ok(format!("installed {}", packages.join(" "))),
+    }
+}
+
+fn apt_get(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        assert!(missing(|_| true).is_empty());
+        let packages: Vec<&str> =
+            missing(|program| program != "nft").iter().map(|tool| tool.package).collect();
+        assert_eq!(packages, ["nftables"]);
+        assert_eq!(missing(|_| false).len(), TOOLS.len());
+    }
+
+    #[test]
+    fn programs_are_found_by_name_and_by_path() {
+        assert!(is_there("sh"));
+        assert!(is_there("/bin/sh"));
+        assert!(!is_there("no-such-program"));
+    }
+}
