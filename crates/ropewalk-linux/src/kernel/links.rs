@@ -9,7 +9,7 @@ use ropewalk_netstate::{
 };
 use rustix::{io::Errno, rand::GetRandomFlags};
 
-use super::{Linux, observe::absent_is_none};
+use super::{Linux, farewell, observe::absent_is_none};
 use crate::{
     error::{error_about, error_with, is},
     netlink::Message,
@@ -200,6 +200,7 @@ impl Linux {
     /// Deletes a link; absent is fine.
     pub(super) fn delete_link(&mut self, place: Place, name: &str) -> Result<(), KernelError> {
         let result = match self.index_of(place, name) {
+            Ok(index) if self.leaves_early => farewell::delete_link(self, place, index),
             Ok(index) => self.route(place)?.request(link::delete(index)),
             Err(error) => Err(error),
         };

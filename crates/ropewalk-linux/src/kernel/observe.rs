@@ -21,6 +21,7 @@ use crate::{
         bridge_port, link,
         link::Link,
         neighbour, route,
+        route::FoundRoute,
     },
 };
 
@@ -274,9 +275,10 @@ impl Linux {
         let family = wanted.destination.family();
         let question = route::list(family, wanted.table, Some(index));
         let found = self.route(place)?.dump(&question, |reply| {
-            let found = route::read(reply)?;
-            let is_it = found.link == Some(index) && found.is_the_same_route(wanted);
-            is_it.then(|| found.resource(wanted))
+            let is_it =
+                |found: &FoundRoute| found.link == Some(index) && found.is_the_same_route(wanted);
+            let found = route::read(reply)?.into_iter().find(is_it);
+            found.map(|found| found.resource(wanted))
         });
         Ok(absent_is_none(found.map(Some))?.and_then(|found| found.into_iter().next()))
     }

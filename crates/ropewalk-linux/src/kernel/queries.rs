@@ -84,7 +84,7 @@ impl Linux {
             Err(error) if is(&error, Errno::NETUNREACH) || is(&error, Errno::HOSTUNREACH) => None,
             found => found?,
         };
-        match found.and_then(|route| route.link) {
+        match found.unwrap_or_default().first().and_then(|route| route.link) {
             Some(index) => self.link_name(place, index),
             None => Ok(None),
         }
@@ -104,7 +104,8 @@ impl Linux {
                     && route.is_unicast()
                     && route.table == Route::MAIN_TABLE
             };
-            let best = all.into_iter().filter(is_default).min_by_key(|route| route.priority);
+            let best =
+                all.into_iter().flatten().filter(is_default).min_by_key(|route| route.priority);
             if let Some(index) = best.and_then(|route| route.link) {
                 return self.link_name(place, index);
             }

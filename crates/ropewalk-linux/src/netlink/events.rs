@@ -1,7 +1,7 @@
 //! Listens to changes of links and addresses until a deadline.
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use rustix::{
     },
 };
 
+use super::{Replies, Reply};
 use crate::{
     error::error_about,
     uapi::{RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK},
@@ -37,32 +38,50 @@ impl EventSocket {
         open().map_err(|errno| error_about(errno, "subscribe to kernel events"))
     }
 
-    /// Waits for events and drops them; `false` if the deadline came first. Lost events
-    /// (`ENOBUFS`) are events too: the caller looks again in any case.
+    /// Waits for events and drops them; `false` if the deadline came first. Lost events are
+    /// events too: the caller looks again in any case.
     pub(crate) fn wait(&self, deadline: Instant) -> Result<bool, KernelError> {
+        let has_events = wait_for_any([self.0.as_fd()], deadline)?;
+        self.read(|_| {});
+        Ok(has_events)
+    }
+
+    /// Reads the events that are there; `false` if the kernel had to drop some.
+    pub(crate) fn read(&self, mut see: impl FnMut(&Reply<'_>)) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        let mut is_complete = true;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timespec(left))) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => {
-                    self.drain();
-                    return Ok(true);
-                }
-                Err(errno) => return Err(error_about(errno, "wait for kernel events")),
+            match recv(&self.0, &mut buffer, RecvFlags::DONTWAIT) {
+                Ok((length, _)) => Replies(&buffer[..length]).for_each(|reply| see(&reply)),
+                Err(Errno::INTR) => {}
+                Err(Errno::NOBUFS) => is_complete = false,
+                Err(_) => return is_complete,
             }
         }
     }
+}
 
-    fn drain(&self) {
-        let mut buffer = [0; 4096];
-        loop {
-            match recv(&self.0, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
-                Err(_) => return,
-            }
+impl AsFd for EventSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Waits until there is something to read from one of these; `false` if the deadline came first.
+pub(crate) fn wait_for_any<const N: usize>(
+    sockets: [BorrowedFd<'_>; N],
+    deadline: Instant,
+) -> Result<bool, KernelError> {
+    let mut waiting = sockets.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        match poll(&mut waiting, Some(&timespec(left))) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(true),
+            Err(errno) => return Err(error_about(errno, "wait for kernel events")),
         }
     }
 }

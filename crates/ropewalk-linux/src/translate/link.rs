@@ -294,6 +294,14 @@ pub(crate) fn delete(index: u32) -> Message {
     message
 }
 
+/// Whether an event says that the link with this index is gone; its leaving a bridge is announced
+/// in the same way, but in the bridge's family.
+pub(crate) fn is_deletion(reply: &Reply<'_>, index: u32) -> bool {
+    let is_of_family = reply.payload.first() == Some(&0);
+    let is_of_link = reply.payload.get(4..8) == Some(&index.to_ne_bytes());
+    reply.kind == RTM_DELLINK && is_of_family && is_of_link
+}
+
 /// Sets one attribute.
 pub(crate) fn set_attribute(index: u32, attribute: resource::Attribute) -> Message {
     let mut message = Message::acknowledged(RTM_SETLINK, 0);

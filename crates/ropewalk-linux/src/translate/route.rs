@@ -7,9 +7,9 @@ use ropewalk_netstate::resource::{Route, RouteScope};
 
 use super::address::family_number;
 use crate::{
-    netlink::{Attribute, Attributes, Message, Reply},
+    netlink::{Attribute, Attributes, Message, Reply, padded},
     uapi::{
-        NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_OIF,
+        NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF,
         RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS, RTAX_MTU, RTM_DELROUTE,
         RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTPROT_BOOT,
     },
@@ -49,7 +49,8 @@ fn usual_scope(route: &Route) -> RouteScope {
     }
 }
 
-/// Adds a route; one that differs only in the gateway must not exist.
+/// Adds a route beside others with the same destination: two interfaces of a container may both
+/// have a default route. IPv6 routes of one priority become one route with several next hops.
 pub(crate) fn create(route: &Route, index: u32) -> Message {
     let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE);
     let scope = route.scope.unwrap_or_else(|| usual_scope(route));
@@ -125,8 +126,8 @@ pub(crate) fn look_up(destination: IpAddr) -> Message {
     message
 }
 
-/// Reads a route from an answer.
-pub(crate) fn read(reply: &Reply<'_>) -> Option<FoundRoute> {
+/// Reads a route from an answer, one for each of its next hops.
+pub(crate) fn read(reply: &Reply<'_>) -> Option<Vec<FoundRoute>> {
     if reply.kind != RTM_NEWROUTE {
         return None;
     }
@@ -142,12 +143,9 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<FoundRoute> {
     let metrics = attributes.first(RTA_METRICS);
     let metric = |kind| metrics.and_then(|m| m.inner(kind)).and_then(Attribute::u32);
     let prefix = Prefix::new(ip(RTA_DST).unwrap_or(unspecified), header[1]).ok()?;
-    let via = attributes
-        .first(RTA_VIA)
-        .and_then(|via| Attribute { kind: via.kind, payload: via.payload.get(2..)? }.ip());
-    Some(FoundRoute {
+    let route = FoundRoute {
         destination: prefix.subnet(),
-        gateway: ip(RTA_GATEWAY).or(via),
+        gateway: read_gateway(&attributes),
         link: number(RTA_OIF),
         source: ip(RTA_PREFSRC),
         table: number(RTA_TABLE).unwrap_or(header[4].into()),
@@ -156,7 +154,32 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<FoundRoute> {
         kind: header[7],
         mtu: metric(RTAX_MTU),
         advmss: metric(RTAX_ADVMSS),
-    })
+    };
+    let Some(hops) = attributes.first(RTA_MULTIPATH) else { return Some(vec![route]) };
+    let through = |(link, gateway)| FoundRoute { link: Some(link), gateway, ..route.clone() };
+    Some(read_hops(hops.payload).into_iter().map(through).collect())
+}
+
+/// A gateway of the route's own family, or of the other one.
+fn read_gateway(attributes: &Attributes<'_>) -> Option<IpAddr> {
+    let own = attributes.first(RTA_GATEWAY).and_then(Attribute::ip);
+    let other = || {
+        let via = attributes.first(RTA_VIA)?;
+        Attribute { kind: via.kind, payload: via.payload.get(2..)? }.ip()
+    };
+    own.or_else(other)
+}
+
+/// Reads an array of `struct rtnexthop`, each with its attributes: link and gateway.
+fn read_hops(mut bytes: &[u8]) -> Vec<(u32, Option<IpAddr>)> {
+    let mut hops = Vec::new();
+    while let Some(&[a, b, _, _, c, d, e, f]) = bytes.first_chunk::<8>() {
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let Some(hop) = bytes.get(..length).filter(|hop| hop.len() >= 8) else { break };
+        hops.push((u32::from_ne_bytes([c, d, e, f]), read_gateway(&Attributes::behind(hop, 8))));
+        bytes = bytes.get(padded(length)..).unwrap_or_default();
+    }
+    hops
 }
 
 impl FoundRoute {

@@ -3,7 +3,9 @@
 use ropewalk_addr::{Family, Prefix, Subnet};
 use ropewalk_netstate::{
     Kernel, Partial, Resource, Step,
-    resource::{Address, AddressGuard, Attribute, Await, Neighbour, Route, RouteScope},
+    resource::{
+        Address, AddressGuard, Attribute, Await, Conflicting, Neighbour, Route, RouteScope,
+    },
 };
 
 use crate::support::{HOST, INSIDE, Lab, attribute, in_lab, output_of, veth};
@@ -92,6 +94,7 @@ fn the_guard_sees_all_addresses_but_link_local_ones() {
                 link,
                 family,
                 keep: Vec::new(),
+                conflicting: Conflicting::Any,
                 replace: false,
                 present: Vec::new(),
             };
@@ -136,19 +139,45 @@ fn routes_obey_the_law() {
 }
 
 #[test]
-fn the_same_route_again_is_fine_and_a_different_one_is_not() {
+fn the_same_route_again_is_fine_and_does_not_become_two() {
     in_lab(|lab| {
         connected(lab);
-        for (destination, gateway, other) in
-            [("0.0.0.0/0", "10.1.0.1", "10.1.0.9"), ("::/0", "fd00:1::1", "fd00:1::9")]
-        {
+        for (destination, gateway) in [("0.0.0.0/0", "10.1.0.1"), ("::/0", "fd00:1::1")] {
             let wanted = route(destination, Some(gateway), "eth0");
             lab.create(INSIDE, wanted.clone());
             lab.create(INSIDE, wanted.clone());
-            let error = lab.refuses(INSIDE, route(destination, Some(other), "eth0"));
-            assert!(error.reason.starts_with("file exists"), "{error}");
-            let error = lab.refuses(INSIDE, Route { mtu: Some(1280), ..wanted });
-            assert_eq!(error.errno, libc::EEXIST);
+            lab.deletes(INSIDE, wanted);
+        }
+    });
+}
+
+#[test]
+fn routes_with_one_destination_stand_side_by_side() {
+    in_lab(|lab| {
+        connected(lab);
+        lab.create(HOST, veth("near1", "eth1"));
+        lab.create(INSIDE, attribute("eth1", Attribute::Up(true)));
+        lab.create(INSIDE, address("eth1", "10.2.0.2/24"));
+        lab.create(INSIDE, address("eth1", "fd00:2::2/64"));
+        for (destination, gateways) in [
+            ("0.0.0.0/0", ["10.1.0.1", "10.1.0.9", "10.2.0.1"]),
+            ("::/0", ["fd00:1::1", "fd00:1::9", "fd00:2::1"]),
+        ] {
+            let routes: Vec<Resource> = ["eth0", "eth0", "eth1"]
+                .into_iter()
+                .zip(gateways)
+                .map(|(link, gateway)| route(destination, Some(gateway), link).into())
+                .collect();
+            for wanted in &routes {
+                lab.creates(INSIDE, wanted.clone());
+            }
+            for wanted in &routes {
+                lab.has(INSIDE, wanted);
+            }
+            lab.deletes(INSIDE, routes[1].clone());
+            lab.has(INSIDE, &routes[0]);
+            lab.deletes(INSIDE, routes[0].clone());
+            lab.has(INSIDE, &routes[2]);
         }
     });
 }

@@ -1,11 +1,14 @@
 //! Links: bridges, veth pairs, ports, attributes, and waiting for them.
 
+use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Kernel, Owner, Partial, Resource, Scope, Step,
     resource::{AnyLink, Attribute, Await, BridgePort, PortVlans, VethPeer, VlanRange},
 };
 
-use crate::support::{HOST, INSIDE, Lab, attribute, bridge, in_lab, not_run_here, output_of, veth};
+use crate::support::{
+    HOST, INSIDE, Lab, SANDBOX, attribute, bridge, in_lab, not_run_here, output_of, veth,
+};
 
 fn tag() -> ropewalk_netstate::Tag {
     let text = |text: &str| text.to_string();
@@ -349,5 +352,48 @@ fn the_peer_of_a_pair_can_be_told_without_asking_for_its_mac() {
         let Resource::Veth(found) = lab.has(HOST, &veth("near", "eth0").into()) else { panic!() };
         let Some(VethPeer { place, name, mac: Some(_) }) = found.peer else { panic!() };
         assert_eq!((place, &*name), (INSIDE, "eth0"));
+    });
+}
+
+#[test]
+fn who_leaves_early_finds_the_link_gone_all_the_same() {
+    in_lab(|lab| {
+        let sandbox = ropewalk_linux::Netns::open(SANDBOX).unwrap();
+        lab.linux = Linux::with_sandbox(sandbox).leaving_early();
+        lab.create(HOST, bridge("br0"));
+        for _ in 0..20 {
+            let mut pair = veth("near", "eth0");
+            pair.bridge = Some("br0".parse().unwrap());
+            lab.obeys_the_law(HOST, pair.clone());
+            lab.create(HOST, pair.clone());
+            lab.deletes(HOST, pair.clone());
+            assert_eq!(lab.find(INSIDE, &attribute("eth0", Attribute::Mtu(1500)).into()), None);
+        }
+        let mut outward = veth("eth0", "near");
+        outward.peer.as_mut().unwrap().place = HOST;
+        lab.obeys_the_law(INSIDE, outward);
+        let loopback = AnyLink { name: "lo".parse().unwrap(), mac: None }.into();
+        let failure = lab.linux.apply(&[Step::Delete(HOST, loopback)]).unwrap_err();
+        assert_eq!(failure.error.reason, "operation not supported");
+    });
+}
+
+#[test]
+fn the_child_that_finishes_a_deletion_holds_nothing_open() {
+    in_lab(|lab| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let clear = rustix::io::FdFlags::empty();
+        rustix::io::fcntl_setfd(&writer, clear).unwrap();
+        lab.linux = Linux::host_only().leaving_early();
+        let mut pair = veth("near", "far");
+        pair.peer.as_mut().unwrap().place = HOST;
+        lab.create(HOST, pair.clone());
+        lab.delete(HOST, pair);
+        drop(writer);
+        let start = std::time::Instant::now();
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut { reader }, &mut rest).unwrap();
+        let waited = start.elapsed();
+        assert!(waited.as_millis() < 5, "the pipe stayed open for {waited:?}");
     });
 }

@@ -1,0 +1,97 @@
+//! Deleting a link without waiting for the kernel's last grace periods.
+//!
+//! A link is off every list within half a millisecond, but the call that deletes it returns only
+//! after an RCU barrier (10 to 20 ms on Linux 6.18). A one-shot program need not wait for that: a
+//! child makes the call, the parent goes on when the kernel announces that the link is gone.
+//! A thread would not do, because the process only ends when the call returns. The child keeps
+//! nothing open but its socket: it must not hold the caller's pipe or a lock.
+
+use std::{
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    time::{Duration, Instant},
+};
+
+use ropewalk_netstate::{KernelError, Place};
+
+use super::Linux;
+use crate::{
+    error::{error, is},
+    netlink::{EventSocket, Protocol, Reply, Socket, wait_for_any},
+    translate::link,
+};
+
+/// A deletion takes long where many links go at once, but not as long as this.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Deletes a link; returns when it is gone for everybody who looks.
+pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result<(), KernelError> {
+    let (events, mut socket) = linux.within(place, open)??;
+    let mut message = link::delete(index);
+    let bytes = socket.number(&mut message);
+    if !send_from_child(socket.as_fd(), bytes) {
+        return linux.route(place)?.request(link::delete(index));
+    }
+    let deadline = Instant::now() + LONGEST;
+    while wait_for_any([events.as_fd(), socket.as_fd()], deadline)? {
+        if let Some(verdict) = socket.verdict_at_hand()? {
+            return verdict;
+        }
+        let mut is_gone = false;
+        let is_complete = events.read(|reply: &Reply<'_>| {
+            is_gone |= link::is_deletion(reply, index);
+        });
+        if is_gone || (!is_complete && !exists(linux, place, index)?) {
+            return Ok(());
+        }
+    }
+    Err(error("the kernel did not delete the link in time"))
+}
+
+/// Subscribes first, so that no announcement is missed.
+fn open() -> Result<(EventSocket, Socket), KernelError> {
+    Ok((EventSocket::open()?, Socket::open(Protocol::Route)?))
+}
+
+fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelError> {
+    let found = linux.route(place)?.get(link::find_by_index(index), link::read);
+    match found {
+        Err(error) if is(&error, rustix::io::Errno::NODEV) => Ok(false),
+        found => Ok(found?.is_some()),
+    }
+}
+
+/// Sends a message from a child of this process; `false` if there can be none.
+fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
+    let socket = socket.as_raw_fd();
+    // SAFETY: the child has one thread, may find locks of others held, and so may call
+    // async-signal-safe functions only; `child` calls nothing but system calls and never returns.
+    match unsafe { libc::fork() } {
+        -1 => false,
+        0 => child(socket, bytes),
+        _ => true,
+    }
+}
+
+fn child(socket: RawFd, bytes: &[u8]) -> ! {
+    let close = |first: RawFd, last: libc::c_uint| {
+        // SAFETY: closes descriptors of this process, which uses none of them any more.
+        let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if result != 0 {
+            // Before Linux 5.9 one by one.
+            for fd in first..RawFd::try_from(last).unwrap_or(RawFd::MAX).min(4096) {
+                // SAFETY: as above.
+                unsafe { libc::close(fd) };
+            }
+        }
+    };
+    if let Ok(below) = libc::c_uint::try_from(socket - 1) {
+        close(0, below);
+    }
+    close(socket + 1, libc::c_uint::MAX);
+    // SAFETY: the socket is open and `bytes` lives, in this process's copy of the memory; `_exit`
+    // runs nothing of the parent's.
+    unsafe {
+        libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0);
+        libc::_exit(0)
+    }
+}
