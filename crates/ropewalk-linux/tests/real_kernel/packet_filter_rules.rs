@@ -1,9 +1,10 @@
 //! nftables chains: every kind of statement, as `nft` reads it back.
 
+use ropewalk_linux::Linux;
 use ropewalk_netstate::{
-    Resource, Step,
+    Kernel, Resource, Step,
     resource::{
-        NftChain, NftTable, NftTaggedRules,
+        Address, NftChain, NftTable, NftTaggedRules,
         nft::{
             BaseChain, ChainKind, Connection, DataType, Datum, Field, Hook, MapsTo, NftFamily,
             Rule, Statement, TableRef, Verdict,
@@ -13,7 +14,7 @@ use ropewalk_netstate::{
 
 use crate::{
     packet_filter::{ip, port_map, set, table, with_table},
-    support::{HOST, Lab, in_lab, output_of},
+    support::{HOST, Lab, bridge, in_lab, output_of},
 };
 
 const ACCEPT: Statement = Statement::Verdict(Verdict::Accept);
@@ -253,6 +254,31 @@ fn two_adds_that_make_the_same_chain_do_not_double_its_rules() {
         lab.apply(&[Step::Create(HOST, wanted.clone())]);
         lab.has(HOST, &wanted);
         assert_eq!(listed("inet", "c"), ["accept"]);
+    });
+}
+
+#[test]
+fn parallel_adds_make_shared_things_together() {
+    in_lab(|lab| {
+        let link = "br0".parse().unwrap();
+        let prefix = "10.1.0.1/24".parse().unwrap();
+        let gateway = Address { link, prefix, detect_duplicates: false, duplicate: false };
+        let wanted: [Resource; 5] = [
+            bridge("br0").into(),
+            gateway.into(),
+            NftTable { table: table() }.into(),
+            port_map().into(),
+            chain("c", vec![Rule::new([ACCEPT])]).into(),
+        ];
+        let create: Vec<_> = wanted.iter().cloned().map(|r| Step::Create(HOST, r)).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Linux::host_only().apply(&create).unwrap());
+            }
+        });
+        for resource in &wanted {
+            lab.has(HOST, resource);
+        }
     });
 }
 

@@ -96,7 +96,8 @@ impl Linux {
         question: Message,
         read: impl Fn(&Reply<'_>) -> Option<T>,
     ) -> Result<Option<T>, KernelError> {
-        without_nftables_is_none(self.netfilter(place)?.get(question, read))
+        let found = self.netfilter(place).and_then(|socket| socket.get(question, read));
+        without_nftables_is_none(found)
     }
 
     /// A set or map without its elements.
@@ -127,7 +128,8 @@ impl Linux {
         chain: &str,
     ) -> Result<Vec<Rule>, KernelError> {
         let question = chain::list_rules(table, chain);
-        let found = self.netfilter(place)?.dump(&question, chain::read_rule);
+        let found =
+            self.netfilter(place).and_then(|socket| socket.dump(&question, chain::read_rule));
         Ok(without_nftables_is_none(found.map(Some))?.unwrap_or_default())
     }
 
@@ -220,8 +222,9 @@ fn is_owned_by(element: &FoundElement, tag: &Tag) -> bool {
 fn without_nftables_is_none<T>(
     found: Result<Option<T>, KernelError>,
 ) -> Result<Option<T>, KernelError> {
+    let lacking = [Errno::INVAL, Errno::OPNOTSUPP, Errno::PROTONOSUPPORT];
     match found {
-        Err(error) if [Errno::INVAL, Errno::OPNOTSUPP].iter().any(|&e| is(&error, e)) => Ok(None),
+        Err(error) if lacking.iter().any(|&errno| is(&error, errno)) => Ok(None),
         other => absent_is_none(other),
     }
 }
