@@ -43,7 +43,11 @@ impl<'lab> Podman<'lab> {
             &format!("{HOME}/policy.json"),
             r#"{ "default": [{ "type": "insecureAcceptAnything" }] }"#,
         );
-        lab.sh(&format!("mkdir {NETWORKS}"));
+        // What podman remembers of images has a fixed place.
+        lab.sh(&format!(
+            "mkdir -p {NETWORKS} /var/lib/containers
+             mount -t tmpfs -o mode=755 tmpfs /var/lib/containers"
+        ));
         let podman = Self { lab, reaper: Reaper::new(lab) };
         let image = archive(lab);
         podman.run(&format!("load -q --signature-policy {HOME}/policy.json -i {image}"));
