@@ -33,9 +33,12 @@ pub(super) fn set(linux: &mut Linux, place: Place, wanted: &Sysctl) -> Result<()
         let mut file = fs::OpenOptions::new().write(true).open(&file)?;
         io::Write::write_all(&mut file, wanted.value.as_bytes())
     };
-    linux.within(place, write)?.map_err(|error| {
-        io_error(&error, &format!("write {:?} to {}", wanted.value, file.display()))
-    })
+    match linux.within(place, write)? {
+        Err(error) if wanted.optional && is_absent(&error) => Ok(()),
+        result => result.map_err(|error| {
+            io_error(&error, &format!("write {:?} to {}", wanted.value, file.display()))
+        }),
+    }
 }
 
 fn is_absent(error: &io::Error) -> bool {

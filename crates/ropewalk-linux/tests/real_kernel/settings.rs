@@ -23,6 +23,7 @@ fn a_parameter_the_kernel_does_not_have_is_not_found_and_named() {
     in_lab(|lab| {
         let wanted = Sysctl::new("net/ipv4/conf/eth9/arp_notify", "1");
         assert_eq!(lab.find(INSIDE, &wanted.clone().into()), None);
+        lab.create(INSIDE, Sysctl { optional: true, ..wanted.clone() });
         let error = lab.refuses(INSIDE, wanted);
         let path = "/proc/sys/net/ipv4/conf/eth9/arp_notify";
         assert_eq!(error.reason, format!("write \"1\" to {path}: no such file or directory"));
