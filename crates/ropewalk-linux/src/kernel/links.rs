@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     KernelError, Place,
-    resource::{Bridge, BridgePort, Veth, VethPeer},
+    resource::{Bridge, BridgePort, PortVlans, Veth, VethPeer},
 };
 use rustix::{io::Errno, rand::GetRandomFlags};
 
@@ -71,7 +71,7 @@ impl Linux {
         };
         match self.create_link(place, &bridge.name, link::create_bridge(bridge, mac)) {
             Err(error) if is(&error, Errno::EXIST) => self.adopt_bridge(place, bridge, error),
-            Err(error) => Err(explain_filtering(bridge, error)),
+            Err(error) => Err(explain_filtering(bridge.vlan_filtering, error)),
             Ok(()) if bridge.vlan_filtering => self.confirm_filtering(place, bridge, true),
             Ok(()) => Ok(()),
         }
@@ -98,7 +98,7 @@ impl Linux {
         let index = self.index_of(place, &bridge.name)?;
         self.route(place)?
             .request(link::change_bridge(index, bridge))
-            .map_err(|error| explain_filtering(bridge, error))?;
+            .map_err(|error| explain_filtering(bridge.vlan_filtering, error))?;
         if bridge.vlan_filtering { self.confirm_filtering(place, bridge, false) } else { Ok(()) }
     }
 
@@ -220,6 +220,15 @@ impl Linux {
         let index = self.index_of(place, &port.link)?;
         self.route(place)?.request(bridge_port::set_flags(index, port))?;
         let Some(wanted) = &port.vlans else { return Ok(()) };
+        self.set_port_vlans(place, index, wanted).map_err(|error| explain_filtering(true, error))
+    }
+
+    fn set_port_vlans(
+        &mut self,
+        place: Place,
+        index: u32,
+        wanted: &PortVlans,
+    ) -> Result<(), KernelError> {
         let present = self.port_vlans(place, index)?;
         let (removed, added) = bridge_port::vlan_changes(wanted, &present);
         if !removed.is_empty() {
@@ -238,8 +247,8 @@ fn no_filtering() -> KernelError {
 }
 
 /// The kernel does not say what it is that it does not support.
-fn explain_filtering(bridge: &Bridge, error: KernelError) -> KernelError {
-    let is_about_it = bridge.vlan_filtering && is(&error, Errno::OPNOTSUPP);
+fn explain_filtering(is_wanted: bool, error: KernelError) -> KernelError {
+    let is_about_it = is_wanted && is(&error, Errno::OPNOTSUPP);
     if is_about_it { no_filtering() } else { error }
 }
 

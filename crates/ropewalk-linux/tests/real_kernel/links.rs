@@ -233,6 +233,14 @@ fn bridge_ports_are_set_and_changed() {
 fn port_vlans_are_found_as_they_were_set() {
     in_lab(|lab| {
         if !has_vlan_filtering(lab) {
+            let mut pair = veth("near", "eth0");
+            pair.bridge = Some("br0".parse().unwrap());
+            lab.create(HOST, bridge("br0"));
+            lab.create(HOST, pair);
+            let vlans = PortVlans { untagged: Some(7), ..PortVlans::default() };
+            let port = BridgePort { vlans: Some(vlans), ..port("near", false, false) };
+            let text = "operation not supported (the kernel has no bridge VLAN filtering)";
+            assert_eq!(lab.refuses(HOST, port).reason, text);
             return not_run_here("VLANs of bridge ports need CONFIG_BRIDGE_VLAN_FILTERING");
         }
         let mut filtering = bridge("br0");
