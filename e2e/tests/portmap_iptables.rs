@@ -11,11 +11,14 @@ const CHAIN: &str = "CNI-DN-623e1c388032b20529218";
 const COMMENT: &str = r#"-m comment --comment "dnat name: \"net\" id: \"c1\"""#;
 const MASQUERADED: &str = r#"-m comment --comment "CNI portfwd requiring masquerade""#;
 
-/// ADD with the iptables back end, these mappings and other keys.
-fn add<'lab>(lab: &'lab Lab, mappings: &Value, keys: &Value) -> Plugin<'lab> {
-    let plugin = portmap(lab, mappings, keys).key("backend", &json!("iptables"));
-    plugin.clone().previous(&bridge_result()).add().result();
-    plugin
+/// portmap with the iptables back end, these mappings and other keys.
+fn plugin<'lab>(lab: &'lab Lab, mappings: &Value, keys: &Value) -> Plugin<'lab> {
+    portmap(lab, mappings, keys).key("backend", &json!("iptables"))
+}
+
+/// Its ADD.
+fn add(lab: &Lab, mappings: &Value, keys: &Value) {
+    plugin(lab, mappings, keys).previous(&bridge_result()).add().result();
 }
 
 fn nat(lab: &Lab, program: &str, chain: &str) -> Vec<String> {
@@ -243,7 +246,8 @@ fn pm_271_a_long_comment_is_cut() {
 #[test]
 fn pm_283_del_removes_the_containers_chain_and_keeps_what_is_shared() {
     let lab = lab_with_bridge();
-    let plugin = add(&lab, &web(), &json!({}));
+    add(&lab, &web(), &json!({}));
+    let plugin = plugin(&lab, &web(), &json!({}));
     let second = plugin.clone().on("c2");
     let previous = common::second_result();
     second.clone().previous(&previous).add().result();
@@ -288,13 +292,12 @@ fn pm_283_our_del_removes_what_the_reference_plugin_made_and_the_other_way_round
     if lab.reference_fails("it is the reference plugin") || !lab.exists("/usr/lib/cni/portmap") {
         return;
     }
-    del_by_the_other(|lab| reference_portmap(lab), |lab| portmap(lab, &web(), &json!({})));
+    del_by_the_other(reference_portmap, |lab| portmap(lab, &web(), &json!({})));
+    del_by_the_other(reference_portmap, |lab| {
+        portmap(lab, &web(), &json!({ "backend": "iptables" }))
+    });
     del_by_the_other(
-        |lab| reference_portmap(lab),
         |lab| portmap(lab, &web(), &json!({ "backend": "iptables" })),
-    );
-    del_by_the_other(
-        |lab| portmap(lab, &web(), &json!({ "backend": "iptables" })),
-        |lab| reference_portmap(lab),
+        reference_portmap,
     );
 }

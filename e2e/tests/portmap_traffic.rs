@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::packets::{Server, UdpClient, tcp_source, udp_source};
-use common::{Chain, bridge, lab_with_outside, portmap};
+use common::packets::{Server, UdpClient, tcp_source, udp_source, unexpected_tcp_source};
+use common::{Chain, bridge, forward_drop_by, lab_with_outside, portmap, saved_rules};
 use ropewalk_e2e::{Lab, Value, json, reference};
 
 /// What `backend` may be: left out, it is nftables; with the reference plugins, iptables.
@@ -42,7 +42,8 @@ fn text(source: Option<std::net::IpAddr>) -> String {
 /// Asserts which source the server sees when `from` connects by TCP.
 #[track_caller]
 fn sees(lab: &Lab, from: &str, destination: &str, server: Server<'_>, source: &str) {
-    let seen = text(tcp_source(lab, from, destination, server));
+    let ask = if source == "nothing" { unexpected_tcp_source } else { tcp_source };
+    let seen = text(ask(lab, from, destination, server));
     assert_eq!(seen, source, "TCP from {from} to {destination}");
 }
 
@@ -370,30 +371,20 @@ fn pm_278_the_hosts_loopback_is_not_opened_to_containers() {
     sees(&lab, "c1", "127.0.0.1:7777", private, address);
 }
 
-/// portmap works on a host whose FORWARD policy is DROP; `tools` is where `iptables` is found.
-fn forward_drop(tools: &str, save: &str) {
+/// portmap works on a host whose FORWARD policy is DROP; `tools` is what `iptables` is, `nft` or `legacy`.
+fn forward_drop(tools: &str) {
     let lab = lab_with_outside();
     if lab.reference_fails("it leaves the policy alone") {
         return;
     }
-    lab.sh(&format!(
-        "mkdir /run/lab/tools
-         for tool in iptables ip6tables iptables-save ip6tables-save iptables-restore \
-                     ip6tables-restore; do
-             family=${{tool%%-*}} action=${{tool#$family}}
-             ln -s /usr/sbin/$family-{tools}$action /run/lab/tools/$tool
-         done
-         /run/lab/tools/iptables -P FORWARD DROP; /run/lab/tools/ip6tables -P FORWARD DROP"
-    ));
+    let path = forward_drop_by(&lab, tools);
     let mappings = json!([
         { "hostPort": 8080, "containerPort": 80, "protocol": "tcp" },
         { "hostPort": 5353, "containerPort": 53, "protocol": "udp" },
     ]);
-    let path = "/run/lab/tools:/usr/sbin:/usr/bin:/sbin:/bin";
-    let chain = chain(&lab, &mappings, &json!({})).map(|p| p.variable("PATH", path));
+    let chain = chain(&lab, &mappings, &json!({})).map(|p| p.variable("PATH", &path));
     let before = chain.settled(&lab);
-    let rules =
-        || lab.sh(&format!("{save} | grep -v '^[#:]'; ip6{} | grep -v '^[#:]'", &save[2..]));
+    let rules = || saved_rules(&lab, tools);
     let rules_before = rules();
     let result = chain.add();
     assert_ne!(rules(), rules_before);
@@ -413,10 +404,10 @@ fn forward_drop(tools: &str, save: &str) {
 
 #[test]
 fn pm_271_published_ports_work_where_iptables_drops_forwarded_packets() {
-    forward_drop("nft", "iptables-save");
+    forward_drop("nft");
 }
 
 #[test]
 fn pm_271_published_ports_work_where_legacy_iptables_drops_forwarded_packets() {
-    forward_drop("legacy", "iptables-legacy-save");
+    forward_drop("legacy");
 }

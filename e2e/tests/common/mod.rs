@@ -172,6 +172,28 @@ impl<'lab> Chain<'lab> {
     }
 }
 
+/// Lets every forwarded packet be dropped by this kind of iptables, `nft` or `legacy`, and answers
+/// a `PATH` on which `iptables` is that kind.
+pub(crate) fn forward_drop_by(lab: &Lab, kind: &str) -> String {
+    lab.sh(&format!(
+        "mkdir /run/lab/tools
+         for family in iptables ip6tables; do
+             for action in '' -save -restore; do
+                 ln -s /usr/sbin/$family-{kind}$action /run/lab/tools/$family$action
+             done
+             /run/lab/tools/$family -P FORWARD DROP
+         done"
+    ));
+    "/run/lab/tools:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
+}
+
+/// All policies and rules that this kind of iptables has, of both families, without counters.
+pub(crate) fn saved_rules(lab: &Lab, kind: &str) -> Vec<String> {
+    let text = lab.sh(&format!("iptables-{kind}-save; ip6tables-{kind}-save"));
+    let lines = text.lines().filter(|line| line.starts_with(['-', ':']));
+    lines.map(|line| line.split(" [").next().unwrap_or_default().to_owned()).collect()
+}
+
 /// The rules of one table as `iptables-save` prints them, without counters.
 pub(crate) fn iptables_rules(lab: &Lab, program: &str, table: &str) -> Vec<String> {
     let text = lab.sh(&format!("{program}-save -t {table}"));

@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How long an answer may take on a busy machine.
 const ANSWER: Duration = Duration::from_secs(3);
+/// How long a request may take to be sent twice.
+const REQUEST: Duration = Duration::from_millis(1200);
 /// How long nothing has to be heard to say that nothing comes.
 const SILENCE: Duration = Duration::from_millis(700);
 
@@ -50,10 +52,38 @@ pub(crate) fn tcp_source(
     destination: &str,
     server: Server<'_>,
 ) -> Option<IpAddr> {
+    connect(lab, from, destination, server, ANSWER)
+}
+
+/// The same where nothing is expected: a first request is sent at once, so a shorter wait tells.
+pub(crate) fn unexpected_tcp_source(
+    lab: &Lab,
+    from: &str,
+    destination: &str,
+    server: Server<'_>,
+) -> Option<IpAddr> {
+    connect(lab, from, destination, server, REQUEST)
+}
+
+/// Asserts whether `from` reaches the TCP server at this address.
+#[track_caller]
+pub(crate) fn passes(lab: &Lab, from: &str, destination: &str, to: Server<'_>, expected: bool) {
+    let ask = if expected { tcp_source } else { unexpected_tcp_source };
+    let source = ask(lab, from, destination, to);
+    assert_eq!(source.is_some(), expected, "from {from} to {destination}: {source:?}");
+}
+
+fn connect(
+    lab: &Lab,
+    from: &str,
+    destination: &str,
+    Server(netns, port): Server<'_>,
+    patience: Duration,
+) -> Option<IpAddr> {
     let destination = address(destination);
-    let Server(netns, port) = server;
     let listener = open(lab, netns, || TcpListener::bind(any(destination, port)));
-    let mut client = lab.inside(from, || TcpStream::connect_timeout(&destination, ANSWER)).ok()?;
+    let mut client =
+        lab.inside(from, || TcpStream::connect_timeout(&destination, patience)).ok()?;
     if !is_readable(&listener, SILENCE) {
         return None;
     }
