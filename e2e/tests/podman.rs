@@ -21,10 +21,10 @@ fn host<'lab>(lab: &'lab Lab, plugins: &str) -> Podman<'lab> {
     Podman::new(lab, plugins)
 }
 
-/// Attaches a container to a network once, so that what is Shared is there and a comparison with
+/// Attaches a container to networks once, so that what is Shared is there and a comparison with
 /// this snapshot is exact.
-fn settled(lab: &Lab, podman: &Podman<'_>, network: &str) -> Snapshot {
-    podman.start("first", &format!("--network {network} -p 7999:80"), SLEEP);
+fn settled(lab: &Lab, podman: &Podman<'_>, networks: &str) -> Snapshot {
+    podman.start("first", &format!("--network {networks} -p 7999:80"), SLEEP);
     podman.run("rm -f first");
     lab.snapshot()
 }
@@ -162,8 +162,7 @@ fn a_second_network_is_connected_and_disconnected_while_the_container_runs() {
     let lab = Lab::new();
     let podman = host(&lab, lab.plugin_directory());
     podman.run("network create --subnet 10.77.0.0/24 blue");
-    settled(&lab, &podman, "podman");
-    let before = settled(&lab, &podman, "blue");
+    let before = settled(&lab, &podman, "podman,blue");
     podman.serve("web", "--network podman -p 8080:80");
     podman.start("peer", "--network blue", SLEEP);
     let netns = podman.netns("web");
@@ -214,8 +213,7 @@ fn a_published_port_outlives_the_first_of_two_networks() {
     let lab = Lab::new();
     let podman = host(&lab, lab.plugin_directory());
     podman.run("network create --subnet 10.77.0.0/24 blue");
-    settled(&lab, &podman, "podman");
-    let before = settled(&lab, &podman, "blue");
+    let before = settled(&lab, &podman, "podman,blue");
     podman.serve("web", "--network podman,blue -p 8080:80");
     podman.start("peer", "--network blue", SLEEP);
     assert_eq!(ask(&lab, None, "127.0.0.1:8080").0, "web");
