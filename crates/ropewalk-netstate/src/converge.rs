@@ -172,7 +172,8 @@ pub fn del(
 }
 
 /// GC: deletes what lies in the scopes, belongs to the network and whose owner is not valid.
-/// `network` and `valid` are hashes, see [`crate::Owner`].
+/// `network` and `valid` are hashes, see [`crate::Owner`]; for things that tell a container alone,
+/// `valid` has the hashes with [`crate::Owner::ANY_INTERFACE`] too.
 pub fn gc(
     kernel: &mut dyn Kernel,
     scopes: &[Scope],

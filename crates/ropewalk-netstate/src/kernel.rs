@@ -4,10 +4,12 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
+#[expect(unused_imports, reason = "the documentation links to it")]
+use crate::owner::Owner;
 use crate::{
     desired::Place,
     owner::Tag,
-    resource::{Key, Resource, nft::SetRef},
+    resource::{IptablesChain, Key, Resource, nft::SetRef},
     step::Step,
 };
 
@@ -83,6 +85,10 @@ pub enum Scope {
     TaggedLinks,
     /// Elements of a set or map whose comment is an owner's tag.
     Elements(SetRef),
+    /// Chains made with iptables to which a commented rule of this chain jumps. The comment is an
+    /// owner's tag, or names a network and a container as the reference plugins do; then the
+    /// owner's interface is [`Owner::ANY_INTERFACE`].
+    IptablesJumps(IptablesChain),
 }
 
 /// An owned thing and its owner.

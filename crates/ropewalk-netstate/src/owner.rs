@@ -28,6 +28,9 @@ const PREFIX: &str = "ropewalk:";
 const LONGEST: usize = 160;
 
 impl Owner {
+    /// Stands for an interface that is not known; no interface can have this name.
+    pub const ANY_INTERFACE: &'static str = "*/";
+
     /// The mark of this owner.
     pub fn tag(&self) -> Tag {
         let mut text = format!(
@@ -106,6 +109,14 @@ impl Tag {
         self.0.split_once(' ').map_or("", |(_, label)| label)
     }
 
+    /// Whether the owner is an interface of this container, on whatever network. Where the label
+    /// was cut within the container's name, what is left of it decides.
+    pub fn is_of_container(&self, container: &str) -> bool {
+        let mut parts = self.label().split('/').skip(1);
+        let (name, rest) = (parts.next().unwrap_or_default(), parts.next());
+        name == container || rest.is_none() && name.len() >= 16 && container.starts_with(name)
+    }
+
     /// Whether both name the same owner.
     pub fn same_owner(&self, other: &Self) -> bool {
         self.identity() == other.identity()
@@ -151,6 +162,17 @@ mod tests {
     fn other_interfaces_and_other_texts_are_other_owners() {
         assert!(!owner("eth0").tag().same_owner(&owner("eth1").tag()));
         assert_eq!(Tag::parse("uplink of the office"), None);
+    }
+
+    #[test]
+    fn containers_are_told_apart_across_networks() {
+        let other = Owner { network: "wan".into(), ..owner("eth1") };
+        assert!(other.tag().is_of_container("c1"));
+        assert!(!other.tag().is_of_container("c"));
+        assert!(!other.tag().is_of_container("c10"));
+        let long = Owner { container: "c".repeat(300), ..owner("eth0") };
+        assert!(long.tag().is_of_container(&"c".repeat(300)));
+        assert!(!long.tag().is_of_container("c1"));
     }
 
     #[test]

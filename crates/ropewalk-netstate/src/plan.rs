@@ -249,9 +249,10 @@ pub fn plan_del(
             Lifetime::Attachment if item.resource.is_action() => {
                 Some(Step::Delete(item.place, item.resource.clone()))
             }
-            Lifetime::Attachment | Lifetime::Predecessor => {
-                found.map(|found| Step::Delete(item.place, found.clone()))
-            }
+            // What has our name and is of another kind is not ours.
+            Lifetime::Attachment | Lifetime::Predecessor => found
+                .filter(|found| found.kind() == item.resource.kind())
+                .map(|found| Step::Delete(item.place, found.clone())),
             Lifetime::Borrowed | Lifetime::Shared | Lifetime::Dependent | Lifetime::Initial => None,
         }
     };

@@ -67,11 +67,13 @@ pub struct Facts {
     pub forward_drop: [bool; 2],
     /// The host's link toward the container's IPv4 address.
     pub container_link: Option<IfName>,
+    /// How many other attachments of the same container publish the same ports already.
+    pub port_layer: usize,
 }
 
 impl Default for Facts {
     fn default() -> Self {
-        Self { nftables: true, forward_drop: [false; 2], container_link: None }
+        Self { nftables: true, forward_drop: [false; 2], container_link: None, port_layer: 0 }
     }
 }
 

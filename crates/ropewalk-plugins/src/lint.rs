@@ -46,7 +46,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
         // Another program's keys are its own.
         _ => {}
     }
-    let foreign_ipam = delegate.is_some_and(|delegate| table::find(&delegate).is_none());
+    let foreign_ipam = delegate.as_ref().is_some_and(|delegate| table::find(delegate).is_none());
     let errors = fields.finish().err().unwrap_or_default().into_iter().map(|error| Remark {
         kind: RemarkKind::Error,
         path: error.path,
@@ -56,7 +56,10 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     let unknown = unknown.filter(|path| !(foreign_ipam && path.starts_with("ipam.")));
     let unknown = unknown.map(|path| Remark {
         kind: RemarkKind::UnknownKey,
-        message: format!("{plugin} does not know this key"),
+        message: match (path.starts_with("ipam."), &delegate) {
+            (true, Some(delegate)) => format!("{delegate} does not know this key"),
+            _ => format!("{plugin} does not know this key"),
+        },
         path,
     });
     Some(errors.chain(unknown).collect())

@@ -138,10 +138,12 @@ fn known_before(
 
 fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let attachment = Attachment::of(request)?;
-    let mut kernel = match sandbox_if_there(request)? {
+    let kernel = match sandbox_if_there(request)? {
         Some(sandbox) => Linux::with_sandbox(sandbox),
         None => Linux::with_missing_sandbox(),
     };
+    // A plugin exits right away, so that the kernel's last grace period is nobody's business.
+    let mut kernel = kernel.leaving_early();
     // DEL works without a previous result, so one that cannot be read must not stop it.
     let previous = prev_result(&request.raw).unwrap_or_default();
     let leased = match &previous {
@@ -177,10 +179,11 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     };
     let hashes: Vec<String> = valid
         .iter()
-        .map(|id| Owner {
+        .flat_map(|id| [(id, id.ifname.as_str()), (id, Owner::ANY_INTERFACE)])
+        .map(|(id, interface)| Owner {
             network: request.network.clone(),
             container: id.container_id.clone(),
-            interface: id.ifname.clone(),
+            interface: interface.to_owned(),
         })
         .map(|owner| owner.hash())
         .collect();

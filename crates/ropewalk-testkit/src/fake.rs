@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
-    Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Resource, Scope, Step,
+    Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Resource, Scope, Step, Tag,
     resource::{
-        AddressGuard, AnyLink, Attribute, Key, NftElements,
+        AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements,
         nft::{ElementData, SetRef, Verdict},
     },
 };
@@ -247,6 +247,23 @@ impl FakeKernel {
         });
     }
 
+    /// The owner that the comment of a rule names which jumps from one chain to another.
+    fn jump_owner(&self, from: &IptablesChain, to: &IptablesChain) -> Option<Owned> {
+        let mut jumps = self.state.values().filter_map(|resource| match resource {
+            Resource::IptablesRule(rule)
+                if (rule.family, &rule.table, &rule.chain)
+                    == (from.family, &from.table, &from.name)
+                    && rule.specification.last() == Some(&to.name) =>
+            {
+                let comment = rule.specification.iter().position(|word| word == "--comment")?;
+                rule.specification.get(comment + 1)
+            }
+            _ => None,
+        });
+        let tag = jumps.find_map(|comment| Tag::parse(comment))?;
+        Some(Owned { tag, resource: to.clone().into() })
+    }
+
     fn delete_elements(&mut self, place: Place, gone: &NftElements) {
         let key = (place, Resource::from(gone.clone()).key());
         if let Some(Resource::NftElements(group)) = self.state.get_mut(&key) {
@@ -383,6 +400,9 @@ impl Kernel for FakeKernel {
                 (Scope::TaggedLinks, Resource::Veth(veth)) => veth.tag.clone()?,
                 (Scope::Elements(set), Resource::NftElements(group)) if group.set == *set => {
                     group.tag.clone()
+                }
+                (Scope::IptablesJumps(from), Resource::IptablesChain(chain)) => {
+                    return self.jump_owner(from, chain);
                 }
                 _ => return None,
             };

@@ -5,7 +5,7 @@ use std::{env, ffi::OsString, fs, io, process::Command};
 
 use ropewalk_addr::Family;
 use ropewalk_netstate::{
-    KernelError, Place, Resource,
+    KernelError, Owned, Place, Resource,
     resource::{
         IptablesChain, IptablesRule,
         iptables::program,
@@ -80,6 +80,29 @@ pub(super) fn delete_chain(
         }
     }
     Ok(())
+}
+
+/// The chains to which commented rules of a chain jump, with the owners that the comments name.
+pub(super) fn owned(
+    linux: &mut Linux,
+    place: Place,
+    from: &IptablesChain,
+) -> Result<Vec<Owned>, KernelError> {
+    let mut owned = Vec::new();
+    for variant in linux.variants_of_chain(place, from)? {
+        let program = program_for(from.family, variant);
+        let call = iptables::list(&from.table, &from.name);
+        let printed = match linux.run(place, &program, &call) {
+            Err(Failure::Status(_)) => continue,
+            printed => printed?,
+        };
+        owned.extend(iptables::commented_jumps(&printed).into_iter().map(|(tag, name)| {
+            let referenced_from = vec![from.name.clone()];
+            let chain = IptablesChain { name, referenced_from, ..from.clone() };
+            Owned { tag, resource: chain.into() }
+        }));
+    }
+    Ok(owned)
 }
 
 /// Adds a rule.

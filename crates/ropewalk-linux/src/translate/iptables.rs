@@ -1,7 +1,10 @@
 //! The arguments of `iptables` and the rules it prints. Programs instead of messages, because
 //! these chains belong to whoever runs `iptables` on the host.
 
-use ropewalk_netstate::resource::{IptablesChain, IptablesRule, iptables::Position};
+use ropewalk_netstate::{
+    Owner, Tag,
+    resource::{IptablesChain, IptablesRule, iptables::Position},
+};
 
 /// Arguments that every call starts with: wait for the lock, and the table.
 fn call(table: &str, rest: &[&str]) -> Vec<String> {
@@ -64,6 +67,37 @@ pub(crate) fn delete_references(table: &str, printed: &str, target: &str) -> Vec
         call(table, &arguments)
     };
     rules.map(delete).collect()
+}
+
+/// The rules in the printed text of a chain that jump to another chain and whose comment names an
+/// owner: the owner's mark and the chain.
+pub(crate) fn commented_jumps(printed: &str) -> Vec<(Tag, String)> {
+    let jump = |arguments: Vec<String>| {
+        let after = |flag: &str| {
+            let index = arguments.iter().position(|argument| argument == flag)?;
+            arguments.get(index + 1).cloned()
+        };
+        let target = after("-j").filter(|target| target.chars().any(char::is_lowercase))?;
+        Some((owner(&after("--comment")?)?, target))
+    };
+    printed.lines().map(split).filter_map(jump).collect()
+}
+
+/// The owner that a comment names: by our mark, or in the words of the reference plugins,
+/// `name: "NETWORK" id: "CONTAINER"`.
+fn owner(comment: &str) -> Option<Tag> {
+    if let Some(tag) = Tag::parse(comment) {
+        return Some(tag);
+    }
+    let rest = comment.trim_start_matches("dnat ").strip_prefix("name: \"")?;
+    let (network, rest) = rest.split_once("\" id: \"")?;
+    let container = rest.strip_suffix('"')?;
+    let owner = Owner {
+        network: network.into(),
+        container: container.into(),
+        interface: Owner::ANY_INTERFACE.into(),
+    };
+    Some(owner.tag())
 }
 
 /// Whether the printed text of a chain says that it drops what no rule accepts.
@@ -129,6 +163,30 @@ mod tests {
         let calls = delete_references("nat", printed, "CNI-1");
         let calls: Vec<String> = calls.into_iter().map(|call| call.join(" ")).collect();
         assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn jumps_tell_their_owners_by_mark_or_in_the_reference_plugins_words() {
+        let owner = |interface: &str| Owner {
+            network: "net".into(),
+            container: "c1".into(),
+            interface: interface.into(),
+        };
+        let mark = owner("eth0").tag();
+        let printed = format!(
+            "-P FORWARD DROP\n\
+             -A FORWARD -m comment --comment \"{}\" -j ROPEWALK-1a\n\
+             -A POSTROUTING -s 10.0.0.1/32 -m comment --comment \"name: \\\"net\\\" id: \\\"c1\\\"\" -j CNI-2b\n\
+             -A CNI-2b -m comment --comment \"name: \\\"net\\\" id: \\\"c1\\\"\" -j ACCEPT\n\
+             -A FORWARD -j CNI-FORWARD\n",
+            mark.text()
+        );
+        let found = commented_jumps(&printed);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].0.same_owner(&mark) && found[0].1 == "ROPEWALK-1a");
+        assert!(
+            found[1].0.same_owner(&owner(Owner::ANY_INTERFACE).tag()) && found[1].1 == "CNI-2b"
+        );
     }
 
     #[test]

@@ -4,19 +4,31 @@
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
-    Desired, Lifetime, Owner, Place,
+    Desired, Lifetime, Owner, Place, Scope,
     resource::{IptablesChain, IptablesRule, iptables::Position},
 };
 
 use crate::{
     chained::portmap::Published,
-    device::{Attachment, Facts},
-    names,
+    device::{Attachment, Given},
 };
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// Whether the policy drops, for IPv4 and IPv6. A host whose policy cannot be read has none.
 pub(crate) fn policies(kernel: &mut Linux) -> [bool; 2] {
-    [Family::V4, Family::V6].map(|family| kernel.forward_policy_is_drop(family).unwrap_or(false))
+    FAMILIES.map(|family| kernel.forward_policy_is_drop(family).unwrap_or(false))
+}
+
+/// Where chains of attachments can be found. The policy may have changed since they were made.
+pub(crate) fn scopes() -> Vec<Scope> {
+    let forward = |family| IptablesChain {
+        family,
+        table: "filter".into(),
+        name: "FORWARD".into(),
+        referenced_from: Vec::new(),
+    };
+    FAMILIES.map(|family| Scope::IptablesJumps(forward(family))).to_vec()
 }
 
 /// The chain that accepts the published ports of one attachment.
@@ -33,15 +45,15 @@ fn chain(family: Family, owner: &Owner) -> IptablesChain {
 pub(crate) fn declare_published(
     desired: &mut Desired,
     attachment: &Attachment,
-    facts: &Facts,
+    given: &Given,
     published: &[Published<'_>],
 ) {
-    for (family, drops) in [Family::V4, Family::V6].into_iter().zip(facts.forward_drop) {
+    for (family, drops) in FAMILIES.into_iter().zip(given.facts.forward_drop) {
         let published: Vec<_> =
             published.iter().filter(|p| p.container.family() == family).collect();
         let chain = chain(family, &attachment.owner);
         let name = chain.name.clone();
-        if drops {
+        if drops || given.deleting {
             desired.push(Place::Host, Lifetime::Attachment, chain);
         }
         if !drops || published.is_empty() {
@@ -66,8 +78,8 @@ pub(crate) fn declare_published(
             let answers = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"];
             rule(&name, Position::Last, &[&["-s", ip.as_str()][..], &answers].concat());
         }
-        let comment = names::rule_comment(&attachment.owner);
-        let jump = ["-m", "comment", "--comment", &comment, "-j", &name];
+        let tag = attachment.owner.tag();
+        let jump = ["-m", "comment", "--comment", tag.text(), "-j", &name];
         rule("FORWARD", Position::First, &jump);
     }
 }

@@ -75,7 +75,18 @@ fn set(family: Family) -> SetRef {
 
 /// Where elements of attachments can be found.
 pub(crate) fn scopes() -> Vec<Scope> {
-    vec![Scope::Elements(set(Family::V4)), Scope::Elements(set(Family::V6))]
+    let families = [Family::V4, Family::V6];
+    let mut scopes = families.map(|family| Scope::Elements(set(family))).to_vec();
+    // Chains of the iptables back end, those of the reference plugins among them.
+    scopes.extend(families.map(|family| {
+        Scope::IptablesJumps(IptablesChain {
+            family,
+            table: "nat".into(),
+            name: "POSTROUTING".into(),
+            referenced_from: Vec::new(),
+        })
+    }));
+    scopes
 }
 
 /// Declares the masquerading of an attachment. Without addresses, as DEL may be, only what is

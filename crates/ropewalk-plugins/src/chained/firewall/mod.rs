@@ -42,7 +42,7 @@ impl Device for Firewall {
         Facts {
             nftables: kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
-            container_link: None,
+            ..Facts::default()
         }
     }
 

@@ -39,8 +39,16 @@ pub(crate) struct Mapping {
     pub(crate) host_port: u16,
     pub(crate) container_port: u16,
     pub(crate) protocol: Protocol,
-    /// The host's address it is published on; `None` for all.
+    /// The host's address it is published on; `None` for all of both families, an unspecified
+    /// address for all of its family.
     pub(crate) host_ip: Option<IpAddr>,
+}
+
+impl Mapping {
+    /// The one address of the host it is published on, if it is one.
+    pub(crate) fn bound_to(&self) -> Option<IpAddr> {
+        self.host_ip.filter(|ip| !ip.is_unspecified())
+    }
 }
 
 /// Extra conditions of one family, as they are written.
@@ -237,12 +245,11 @@ fn protocol(entry: &Fields<'_>) -> Option<Protocol> {
     protocol.cloned()
 }
 
-/// `None` for all addresses.
 fn host_ip(entry: &Fields<'_>) -> Option<IpAddr> {
     let text = entry.string("hostIP").filter(|text| !text.is_empty())?;
     let ip = text.parse::<IpAddr>().ok();
     if ip.is_none() {
         entry.report_at("hostIP", format!("invalid host IP address {text:?}"));
     }
-    ip.filter(|ip| !ip.is_unspecified())
+    ip
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_netstate::{
-    Desired, Lifetime, Owner, Place,
+    Desired, Lifetime, Owner, Place, Scope,
     resource::{IptablesChain, IptablesRule, iptables::Position},
 };
 
@@ -27,6 +27,17 @@ pub(crate) fn container_chain(family: Family, owner: &Owner) -> IptablesChain {
         name: names::port_chain(owner),
         referenced_from: vec![ENTRY.into()],
     }
+}
+
+/// Where chains of attachments can be found, theirs of the reference plugin among them.
+pub(crate) fn scopes() -> Vec<Scope> {
+    let entry = |family| IptablesChain {
+        family,
+        table: "nat".into(),
+        name: ENTRY.into(),
+        referenced_from: Vec::new(),
+    };
+    [Family::V4, Family::V6].map(|family| Scope::IptablesJumps(entry(family))).to_vec()
 }
 
 /// Declares the mappings. Without any, as DEL may be, only what is needed to find them.
@@ -136,7 +147,7 @@ impl Rules<'_> {
     fn mapping(&mut self, chain: &str, published: &Published<'_>) {
         let Published { mapping, container } = published;
         let port = mapping.host_port.to_string();
-        let host = mapping.host_ip.map(|ip| Prefix::host(ip).to_string());
+        let host = mapping.bound_to().map(|ip| Prefix::host(ip).to_string());
         let destination = host.iter().flat_map(|host| ["-d", host.as_str()]);
         let destination: Vec<&str> = destination.collect();
         let port_match = ["-p", mapping.protocol.name, "--dport", &port];

@@ -70,10 +70,12 @@ impl Device for Portmap {
         let container_link = v4
             .filter(|_| self.config.snat)
             .and_then(|address| kernel.route_to(Place::Host, address.ip()).ok().flatten());
+        let published = published(&self.config, &addresses);
         Facts {
             nftables: self.config.backend != Backend::Automatic || kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
             container_link,
+            port_layer: nftables::layer(kernel, &self.config, attachment, &published),
         }
     }
 
@@ -98,7 +100,10 @@ impl Device for Portmap {
     }
 
     fn scopes(&self) -> Vec<Scope> {
-        nftables::scopes(&self.config)
+        let mut scopes = nftables::scopes(&self.config);
+        scopes.extend(iptables::scopes());
+        scopes.extend(forward_accept::scopes());
+        scopes
     }
 }
 
@@ -112,11 +117,12 @@ impl Portmap {
     ) {
         let config = &self.config;
         if config.uses_nftables(&given.facts) {
-            nftables::declare(desired, config, attachment, published);
+            let layer = given.facts.port_layer;
+            nftables::declare(desired, config, layer, attachment, published);
         } else {
             iptables::declare(desired, config, attachment, published);
         }
-        forward_accept::declare_published(desired, attachment, &given.facts, published);
+        forward_accept::declare_published(desired, attachment, given, published);
         for mapping in config.mappings.iter().filter(|mapping| mapping.protocol.number == UDP) {
             for family in [Family::V4, Family::V6] {
                 let flows = StaleFlows { family, protocol: UDP, port: mapping.host_port };

@@ -1,8 +1,9 @@
 //! Port mappings as map elements: one lookup finds the container whatever the number of mappings.
 
 use ropewalk_addr::{Family, IfName, Prefix, Subnet};
+use ropewalk_linux::Linux;
 use ropewalk_netstate::{
-    Desired, Lifetime, Place, Resource, Scope, Tag,
+    Desired, Kernel, Lifetime, Place, Probe, Resource, Scope, Tag,
     resource::{
         NftChain, NftElements, NftSet, NftTable,
         nft::{
@@ -20,22 +21,37 @@ use crate::{device::Attachment, feature::masquerade::table, names};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
-/// The names of everything that belongs to one pair of conditions: networks without conditions
-/// share theirs, each other pair has its own, so that conditions never reach other containers.
+/// How many networks of one container may publish the same port. Each further one has maps of its
+/// own that are asked later, so that the port outlives the first network.
+const LAYERS: usize = 4;
+
+/// The names of everything that belongs to one pair of conditions and one layer: networks without
+/// conditions share theirs, each other pair has its own, so that conditions never reach other
+/// containers.
 struct Names {
     suffix: String,
+    layer: usize,
 }
 
 impl Names {
-    fn of(config: &Config) -> Self {
+    fn of(config: &Config, layer: usize) -> Self {
         let words: Vec<String> =
             config.conditions.iter().map(|conditions| conditions.words.join(" ")).collect();
-        let suffix = if words.iter().all(String::is_empty) {
-            String::new()
-        } else {
-            format!("_{}", names::sha512_hex(&[&words.join("\n")], 8))
-        };
-        Self { suffix }
+        let mut suffix = String::new();
+        if !words.iter().all(String::is_empty) {
+            suffix = format!("_{}", names::sha512_hex(&[&words.join("\n")], 8));
+        }
+        Self::with(suffix, layer)
+    }
+
+    fn with(suffix: String, layer: usize) -> Self {
+        let suffix = if layer > 0 { format!("{suffix}_layer{layer}") } else { suffix };
+        Self { suffix, layer }
+    }
+
+    /// Destinations are translated before all else; later layers come later.
+    fn priority(&self) -> i32 {
+        -100 + i32::try_from(self.layer).unwrap_or(0)
     }
 
     fn set(&self, name: &str, family: Family) -> SetRef {
@@ -60,67 +76,156 @@ impl Names {
 
 /// Containers whose published ports are reached from their own subnet or from this host.
 fn hairpin(family: Family) -> SetRef {
-    Names { suffix: String::new() }.set("hairpin", family)
+    Names::with(String::new(), 0).set("hairpin", family)
 }
 
 /// Where elements of attachments can be found.
 pub(crate) fn scopes(config: &Config) -> Vec<Scope> {
-    scopes_of(&Names::of(config))
+    sets(|layer| Names::of(config, layer)).into_iter().map(Scope::Elements).collect()
 }
 
 /// The same for mappings without conditions.
 pub(crate) fn default_scopes() -> Vec<Scope> {
-    scopes_of(&Names { suffix: String::new() })
+    sets(|layer| Names::with(String::new(), layer)).into_iter().map(Scope::Elements).collect()
 }
 
-fn scopes_of(names: &Names) -> Vec<Scope> {
-    let sets = FAMILIES
+fn sets(names: impl Fn(usize) -> Names) -> Vec<SetRef> {
+    let mut sets = FAMILIES.map(hairpin).to_vec();
+    for names in (0..LAYERS).map(names) {
+        sets.extend(
+            FAMILIES
+                .into_iter()
+                .flat_map(|family| [names.ports(family), names.bound_ports(family)]),
+        );
+    }
+    sets
+}
+
+/// The layer for an attachment: where its ports are, else the first in which no other attachment
+/// of its container has them. A kernel that cannot be asked will say so when it is told.
+pub(crate) fn layer(
+    kernel: &mut Linux,
+    config: &Config,
+    attachment: &Attachment,
+    published: &[Published<'_>],
+) -> usize {
+    let mut first_free = None;
+    for layer in 0..LAYERS {
+        let names = Names::of(config, layer);
+        if layer > 0 && !has_maps(kernel, &names) {
+            return first_free.unwrap_or(layer);
+        }
+        match occupation(kernel, &names, attachment, published) {
+            Occupation::Own => return layer,
+            Occupation::Free => first_free = first_free.or(Some(layer)),
+            Occupation::OfSameContainer => {}
+        }
+    }
+    first_free.unwrap_or(0)
+}
+
+/// Who has the ports of an attachment in a layer.
+enum Occupation {
+    Own,
+    OfSameContainer,
+    /// Nobody, or another container, which is a conflict.
+    Free,
+}
+
+fn occupation(
+    kernel: &mut Linux,
+    names: &Names,
+    attachment: &Attachment,
+    published: &[Published<'_>],
+) -> Occupation {
+    let tag = attachment.owner.tag();
+    let groups: Vec<Resource> = FAMILIES
         .into_iter()
-        .flat_map(|family| [names.ports(family), names.bound_ports(family), hairpin(family)]);
-    sets.map(Scope::Elements).collect()
+        .flat_map(|family| port_elements(names, &tag, family, published))
+        .map(Resource::from)
+        .collect();
+    let probe = |resource| Probe { place: Place::Host, resource };
+    let observed = kernel.observe(&groups.iter().map(probe).collect::<Vec<_>>());
+    let container = &attachment.owner.container;
+    let mut occupation = Occupation::Free;
+    for (_, found) in observed.unwrap_or_default().iter() {
+        let Resource::NftElements(found) = found else { continue };
+        if !found.elements.is_empty() {
+            return Occupation::Own;
+        }
+        let owners = found.taken.iter().filter_map(|(_, tag)| tag.as_ref());
+        if owners.into_iter().any(|tag| tag.is_of_container(container)) {
+            occupation = Occupation::OfSameContainer;
+        }
+    }
+    occupation
+}
+
+fn has_maps(kernel: &mut Linux, names: &Names) -> bool {
+    let map = port_map(names, Family::V4).into();
+    let probe = Probe { place: Place::Host, resource: &map };
+    kernel.observe(&[probe]).is_ok_and(|observed| observed.iter().next().is_some())
+}
+
+/// The map of the ports that are published on all addresses.
+fn port_map(names: &Names, family: Family) -> NftSet {
+    NftSet {
+        set: names.ports(family),
+        key_type: vec![DataType::Protocol, DataType::Port],
+        maps_to: MapsTo::Values(vec![address_type(family), DataType::Port]),
+    }
+}
+
+fn address_type(family: Family) -> DataType {
+    match family {
+        Family::V4 => DataType::Ip4,
+        Family::V6 => DataType::Ip6,
+    }
 }
 
 /// Declares the mappings. Without any, as DEL may be, only what is needed to find them.
 pub(crate) fn declare(
     desired: &mut Desired,
     config: &Config,
+    layer: usize,
     attachment: &Attachment,
     published: &[Published<'_>],
 ) {
-    let names = Names::of(config);
     let tag = attachment.owner.tag();
     if published.is_empty() {
-        for scope in scopes(config) {
-            if let Scope::Elements(set) = scope {
-                desired.push(Place::Host, Lifetime::Attachment, NftElements::new(set, tag.clone()));
-            }
+        for set in sets(|layer| Names::of(config, layer)) {
+            desired.push(Place::Host, Lifetime::Attachment, NftElements::new(set, tag.clone()));
         }
         return;
     }
+    let names = Names::of(config, layer);
     declare_shared(desired, config, &names);
     for family in FAMILIES {
-        let of_family: Vec<&Published<'_>> =
-            published.iter().filter(|p| p.container.family() == family).collect();
-        declare_ports(desired, &names, &tag, family, &of_family);
-        if let Some(first) = of_family.first().filter(|_| config.snat) {
-            declare_hairpin(desired, config, &tag, first.container);
+        for elements in port_elements(&names, &tag, family, published) {
+            desired.push(Place::Host, Lifetime::Attachment, elements);
+        }
+        let container = published.iter().map(|published| published.container);
+        let container = container.into_iter().find(|container| container.family() == family);
+        if let Some(container) = container.filter(|_| config.snat) {
+            declare_hairpin(desired, config, &tag, container);
         }
     }
 }
 
-fn declare_ports(
-    desired: &mut Desired,
+/// The elements of the mappings of a family, in the maps that have some.
+fn port_elements(
     names: &Names,
     tag: &Tag,
     family: Family,
-    published: &[&Published<'_>],
-) {
+    published: &[Published<'_>],
+) -> Vec<NftElements> {
     let mut anywhere = NftElements::new(names.ports(family), tag.clone());
     let mut bound = NftElements::new(names.bound_ports(family), tag.clone());
-    for Published { mapping, container } in published {
+    let of_family = published.iter().filter(|published| published.container.family() == family);
+    for Published { mapping, container } in of_family {
         let target = vec![Datum::Ip(container.ip()), Datum::Port(mapping.container_port)];
         let port = [Datum::Protocol(mapping.protocol.number), Datum::Port(mapping.host_port)];
-        match mapping.host_ip {
+        match mapping.bound_to() {
             None => anywhere = anywhere.with(port.to_vec(), ElementData::Values(target)),
             Some(ip) => {
                 let key = std::iter::once(Datum::Ip(ip)).chain(port).collect();
@@ -128,30 +233,33 @@ fn declare_ports(
             }
         }
     }
-    for elements in [anywhere, bound] {
-        if !elements.elements.is_empty() {
-            desired.push(Place::Host, Lifetime::Attachment, elements);
-        }
-    }
+    [anywhere, bound].into_iter().filter(|elements| !elements.elements.is_empty()).collect()
 }
 
 /// The table, the maps, and the chains that ask them.
 fn declare_shared(desired: &mut Desired, config: &Config, names: &Names) {
     let mut shared = |resource: Resource| desired.push(Place::Host, Lifetime::Shared, resource);
     shared(NftTable { table: table() }.into());
-    for (family, address) in [(Family::V4, DataType::Ip4), (Family::V6, DataType::Ip6)] {
-        let values = MapsTo::Values(vec![address, DataType::Port]);
-        let port = [DataType::Protocol, DataType::Port];
-        let map = |set, key_type, maps_to| NftSet { set, key_type, maps_to };
-        shared(map(names.ports(family), port.to_vec(), values.clone()).into());
-        let bound = std::iter::once(address).chain(port).collect();
-        shared(map(names.bound_ports(family), bound, values).into());
-        shared(map(hairpin(family), vec![address], MapsTo::Verdict).into());
+    for family in FAMILIES {
+        let ports = port_map(names, family);
+        let bound = NftSet {
+            set: names.bound_ports(family),
+            key_type: [vec![address_type(family)], ports.key_type.clone()].concat(),
+            maps_to: ports.maps_to.clone(),
+        };
+        let hairpin = NftSet {
+            set: hairpin(family),
+            key_type: vec![address_type(family)],
+            maps_to: MapsTo::Verdict,
+        };
+        shared(ports.into());
+        shared(bound.into());
+        shared(hairpin.into());
     }
     let hostports = names.chain("hostports");
     shared(NftChain::regular(table(), hostports.clone(), translations(names)).into());
     for (name, hook) in [("publish", Hook::Prerouting), ("publish_local", Hook::Output)] {
-        let base = BaseChain { kind: ChainKind::Nat, hook, priority: -100 };
+        let base = BaseChain { kind: ChainKind::Nat, hook, priority: names.priority() };
         let rules = entries(config, &hostports);
         shared(NftChain::base(table(), &names.chain(name), base, rules).into());
     }

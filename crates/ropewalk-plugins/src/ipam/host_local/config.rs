@@ -108,7 +108,7 @@ fn range_sets(fields: &Fields<'_>, ipam: &Fields<'_>) -> Vec<RangeSet> {
         raw.extend(raw_range(ipam).map(|range| (ipam.path_of("subnet"), vec![range])));
     }
     raw.extend(nested_ranges(ipam, "ranges"));
-    if raw.is_empty() {
+    if raw.is_empty() && ipam.value("subnet").is_none() {
         ipam.report("no IP ranges specified");
     }
     let mut sets: Vec<RangeSet> = Vec::new();
