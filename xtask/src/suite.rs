@@ -75,7 +75,7 @@ fn tests(root: &Path, extent: Extent) -> Result<String, String> {
     let result = process::run_reading(&mut cargo, |line| report.read(line));
     match result {
         Ok(()) => Ok(report.to_string()),
-        Err(error) => Err(format!("{report}; {error}")),
+        Err(error) => Err(format!("{report}\n         {error}")),
     }
 }
 
@@ -108,6 +108,7 @@ struct Report {
     failed: u64,
     ignored: u64,
     not_run: u64,
+    failing: Vec<String>,
     in_successes: bool,
 }
 
@@ -124,6 +125,8 @@ impl Report {
             self.in_successes = false;
             self.count(result);
         }
+        let name = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"));
+        self.failing.extend(name.map(str::to_owned));
         let is_not_run = line.starts_with(NOT_RUN);
         self.not_run += u64::from(is_not_run);
         is_not_run || !self.in_successes
@@ -148,10 +151,10 @@ impl Report {
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} passed, {} failed, {} ignored", self.passed, self.failed, self.ignored)?;
-        match self.not_run {
-            0 => Ok(()),
-            count => write!(f, "; {count} passed without having run, see {NOT_RUN} above"),
+        if self.not_run > 0 {
+            write!(f, "; {} could not be tried, see {NOT_RUN} above", self.not_run)?;
         }
+        self.failing.iter().try_for_each(|name| write!(f, "\n         {name} FAILED"))
     }
 }
 
@@ -165,11 +168,14 @@ mod tests {
         for line in [
             "running 3 tests",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out",
+            "test a::b ... ok",
+            "test a::c ... FAILED",
             "test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out",
         ] {
             assert!(report.read(line));
         }
-        assert_eq!(report.to_string(), "4 passed, 2 failed, 1 ignored");
+        let expected = "4 passed, 2 failed, 1 ignored\n         a::c FAILED";
+        assert_eq!(report.to_string(), expected);
     }
 
     #[test]
