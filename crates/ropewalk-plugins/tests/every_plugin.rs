@@ -270,3 +270,30 @@ fn two_adds_interleaved_at_any_step_both_succeed() {
         }
     }
 }
+
+#[test]
+fn a_failing_add_takes_nothing_from_one_that_succeeded_in_between() {
+    for sample in samples().iter().filter(|sample| !sample.has_link) {
+        for n in 0..40 {
+            let mut kernel = sample.kernel();
+            let (second, name) = (sample.case(2), sample.name);
+            kernel.interrupt_at(
+                n,
+                Box::new(move |kernel| {
+                    kernel.swap_sandboxes();
+                    let outcome = add(kernel, &mut FakeMemory::default(), &second);
+                    assert!(outcome.is_ok(), "{name}: the ADD between: {outcome:?}");
+                    kernel.swap_sandboxes();
+                    kernel.fail_at(0);
+                }),
+            );
+            if add(&mut kernel, &mut FakeMemory::default(), &sample.case(1)).is_ok() {
+                continue;
+            }
+            kernel.swap_sandboxes();
+            let desired = sample.case(2).desired();
+            let findings = converge::check(&mut kernel, &desired).unwrap();
+            assert!(findings.is_empty(), "{name}: failed at step {n}: {findings:#?}");
+        }
+    }
+}
