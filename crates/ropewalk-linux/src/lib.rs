@@ -1,10 +1,12 @@
-//! The Linux kernel as seen by Ropewalk: netlink, nftables, namespaces, sysctls.
+//! The Linux kernel as seen by Ropewalk: netlink, nftables, namespaces, sysctls; and firewalld,
+//! which is asked over the system bus.
 //!
 //! [`Linux`] observes and applies what `ropewalk-netstate` describes. The crate is synchronous: a
 //! call returns when the kernel has answered. It never decides what should be, it never keeps
 //! state on disk, and it runs other programs only for the firewall chains that belong to
 //! `iptables`.
 
+mod dbus;
 mod error;
 mod kernel;
 mod netlink;

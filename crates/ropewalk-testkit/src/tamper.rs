@@ -66,6 +66,7 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         | Resource::NftTaggedRules(_)
         | Resource::IptablesChain(_)
         | Resource::IptablesRule(_)
+        | Resource::FirewalldSource(_)
         | Resource::StaleFlows(_)
         | Resource::Await(_) => {}
     }

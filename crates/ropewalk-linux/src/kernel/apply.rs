@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
 
-use super::{Linux, flows, iptables, packet_filter, simple, sysctl, wait};
+use super::{Linux, firewalld, flows, iptables, packet_filter, simple, sysctl, wait};
 use crate::error::error;
 
 /// Steps that go to the kernel together.
@@ -126,6 +126,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::Await(wanted) => wait::wait(linux, place, wanted),
         Resource::IptablesChain(chain) => iptables::create_chain(linux, place, chain),
         Resource::IptablesRule(rule) => iptables::create_rule(linux, place, rule),
+        Resource::FirewalldSource(source) => firewalld::create(linux, source),
         Resource::StaleFlows(stale) => flows::flush(linux, place, stale),
         grouped => misplaced(grouped),
     }
@@ -148,7 +149,8 @@ fn change(
         }
         // Equal keys are equal in every field that counts.
         (Resource::IptablesChain(_), Resource::IptablesChain(_))
-        | (Resource::IptablesRule(_), Resource::IptablesRule(_)) => Ok(()),
+        | (Resource::IptablesRule(_), Resource::IptablesRule(_))
+        | (Resource::FirewalldSource(_), Resource::FirewalldSource(_)) => Ok(()),
         (from, to) => Err(error(format!("{} found where {} is wanted", from.kind(), to.kind()))),
     }
 }
@@ -165,6 +167,7 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         | Resource::Await(_) => Ok(()),
         Resource::IptablesChain(chain) => iptables::delete_chain(linux, place, chain),
         Resource::IptablesRule(rule) => iptables::delete_rule(linux, place, rule),
+        Resource::FirewalldSource(source) => firewalld::delete(linux, source),
         Resource::StaleFlows(stale) => flows::flush(linux, place, stale),
         grouped => misplaced(grouped),
     }

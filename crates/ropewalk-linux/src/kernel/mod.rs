@@ -2,6 +2,7 @@
 
 mod apply;
 mod farewell;
+mod firewalld;
 mod flows;
 mod iptables;
 mod links;
@@ -17,7 +18,7 @@ use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Sc
 
 use self::place::{Sandbox, Sockets};
 pub use self::queries::LinkState;
-use crate::netns::Netns;
+use crate::{dbus::Bus, netns::Netns};
 
 /// The kernel, with the namespace of the calling thread as the host and at most one sandbox.
 ///
@@ -30,6 +31,7 @@ pub struct Linux {
     home: Option<Netns>,
     on_host: Sockets,
     in_sandbox: Sockets,
+    bus: Option<Bus>,
     leaves_early: bool,
 }
 
@@ -59,7 +61,7 @@ impl Linux {
 
     fn with(sandbox: Sandbox) -> Self {
         let (on_host, in_sandbox) = (Sockets::default(), Sockets::default());
-        Self { sandbox, home: None, on_host, in_sandbox, leaves_early: false }
+        Self { sandbox, home: None, on_host, in_sandbox, bus: None, leaves_early: false }
     }
 }
 

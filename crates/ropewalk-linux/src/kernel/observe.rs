@@ -13,7 +13,7 @@ use ropewalk_netstate::{
 };
 use rustix::io::Errno;
 
-use super::{Linux, iptables, packet_filter, sysctl};
+use super::{Linux, firewalld, iptables, packet_filter, sysctl};
 use crate::{
     error::is,
     translate::{
@@ -82,6 +82,9 @@ impl Survey<'_> {
             | Resource::NftTaggedRules(_) => packet_filter::find(self.linux, at, wanted),
             Resource::IptablesChain(_) | Resource::IptablesRule(_) => {
                 iptables::find(self.linux, at, wanted)
+            }
+            Resource::FirewalldSource(wanted) => {
+                Ok(firewalld::find(self.linux, wanted)?.map(Resource::FirewalldSource))
             }
             // Actions are never there.
             Resource::StaleFlows(_) | Resource::Await(_) => Ok(None),

@@ -4,6 +4,7 @@
 //! resource with a found one lists the fields that differ. `None` in a wanted field means "any".
 
 mod address;
+mod firewalld;
 mod flow;
 pub mod iptables;
 mod link;
@@ -20,6 +21,7 @@ use alloc::{
 use core::fmt;
 
 pub use address::{Address, AddressGuard, Conflicting};
+pub use firewalld::FirewalldSource;
 pub use flow::StaleFlows;
 pub use iptables::{IptablesChain, IptablesRule};
 pub use link::{
@@ -121,6 +123,8 @@ pub enum Key {
     IptablesChain(Family, String, String),
     /// A rule made with iptables.
     IptablesRule(Family, String, String, Vec<String>),
+    /// An address in a zone of firewalld.
+    FirewalldSource(String, Prefix),
     /// Connection tracking entries toward a port.
     StaleFlows(Family, u8, u16),
     /// Something to wait for.
@@ -190,6 +194,7 @@ kinds!(
     NftTaggedRules,
     IptablesChain,
     IptablesRule,
+    FirewalldSource,
     StaleFlows,
     Await,
 );
@@ -206,10 +211,11 @@ impl Resource {
         matches!(self, Self::NftElements(group) if group.elements.is_empty())
     }
 
-    /// Whether its key tells its owner. An iptables rule tells an address only, so that one that
-    /// is there already may have been left by somebody else; a link that is up may have been so.
+    /// Whether its key tells its owner. An iptables rule and a source of firewalld tell an address
+    /// only, so that one that is there already may have been left by somebody else; a link that is
+    /// up may have been so.
     pub fn tells_owner(&self) -> bool {
-        !matches!(self, Self::IptablesRule(_) | Self::LinkAttribute(_))
+        !matches!(self, Self::IptablesRule(_) | Self::FirewalldSource(_) | Self::LinkAttribute(_))
     }
 
     /// Whether a kernel that cannot have it is fine.
@@ -249,6 +255,7 @@ impl Resource {
             | Self::NftTaggedRules(_)
             | Self::IptablesChain(_)
             | Self::IptablesRule(_)
+            | Self::FirewalldSource(_)
             | Self::StaleFlows(_) => None,
         }
     }
