@@ -69,12 +69,31 @@ pub struct Facts {
     pub container_link: Option<IfName>,
     /// How many other attachments of the same container publish the same ports already.
     pub port_layer: usize,
+    /// Whether firewalld runs.
+    pub firewalld: Firewalld,
 }
 
 impl Default for Facts {
     fn default() -> Self {
-        Self { nftables: true, forward_drop: [false; 2], container_link: None, port_layer: 0 }
+        Self {
+            nftables: true,
+            forward_drop: [false; 2],
+            container_link: None,
+            port_layer: 0,
+            firewalld: Firewalld::Absent,
+        }
     }
+}
+
+/// What is known of firewalld.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Firewalld {
+    /// It answers on the system bus.
+    Running,
+    /// It does not, or nobody asked.
+    Absent,
+    /// There is no system bus to ask on; why.
+    Unreachable(String),
 }
 
 /// A plugin with its configuration read.

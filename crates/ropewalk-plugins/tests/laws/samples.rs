@@ -7,7 +7,7 @@ use ropewalk_netstate::{
     resource::{AnyLink, Attribute, LinkAttribute, Sysctl},
 };
 use ropewalk_plugins::{
-    device::{Attachment, Device, Facts, Given},
+    device::{Attachment, Device, Facts, Firewalld, Given},
     table::{self, Kind},
 };
 use ropewalk_testkit::FakeKernel;
@@ -82,6 +82,10 @@ fn chained() -> Vec<Sample> {
         sample.facts.forward_drop = [true; 2];
         sample
     };
+    let running = |mut sample: Sample| {
+        sample.facts.firewalld = Firewalld::Running;
+        sample
+    };
     let publish = |backend: &str| json!({"runtimeConfig": ports, "backend": backend});
     vec![
         sample("ports", "portmap", publish("nftables")),
@@ -96,6 +100,13 @@ fn chained() -> Vec<Sample> {
             json!({"ingressPolicy": "isolated"}),
         )),
         sample("firewall with iptables", "firewall", json!({"backend": "iptables"})),
+        sample("firewalld", "firewall", json!({"backend": "firewalld", "firewalldZone": "home"})),
+        running(sample("firewalld, which runs", "firewall", json!({}))),
+        running(sample(
+            "isolated, with firewalld",
+            "firewall",
+            json!({"ingressPolicy": "isolated"}),
+        )),
         sample(
             "everything tuned",
             "tuning",

@@ -2,12 +2,17 @@
 
 use ropewalk_cni::{CniError, Fields, Request, config_error};
 
+/// No zone has a longer name: firewalld makes chains of it, and so takes 17 bytes at most. More is
+/// let through, so that firewalld can say so itself.
+const LONGEST_ZONE: usize = 255;
+
 /// Which firewall does the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
-    /// nftables, unless the host's iptables would drop.
+    /// firewalld where it runs, else nftables, unless the host's iptables would drop.
     Automatic,
     Iptables,
+    Firewalld,
 }
 
 /// Who may reach a container from another bridge, or from its own.
@@ -36,6 +41,7 @@ impl IngressPolicy {
 pub(crate) struct Config {
     pub(crate) backend: Backend,
     pub(crate) admin_chain: String,
+    pub(crate) zone: String,
     pub(crate) ingress_policy: IngressPolicy,
 }
 
@@ -50,14 +56,10 @@ impl Config {
     fn from_fields(fields: &Fields<'_>) -> Self {
         let backend = match fields.string("backend").as_deref() {
             Some("iptables") => Backend::Iptables,
-            Some("firewalld") => {
-                fields.report_at("backend", firewalld_missing());
-                Backend::Automatic
-            }
+            Some("firewalld") => Backend::Firewalld,
             // Any other word has always meant "choose for me".
             _ => Backend::Automatic,
         };
-        fields.allow(&["firewalldZone"]);
         let ingress_policy = match fields.string("ingressPolicy").as_deref() {
             None | Some("" | "open") => IngressPolicy::Open,
             Some("same-bridge") => IngressPolicy::SameBridge,
@@ -67,18 +69,19 @@ impl Config {
                 IngressPolicy::Open
             }
         };
-        let admin_chain = fields.string("iptablesAdminChainName").filter(|name| !name.is_empty());
-        let admin_chain = admin_chain.unwrap_or_else(|| "CNI-ADMIN".to_owned());
-        Self { backend, admin_chain, ingress_policy }
+        let name = |key, default: &str| {
+            fields.string(key).filter(|name| !name.is_empty()).unwrap_or_else(|| default.to_owned())
+        };
+        let admin_chain = name("iptablesAdminChainName", "CNI-ADMIN");
+        let zone = name("firewalldZone", "trusted");
+        if zone.contains('\0') || zone.len() > LONGEST_ZONE {
+            fields.report_at("firewalldZone", format!("invalid firewalld zone: {zone:?}"));
+        }
+        Self { backend, admin_chain, zone, ingress_policy }
     }
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
 pub(crate) fn lint(fields: &Fields<'_>) {
     Config::from_fields(fields);
-}
-
-fn firewalld_missing() -> &'static str {
-    "the firewalld backend is not supported; hint: leave \"backend\" out, and firewalld's own rules \
-     decide about containers' addresses by their zone"
 }

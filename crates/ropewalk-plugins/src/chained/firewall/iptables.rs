@@ -40,6 +40,20 @@ pub(crate) fn declare(
     }
 }
 
+/// Declares the rules of the bridge alone, where somebody else accepts.
+pub(crate) fn declare_apart(
+    desired: &mut Desired,
+    addresses: &[IpAddr],
+    policy: IngressPolicy,
+    bridge: &IfName,
+) {
+    for family in [Family::V4, Family::V6] {
+        if !of_family(addresses, family).is_empty() {
+            Rules { desired, family }.bridge(policy, bridge);
+        }
+    }
+}
+
 /// The rules that the reference plugin would have made for these addresses.
 pub(crate) fn declare_predecessors(desired: &mut Desired, addresses: &[IpAddr]) {
     for ip in addresses {

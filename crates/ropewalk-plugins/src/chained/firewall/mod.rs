@@ -1,6 +1,7 @@
 //! The plugin `firewall`: what containers send may pass, and comes back; bridges are kept apart.
 
 mod config;
+mod firewalld;
 mod iptables;
 mod nftables;
 
@@ -14,7 +15,7 @@ use ropewalk_netstate::{Desired, Observed, Scope};
 use self::config::{Backend, Config, IngressPolicy};
 use super::all_addresses;
 use crate::{
-    device::{Attachment, Device, Facts, Given},
+    device::{Attachment, Device, Facts, Firewalld, Given},
     feature::forward_accept,
 };
 
@@ -42,6 +43,7 @@ impl Device for Firewall {
         Facts {
             nftables: kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
+            firewalld: firewalld::presence(kernel),
             ..Facts::default()
         }
     }
@@ -59,10 +61,24 @@ impl Device for Firewall {
             _ => Some(self.bridge(given)?),
         };
         let policy = bridge.map(|bridge| (self.config.ingress_policy, bridge));
-        if self.uses_iptables(given) {
-            iptables::declare(&mut desired, &self.config, &addresses, policy.as_ref());
-        } else {
-            nftables::declare(&mut desired, attachment, given, &addresses, policy.as_ref());
+        let policy = policy.as_ref();
+        let by_firewalld = self.uses_firewalld(given)?;
+        if by_firewalld {
+            firewalld::declare(&mut desired, &self.config.zone, &addresses);
+        }
+        if !by_firewalld || self.may_have_been_without(given) {
+            if self.uses_iptables(given) {
+                iptables::declare(&mut desired, &self.config, &addresses, policy);
+            } else {
+                nftables::declare(&mut desired, attachment, given, &addresses, policy);
+            }
+        } else if let Some((policy, bridge)) = policy {
+            // firewalld accepts; it keeps no bridges apart.
+            if given.facts.nftables {
+                nftables::declare_apart(&mut desired, *policy, bridge);
+            } else {
+                iptables::declare_apart(&mut desired, &addresses, *policy, bridge);
+            }
         }
         iptables::declare_predecessors(&mut desired, &addresses);
         Ok(desired)
@@ -78,6 +94,25 @@ impl Device for Firewall {
 }
 
 impl Firewall {
+    /// firewalld where it is asked for, which needs a bus, and where it runs.
+    fn uses_firewalld(&self, given: &Given) -> Result<bool, CniError> {
+        match (self.config.backend, &given.facts.firewalld) {
+            (Backend::Iptables, _) => Ok(false),
+            (Backend::Automatic, firewalld) => Ok(*firewalld == Firewalld::Running),
+            // What firewalld had is gone with it.
+            (Backend::Firewalld, Firewalld::Unreachable(reason)) if !given.deleting => {
+                Err(CniError::internal(format!("failed to connect to the system bus: {reason}"))
+                    .with_details("hint: leave \"backend\" out to do without firewalld"))
+            }
+            (Backend::Firewalld, _) => Ok(true),
+        }
+    }
+
+    /// At DEL: whether firewalld may have been started after the ADD, which then did without it.
+    fn may_have_been_without(&self, given: &Given) -> bool {
+        given.deleting && self.config.backend == Backend::Automatic
+    }
+
     /// iptables where it is asked for, where its policy would drop what nobody accepts in it, and
     /// where there is nothing else.
     fn uses_iptables(&self, given: &Given) -> bool {

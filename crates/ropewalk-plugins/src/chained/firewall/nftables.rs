@@ -66,6 +66,12 @@ pub(crate) fn declare(
     }
 }
 
+/// Declares the bridge alone, where somebody else accepts.
+pub(crate) fn declare_apart(desired: &mut Desired, policy: IngressPolicy, bridge: &IfName) {
+    declare_shared(desired);
+    declare_bridge(desired, policy, bridge);
+}
+
 fn declare_shared(desired: &mut Desired) {
     let mut shared = |resource: Resource| desired.push(Place::Host, Lifetime::Shared, resource);
     let pair = vec![DataType::Interface, DataType::Interface];

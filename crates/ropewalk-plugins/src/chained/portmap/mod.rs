@@ -76,6 +76,7 @@ impl Device for Portmap {
             forward_drop: forward_accept::policies(kernel),
             container_link,
             port_layer: nftables::layer(kernel, &self.config, attachment, &published),
+            ..Facts::default()
         }
     }
 
