@@ -1,7 +1,7 @@
 //! FW 296 to 301 and 304: what containers send passes, and comes back; bridges are kept apart.
 //!
 //! In nftables the layout is our own and is tested by packets; in iptables it is the reference
-//! plugin's, rule by rule. FW 302 and 303, firewalld, are left out: that backend is being decided.
+//! plugin's, rule by rule. FW 302 and 303, firewalld, are in `firewalld.rs`.
 
 mod common;
 
