@@ -155,7 +155,7 @@ pub fn del(
     desired: &Desired,
 ) -> Result<(), ConvergeError> {
     let remembered = memory.recall()?;
-    let mut probes = probes_of_own(desired);
+    let mut probes = probes_of_owned(desired);
     probes.extend(remembered.iter().map(|(place, resource)| Probe { place: *place, resource }));
     let mut observed = kernel.observe(&probes).map_err(ConvergeError::Observe)?;
     if !owns_something(desired, &observed) {
@@ -212,13 +212,15 @@ fn delete(kernel: &mut dyn Kernel, steps: &[Step]) -> Result<(), ConvergeError> 
 }
 
 fn probes_of_wanted(desired: &Desired) -> Vec<Probe<'_>> {
-    let mut probes = probes_of_own(desired);
-    probes.retain(|probe| !probe.resource.is_empty());
-    probes
+    probes(desired, |item| {
+        item.lifetime != Lifetime::Predecessor
+            && !item.resource.is_action()
+            && !item.resource.is_empty()
+    })
 }
 
-fn probes_of_own(desired: &Desired) -> Vec<Probe<'_>> {
-    probes(desired, |item| item.lifetime != Lifetime::Predecessor && !item.resource.is_action())
+fn probes_of_owned(desired: &Desired) -> Vec<Probe<'_>> {
+    probes(desired, |item| item.lifetime == Lifetime::Attachment && !item.resource.is_action())
 }
 
 fn predecessors(desired: &Desired) -> Vec<Probe<'_>> {

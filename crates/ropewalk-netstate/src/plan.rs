@@ -39,8 +39,6 @@ pub enum Conflict {
     OtherAddress(Resource, Resource),
     /// Something of another kind has the name. First what was wanted, then what was found.
     OtherKind(Resource, Resource),
-    /// Something to borrow does not exist.
-    NothingToBorrow(Place, Resource),
 }
 
 impl fmt::Display for Conflict {
@@ -62,9 +60,6 @@ impl fmt::Display for Conflict {
             },
             Self::OtherKind(wanted, found) => {
                 write!(f, "{wanted} cannot be made: {found} is of another kind")
-            }
-            Self::NothingToBorrow(place, resource) => {
-                write!(f, "cannot set {resource}: it does not exist {place}")
             }
         }
     }
@@ -145,9 +140,6 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
         return Err(Box::new(Conflict::OtherKind(resource.clone(), found.clone())));
     }
     match (lifetime, found) {
-        (Lifetime::Borrowed, None) => {
-            return Err(Box::new(Conflict::NothingToBorrow(*place, resource.clone())));
-        }
         (Lifetime::Attachment, Some(_)) if resource.tells_owner() => {
             return Err(Box::new(Conflict::AlreadyThere(*place, resource.clone())));
         }
@@ -202,8 +194,7 @@ fn guard_addresses(
         return Err(Box::new(Conflict::OtherAddress(guard.clone().into(), present.clone().into())));
     }
     for prefix in conflicts {
-        let link = guard.link.clone();
-        let address = Address { link, prefix, detect_duplicates: false, duplicate: false };
+        let address = Address::new(guard.link.clone(), prefix);
         plan.push(item.lifetime, Step::Delete(item.place, address.into()));
     }
     Ok(())

@@ -70,10 +70,8 @@ pub(crate) fn declare(
     }
     for ip in &layer3.ips {
         let address = Address {
-            link: ifname.clone(),
-            prefix: prefix(ip.address),
             detect_duplicates: options.detect_duplicates,
-            duplicate: false,
+            ..Address::new(ifname.clone(), prefix(ip.address))
         };
         sandbox(Lifetime::Dependent, address.into());
     }

@@ -6,7 +6,7 @@ use ropewalk_netstate::{Observed, Plan, converge};
 
 use crate::{
     device::{Attachment, Given},
-    ipam::Ipam,
+    ipam,
     table::{self, Kind},
     texts,
 };
@@ -43,7 +43,7 @@ pub fn preview(
     let previous = ropewalk_cni::prev_result(&request.raw)?.filter(|_| device.is_chained());
     let facts = device.facts(&mut kernel, &attachment, previous.as_ref());
     let layer3 = match device.ipam() {
-        Some(ipam) => Some(Ipam::find(ipam, &request)?.preview(&request)?),
+        Some(name) => Some(ipam::preview(name, &request)?),
         None => None,
     };
     let given = Given { layer3, previous, facts, ..Given::default() };

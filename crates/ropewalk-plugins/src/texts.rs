@@ -46,12 +46,7 @@ fn conflict_error(conflict: &Conflict) -> CniError {
             None => format!("{conflict}; hint: DEL the attachment first"),
         },
         Conflict::AlreadyThere(..) => format!("{conflict}; hint: DEL the attachment first"),
-        Conflict::NothingToBorrow(_, Resource::Sysctl(sysctl)) => {
-            format!("open /proc/sys/{}: no such file or directory", sysctl.path)
-        }
-        Conflict::Taken(..) | Conflict::NothingToBorrow(..) | Conflict::OtherKind(..) => {
-            conflict.to_string()
-        }
+        Conflict::Taken(..) | Conflict::OtherKind(..) => conflict.to_string(),
     };
     CniError::internal(text)
 }
@@ -70,6 +65,9 @@ fn step_text(step: &Step, reason: &str) -> String {
             format!("failed to add IP addr {} to {:?}: {reason}", address.prefix, &*address.link)
         }
         (Step::Create(..), Resource::Route(route)) => format!("failed to add {route}: {reason}"),
+        (Step::Create(..), Resource::Sysctl(sysctl)) if reason.contains("no such file") => {
+            format!("open /proc/sys/{}: no such file or directory", sysctl.path)
+        }
         (Step::Create(..), Resource::Await(wait)) => match wait {
             ropewalk_netstate::resource::Await::LinkUp { .. } => reason.to_owned(),
             ropewalk_netstate::resource::Await::AddressesReady { link, .. } => {
@@ -115,7 +113,7 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
             mismatch.found.trim_matches('"')
         ),
         (Resource::IptablesRule(rule), None) => {
-            format!("expected rule {:?} not found", rule.specification)
+            format!("expected rule [{}] not found", rule.specification.join(" "))
         }
         (Resource::IptablesChain(chain), None) if chain.name.starts_with("CNI-DN-") => {
             let family = if chain.family == Family::V4 { "ipv4" } else { "ipv6" };

@@ -122,6 +122,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::AnyLink(_) => Err(error("a link of unknown kind cannot be created")),
         Resource::BridgePort(port) => linux.set_bridge_port(place, port),
         Resource::AddressGuard(_) => Ok(()),
+        Resource::Address(address) => simple::create_pinning(linux, place, address),
         Resource::Sysctl(wanted) => sysctl::set(linux, place, wanted),
         Resource::Await(wanted) => wait::wait(linux, place, wanted),
         Resource::IptablesChain(chain) => iptables::create_chain(linux, place, chain),

@@ -3,7 +3,7 @@
 
 use ropewalk_netstate::{
     KernelError, Place, Resource, Step,
-    resource::{Address, Attribute, Route},
+    resource::{Address, Attribute, LinkAttribute, Route},
 };
 use rustix::io::Errno;
 
@@ -17,6 +17,7 @@ use crate::{
 /// Whether a step is one of these.
 pub(super) fn is_simple(step: &Step) -> bool {
     match step {
+        Step::Create(_, Resource::Address(address)) if address.pins_mac => false,
         Step::Create(_, resource) | Step::Delete(_, resource) => matches!(
             resource,
             Resource::Address(_)
@@ -63,6 +64,23 @@ pub(super) fn apply(
     }
     verdicts.extend(failure.map(Err));
     Ok(verdicts)
+}
+
+/// Adds an address and writes the link's MAC back, which makes it the link's own: a bridge then
+/// stops following the MACs of its ports (`br_stp_recalculate_bridge_id` in net/bridge/br_stp_if.c).
+pub(super) fn create_pinning(
+    linux: &mut Linux,
+    place: Place,
+    address: &Address,
+) -> Result<(), KernelError> {
+    let link = address.link.clone();
+    let plain = Address { pins_mac: false, ..address.clone() };
+    let mut steps = vec![Step::Create(place, plain.into())];
+    if let Some(mac) = linux.link_state(place, &link)?.and_then(|state| state.mac) {
+        let attribute = Attribute::Mac(mac);
+        steps.push(Step::Create(place, LinkAttribute { link, attribute }.into()));
+    }
+    apply(linux, place, &steps)?.into_iter().collect()
 }
 
 /// The message of a step; `None` if there is nothing to do.

@@ -260,7 +260,7 @@ fn samples() -> Vec<Vec<u8>> {
     let index = 3;
     let prefix = "10.1.0.2/24".parse().unwrap();
     let name = || "eth0".parse().unwrap();
-    let address = Address { link: name(), prefix, detect_duplicates: true, duplicate: false };
+    let address = Address { detect_duplicates: true, ..Address::new(name(), prefix) };
     let mut route = Route::new(prefix.subnet(), Some([10, 1, 0, 1].into()), name());
     (route.mtu, route.advmss) = (Some(1400), Some(1360));
     let neighbour = Neighbour { link: name(), ip: [10, 1, 0, 7].into(), mac: Mac([2; 6]) };

@@ -77,7 +77,8 @@ pub(crate) fn commented_jumps(printed: &str) -> Vec<(Tag, String)> {
             let index = arguments.iter().position(|argument| argument == flag)?;
             arguments.get(index + 1).cloned()
         };
-        let target = after("-j").filter(|target| target.chars().any(char::is_lowercase))?;
+        // Targets of the program itself have no hyphen.
+        let target = after("-j").filter(|target| target.contains('-'))?;
         Some((owner(&after("--comment")?)?, target))
     };
     printed.lines().map(split).filter_map(jump).collect()

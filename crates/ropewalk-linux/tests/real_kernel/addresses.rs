@@ -12,7 +12,7 @@ use crate::support::{HOST, INSIDE, Lab, attribute, in_lab, output_of, veth};
 
 fn address(link: &str, prefix: &str) -> Address {
     let (link, prefix) = (link.parse().unwrap(), prefix.parse().unwrap());
-    Address { link, prefix, detect_duplicates: false, duplicate: false }
+    Address::new(link, prefix)
 }
 
 fn route(destination: &str, gateway: Option<&str>, link: &str) -> Route {
@@ -275,4 +275,23 @@ fn plugins_can_ask_where_packets_go_and_what_a_link_is_like() {
         lab.create(INSIDE, Route::new(Subnet::default_route(Family::V4), None, near));
         assert_eq!(lab.linux.default_route_link(INSIDE), Ok(Some("eth0".parse().unwrap())));
     });
+}
+
+#[test]
+fn a_gateway_address_pins_the_mac_of_a_bridge_that_others_made() {
+    let ip = |arguments: &str| output_of("ip", &arguments.split_whitespace().collect::<Vec<_>>());
+    in_lab(|lab| {
+        ip("link add br0 type bridge");
+        ip("link set br0 up");
+        lab.create(HOST, Address { pins_mac: true, ..address("br0", "10.1.2.1/24") });
+        let before = mac_of(&ip("-o link show br0"));
+        assert!(before.is_some());
+        ip("link add v0 address 02:00:00:00:00:01 type veth peer name v1");
+        ip("link set v0 master br0");
+        assert_eq!(mac_of(&ip("-o link show br0")), before);
+    });
+}
+
+fn mac_of(line: &str) -> Option<String> {
+    Some(line.split("link/ether ").nth(1)?.split(' ').next()?.to_owned())
 }

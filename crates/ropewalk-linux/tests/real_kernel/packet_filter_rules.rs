@@ -262,7 +262,7 @@ fn parallel_adds_make_shared_things_together() {
     in_lab(|lab| {
         let link = "br0".parse().unwrap();
         let prefix = "10.1.0.1/24".parse().unwrap();
-        let gateway = Address { link, prefix, detect_duplicates: false, duplicate: false };
+        let gateway = Address::new(link, prefix);
         let wanted: [Resource; 5] = [
             bridge("br0").into(),
             gateway.into(),

@@ -17,11 +17,19 @@ pub struct Address {
     /// Whether IPv6 duplicate address detection runs; it costs one to two seconds until the
     /// address can be used. Not compared.
     pub detect_duplicates: bool,
+    /// Whether, once it is added, the link's MAC is written back, so that a bridge that others
+    /// made stops following its ports' MACs. Not compared.
+    pub pins_mac: bool,
     /// Found: whether duplicate address detection failed. Always wanted `false`.
     pub duplicate: bool,
 }
 
 impl Address {
+    /// An address that can be used at once.
+    pub fn new(link: IfName, prefix: Prefix) -> Self {
+        Self { link, prefix, detect_duplicates: false, pins_mac: false, duplicate: false }
+    }
+
     pub(crate) fn key(&self) -> Key {
         Key::Address(self.link.clone(), self.prefix)
     }

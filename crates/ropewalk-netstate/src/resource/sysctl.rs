@@ -33,7 +33,8 @@ impl Sysctl {
     }
 
     pub(crate) fn compare(&self, found: &Self) -> Vec<Mismatch> {
-        if self.value == found.value {
+        // The kernel separates several values by tabs; people write blanks.
+        if self.value.split_whitespace().eq(found.value.split_whitespace()) {
             return Vec::new();
         }
         Comparison::default().field("value", &self.value, &found.value).finish()

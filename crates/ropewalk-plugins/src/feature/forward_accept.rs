@@ -1,6 +1,8 @@
 //! Hosts whose iptables FORWARD policy is DROP, as Docker leaves it: what may pass has to be
 //! accepted by iptables itself, since no other table can.
 
+use std::net::IpAddr;
+
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
@@ -31,13 +33,25 @@ pub(crate) fn scopes() -> Vec<Scope> {
     FAMILIES.map(|family| Scope::IptablesJumps(forward(family))).to_vec()
 }
 
-/// The chain that accepts the published ports of one attachment.
-fn chain(family: Family, owner: &Owner) -> IptablesChain {
-    IptablesChain {
-        family,
-        table: "filter".into(),
-        name: format!("ROPEWALK-PM-{}", &owner.hash()[..16]),
-        referenced_from: vec!["FORWARD".into()],
+/// What a chain of an attachment accepts; part of its name.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    PublishedPorts,
+    Container,
+}
+
+impl Purpose {
+    fn chain(self, family: Family, owner: &Owner) -> IptablesChain {
+        let letters = match self {
+            Self::PublishedPorts => "PM",
+            Self::Container => "FW",
+        };
+        IptablesChain {
+            family,
+            table: "filter".into(),
+            name: format!("ROPEWALK-{letters}-{}", owner.hash()),
+            referenced_from: vec!["FORWARD".into()],
+        }
     }
 }
 
@@ -48,38 +62,77 @@ pub(crate) fn declare_published(
     given: &Given,
     published: &[Published<'_>],
 ) {
+    let rules = |family| {
+        let mut rules = Vec::new();
+        for Published { mapping, container } in published {
+            if container.family() != family {
+                continue;
+            }
+            let ip = Prefix::host(container.ip()).to_string();
+            let port = mapping.container_port.to_string();
+            let translated = ["-d", &ip, "-p", mapping.protocol.name, "--dport", &port];
+            rules.push(words(&translated, &["-m", "conntrack", "--ctstate", "DNAT"]));
+            rules.push(words(&["-s", &ip], &ANSWERS));
+        }
+        rules
+    };
+    declare(desired, attachment, given, Purpose::PublishedPorts, rules);
+}
+
+/// Accepts what a container sends, and the answers.
+pub(crate) fn declare_addresses(
+    desired: &mut Desired,
+    attachment: &Attachment,
+    given: &Given,
+    addresses: &[IpAddr],
+) {
+    let rules = |family| {
+        let own = addresses.iter().filter(|ip| Family::of(**ip) == family);
+        let both = own.flat_map(|ip| {
+            let ip = Prefix::host(*ip).to_string();
+            [words(&["-d", &ip], &ANSWERS), words(&["-s", &ip], &[])]
+        });
+        both.collect()
+    };
+    declare(desired, attachment, given, Purpose::Container, rules);
+}
+
+const ANSWERS: [&str; 4] = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"];
+
+fn words(first: &[&str], second: &[&str]) -> Vec<String> {
+    first.iter().chain(second).map(ToString::to_string).collect()
+}
+
+/// Declares a chain of the attachment with rules that accept, where the policy drops. At DEL it is
+/// looked for whatever the policy is: it may have changed.
+fn declare(
+    desired: &mut Desired,
+    attachment: &Attachment,
+    given: &Given,
+    purpose: Purpose,
+    rules: impl Fn(Family) -> Vec<Vec<String>>,
+) {
     for (family, drops) in FAMILIES.into_iter().zip(given.facts.forward_drop) {
-        let published: Vec<_> =
-            published.iter().filter(|p| p.container.family() == family).collect();
-        let chain = chain(family, &attachment.owner);
+        let chain = purpose.chain(family, &attachment.owner);
         let name = chain.name.clone();
-        if drops || given.deleting {
+        let rules = rules(family);
+        if given.deleting || drops && !rules.is_empty() {
             desired.push(Place::Host, Lifetime::Attachment, chain);
         }
-        if !drops || published.is_empty() {
+        if given.deleting || !drops || rules.is_empty() {
             continue;
         }
-        let mut rule = |chain: &str, position, words: &[&str]| {
-            let rule = IptablesRule {
-                family,
-                table: "filter".into(),
-                chain: chain.into(),
-                position,
-                specification: words.iter().map(ToString::to_string).collect(),
-            };
+        let mut rule = |chain: &str, position, mut specification: Vec<String>, target: &str| {
+            specification.extend(["-j".to_owned(), target.to_owned()]);
+            let (table, chain) = ("filter".into(), chain.into());
+            let rule = IptablesRule { family, table, chain, position, specification };
             desired.push(Place::Host, Lifetime::Dependent, rule);
         };
-        for Published { mapping, container } in &published {
-            let (ip, port) =
-                (Prefix::host(container.ip()).to_string(), mapping.container_port.to_string());
-            let port_match = ["-d", &ip, "-p", mapping.protocol.name, "--dport", &port];
-            let translated = ["-m", "conntrack", "--ctstate", "DNAT", "-j", "ACCEPT"];
-            rule(&name, Position::Last, &[&port_match[..], &translated].concat());
-            let answers = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"];
-            rule(&name, Position::Last, &[&["-s", ip.as_str()][..], &answers].concat());
+        for specification in rules {
+            rule(&name, Position::Last, specification, "ACCEPT");
         }
         let tag = attachment.owner.tag();
-        let jump = ["-m", "comment", "--comment", tag.text(), "-j", &name];
-        rule("FORWARD", Position::First, &jump);
+        let comment = words(&["-m", "comment", "--comment"], &[tag.text()]);
+        rule("FORWARD", Position::First, comment, &name);
     }
 }

@@ -20,7 +20,12 @@ use ropewalk_netstate::{
     },
 };
 
-use crate::{device::Facts, layer3, names};
+use crate::{
+    device::{Facts, Given},
+    layer3, names,
+};
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// Whether and how packets are masqueraded, `ipMasq` and `ipMasqBackend`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +80,9 @@ fn set(family: Family) -> SetRef {
 
 /// Where elements of attachments can be found.
 pub(crate) fn scopes() -> Vec<Scope> {
-    let families = [Family::V4, Family::V6];
-    let mut scopes = families.map(|family| Scope::Elements(set(family))).to_vec();
+    let mut scopes = FAMILIES.map(|family| Scope::Elements(set(family))).to_vec();
     // Chains of the iptables back end, those of the reference plugins among them.
-    scopes.extend(families.map(|family| {
+    scopes.extend(FAMILIES.map(|family| {
         Scope::IptablesJumps(IptablesChain {
             family,
             table: "nat".into(),
@@ -89,37 +93,52 @@ pub(crate) fn scopes() -> Vec<Scope> {
     scopes
 }
 
-/// Declares the masquerading of an attachment. Without addresses, as DEL may be, only what is
-/// needed to find it is declared.
+/// Declares the masquerading of an attachment. At DEL it is what any back end may have made,
+/// because the configuration may have changed since the ADD.
 pub(crate) fn declare(
     desired: &mut Desired,
     backend: Backend,
     owner: &Owner,
     layer3: Option<&CniResult>,
-    facts: &Facts,
+    given: &Given,
 ) {
     let ips: Vec<Prefix> =
         layer3.into_iter().flat_map(|l| &l.ips).map(|ip| layer3::prefix(ip.address)).collect();
-    let families: Vec<Family> = match layer3 {
-        Some(layer3) => layer3::families(layer3),
-        None => vec![Family::V4, Family::V6],
-    };
-    if backend == Backend::Off {
-        return;
-    }
-    if !backend.is_nftables(facts) {
-        declare_iptables(desired, owner, &ips, &families);
-        return;
-    }
-    declare_shared(desired);
-    for family in families {
-        let mut elements = NftElements::replacing(set(family), owner.tag());
-        for ip in ips.iter().filter(|ip| ip.family() == family) {
-            let chain = subnet_chain(desired, ip.subnet());
-            elements =
-                elements.with(vec![Datum::Ip(ip.ip())], ElementData::Verdict(Verdict::Goto(chain)));
+    if given.deleting {
+        for family in FAMILIES {
+            desired.push(Place::Host, Lifetime::Attachment, elements(owner, family, &ips));
+            let chain = iptables_chain(family, &chain_name(owner));
+            desired.push(Place::Host, Lifetime::Attachment, chain);
         }
-        desired.push(Place::Host, Lifetime::Attachment, elements);
+    } else if backend == Backend::Off {
+        // Nothing to make.
+    } else if backend.is_nftables(&given.facts) {
+        declare_nftables(desired, owner, &ips);
+    } else {
+        declare_iptables(desired, owner, &ips);
+    }
+}
+
+/// The elements of an attachment in the map of a family.
+fn elements(owner: &Owner, family: Family, ips: &[Prefix]) -> NftElements {
+    let mut elements = NftElements::replacing(set(family), owner.tag());
+    for ip in ips.iter().filter(|ip| ip.family() == family) {
+        let chain = Verdict::Goto(subnet_chain_name(ip.subnet()));
+        elements = elements.with(vec![Datum::Ip(ip.ip())], ElementData::Verdict(chain));
+    }
+    elements
+}
+
+fn declare_nftables(desired: &mut Desired, owner: &Owner, ips: &[Prefix]) {
+    declare_shared(desired);
+    for ip in ips {
+        desired.push(Place::Host, Lifetime::Shared, subnet_chain(ip.subnet()));
+    }
+    for family in FAMILIES {
+        let elements = elements(owner, family, ips);
+        if !elements.elements.is_empty() {
+            desired.push(Place::Host, Lifetime::Attachment, elements);
+        }
     }
 }
 
@@ -139,11 +158,12 @@ fn declare_shared(desired: &mut Desired) {
     shared(NftChain::base(table(), "masquerade", base, rules).into());
 }
 
-/// Declares the chain of a subnet: its own addresses and multicast are not masqueraded. The name
-/// is the answer.
-fn subnet_chain(desired: &mut Desired, subnet: Subnet) -> String {
-    let name =
-        format!("masquerade_{}_{}", subnet.ip().to_string().replace(':', "-"), subnet.length());
+fn subnet_chain_name(subnet: Subnet) -> String {
+    format!("masquerade_{}_{}", subnet.ip().to_string().replace(':', "-"), subnet.length())
+}
+
+/// The chain of a subnet: its own addresses and multicast are not masqueraded.
+fn subnet_chain(subnet: Subnet) -> NftChain {
     let destination = match subnet.family() {
         Family::V4 => Field::Ip4Destination,
         Family::V6 => Field::Ip6Destination,
@@ -154,9 +174,7 @@ fn subnet_chain(desired: &mut Desired, subnet: Subnet) -> String {
     };
     let rules =
         vec![spare(subnet), spare(multicast(subnet.family())), Rule::new([Statement::Masquerade])];
-    let chain = NftChain::regular(table(), name.clone(), rules);
-    desired.push(Place::Host, Lifetime::Shared, chain);
-    name
+    NftChain::regular(table(), subnet_chain_name(subnet), rules)
 }
 
 fn multicast(family: Family) -> Subnet {
@@ -167,38 +185,38 @@ fn multicast(family: Family) -> Subnet {
     Prefix::new(ip, length).map(Prefix::subnet).expect("the length fits the family")
 }
 
-/// The layout of the reference plugins. Their chain has no interface in its name, so that two
+/// The chain of an attachment. The reference plugins' has no interface in its name, so that two
 /// interfaces of a container would share it; only the first, `eth0`, has theirs.
-fn declare_iptables(desired: &mut Desired, owner: &Owner, ips: &[Prefix], families: &[Family]) {
-    let name = if owner.interface == "eth0" {
-        names::masquerade_chain(owner)
-    } else {
-        let key = [&*owner.network, &owner.container, &owner.interface];
-        format!("CNI-{}", names::sha512_hex(&key, 24))
-    };
-    for &family in families {
-        let chain = iptables_chain(family, &name);
-        desired.push(Place::Host, Lifetime::Attachment, chain);
-        let ips = ips.iter().filter(|ip| ip.family() == family);
-        for ip in ips {
-            let comment = names::rule_comment(owner);
-            let mut rule = |chain: &str, words: &[&str], target: &str| {
-                let tail = ["-m", "comment", "--comment", &comment, "-j", target];
-                let words = words.iter().chain(&tail);
-                let rule = IptablesRule {
-                    family,
-                    table: "nat".into(),
-                    chain: chain.into(),
-                    position: Position::Last,
-                    specification: words.map(ToString::to_string).collect(),
-                };
-                desired.push(Place::Host, Lifetime::Dependent, rule);
+fn chain_name(owner: &Owner) -> String {
+    if owner.interface == "eth0" {
+        return names::masquerade_chain(owner);
+    }
+    let key = [&*owner.network, &owner.container, &owner.interface];
+    format!("CNI-{}", names::sha512_hex(&key, 24))
+}
+
+/// The layout of the reference plugins.
+fn declare_iptables(desired: &mut Desired, owner: &Owner, ips: &[Prefix]) {
+    let name = chain_name(owner);
+    let comment = names::rule_comment(owner);
+    for ip in ips {
+        let family = ip.family();
+        desired.push(Place::Host, Lifetime::Attachment, iptables_chain(family, &name));
+        let mut rule = |chain: &str, words: &[&str], target: &str| {
+            let tail = ["-m", "comment", "--comment", &comment, "-j", target];
+            let words = words.iter().chain(&tail);
+            let rule = IptablesRule {
+                family,
+                table: "nat".into(),
+                chain: chain.into(),
+                position: Position::Last,
+                specification: words.map(ToString::to_string).collect(),
             };
-            let subnet = ip.subnet().to_string();
-            rule(&name, &["-d", &subnet], "ACCEPT");
-            rule(&name, &["!", "-d", &multicast(family).to_string()], "MASQUERADE");
-            rule("POSTROUTING", &["-s", &Prefix::host(ip.ip()).to_string()], &name);
-        }
+            desired.push(Place::Host, Lifetime::Dependent, rule);
+        };
+        rule(&name, &["-d", &ip.subnet().to_string()], "ACCEPT");
+        rule(&name, &["!", "-d", &multicast(family).to_string()], "MASQUERADE");
+        rule("POSTROUTING", &["-s", &Prefix::host(ip.ip()).to_string()], &name);
     }
 }
 
@@ -214,7 +232,7 @@ fn iptables_chain(family: Family, name: &str) -> IptablesChain {
 /// What the reference plugins would have made, with either back end.
 pub(crate) fn declare_predecessors(desired: &mut Desired, owner: &Owner) {
     let name = names::masquerade_chain(owner);
-    for family in [Family::V4, Family::V6] {
+    for family in FAMILIES {
         desired.push(Place::Host, Lifetime::Predecessor, iptables_chain(family, &name));
     }
     let rules = NftTaggedRules {

@@ -53,16 +53,6 @@ impl Ipam {
         }
     }
 
-    /// What a claim would give; another program cannot be asked.
-    pub(crate) fn preview(&self, request: &Request) -> Result<CniResult, CniError> {
-        match self {
-            Self::InProcess(plugin) => plugin.preview(request),
-            Self::Executed(path) => {
-                Err(CniError::internal(format!("cannot foresee which addresses {path} would give")))
-            }
-        }
-    }
-
     pub(crate) fn confirm(&self, request: &Request) -> Result<(), CniError> {
         match self {
             Self::InProcess(plugin) => plugin.confirm(request),
@@ -89,6 +79,15 @@ impl Ipam {
             Self::InProcess(plugin) => plugin.status(request),
             Self::Executed(path) => execute_quietly(path, request, Command::Status),
         }
+    }
+}
+
+/// What a claim of the plugin of this type would give. One of our names is taken for ours, also
+/// where another file would be executed: whose `host-local` it is, the leases are the same.
+pub(crate) fn preview(name: &str, request: &Request) -> Result<CniResult, CniError> {
+    match table::find(name).map(|plugin| &plugin.kind) {
+        Some(Kind::Ipam(plugin)) => plugin.preview(request),
+        _ => Err(CniError::internal(format!("cannot foresee which addresses {name} would give"))),
     }
 }
 

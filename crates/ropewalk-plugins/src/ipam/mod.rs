@@ -7,7 +7,7 @@ pub(crate) mod static_addresses;
 
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 
-pub(crate) use delegate::Ipam;
+pub(crate) use delegate::{Ipam, preview};
 
 /// An IPAM plugin.
 pub trait IpamPlugin: Sync {

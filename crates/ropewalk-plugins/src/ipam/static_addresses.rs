@@ -91,7 +91,7 @@ impl Config {
 fn addresses(ipam: &Fields<'_>) -> Vec<IpConfig> {
     let entries = ipam.objects("addresses").unwrap_or_default();
     let read = |entry: Fields<'_>| {
-        let text = entry.string("address")?;
+        let text = entry.string("address").unwrap_or_default();
         let gateway = config::gateway(&entry, "gateway");
         let address = text.parse().ok();
         if address.is_none() {

@@ -94,7 +94,7 @@ impl Stage {
             let up = LinkAttribute { link: name.clone(), attribute: Attribute::Up(true) };
             let prefix: Prefix = parsed(prefix)?;
             let link = name.clone();
-            let address = Address { link, prefix, detect_duplicates: false, duplicate: false };
+            let address = Address::new(link, prefix);
             steps.push(Step::Create(place, up.into()));
             steps.push(Step::Create(place, address.into()));
         }

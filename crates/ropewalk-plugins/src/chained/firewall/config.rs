@@ -57,6 +57,8 @@ impl Config {
         let backend = match fields.string("backend").as_deref() {
             Some("iptables") => Backend::Iptables,
             Some("firewalld") => Backend::Firewalld,
+            // A chain of the administrator's is one of iptables.
+            _ if fields.string("iptablesAdminChainName").is_some() => Backend::Iptables,
             // Any other word has always meant "choose for me".
             _ => Backend::Automatic,
         };

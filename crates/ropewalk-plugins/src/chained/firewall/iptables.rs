@@ -54,11 +54,10 @@ pub(crate) fn declare_apart(
     }
 }
 
-/// The rules that the reference plugin would have made for these addresses.
-pub(crate) fn declare_predecessors(desired: &mut Desired, addresses: &[IpAddr]) {
+/// Declares the rules of the addresses alone.
+pub(crate) fn declare_addresses(desired: &mut Desired, addresses: &[IpAddr], lifetime: Lifetime) {
     for ip in addresses {
-        let mut rules = Rules { desired, family: Family::of(*ip) };
-        rules.address(*ip, Lifetime::Predecessor);
+        Rules { desired, family: Family::of(*ip) }.address(*ip, lifetime);
     }
 }
 

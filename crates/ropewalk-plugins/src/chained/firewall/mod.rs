@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ropewalk_addr::IfName;
 use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;
-use ropewalk_netstate::{Desired, Observed, Scope};
+use ropewalk_netstate::{Desired, Lifetime, Observed, Scope};
 
 use self::config::{Backend, Config, IngressPolicy};
 use super::all_addresses;
@@ -62,25 +62,22 @@ impl Device for Firewall {
         };
         let policy = bridge.map(|bridge| (self.config.ingress_policy, bridge));
         let policy = policy.as_ref();
-        let by_firewalld = self.uses_firewalld(given)?;
-        if by_firewalld {
+        if given.deleting {
+            self.declare_owned(&mut desired, attachment, given, &addresses)?;
+            return Ok(desired);
+        }
+        if self.uses_firewalld(given)? {
             firewalld::declare(&mut desired, &self.config.zone, &addresses);
-        }
-        if !by_firewalld || self.may_have_been_without(given) {
-            if self.uses_iptables(given) {
-                iptables::declare(&mut desired, &self.config, &addresses, policy);
-            } else {
-                nftables::declare(&mut desired, attachment, given, &addresses, policy);
-            }
-        } else if let Some((policy, bridge)) = policy {
             // firewalld accepts; it keeps no bridges apart.
-            if given.facts.nftables {
-                nftables::declare_apart(&mut desired, *policy, bridge);
-            } else {
-                iptables::declare_apart(&mut desired, &addresses, *policy, bridge);
+            if let Some((policy, bridge)) = policy {
+                declare_apart(&mut desired, given, &addresses, *policy, bridge);
             }
+        } else if self.uses_iptables(given) {
+            iptables::declare(&mut desired, &self.config, &addresses, policy);
+        } else {
+            nftables::declare(&mut desired, attachment, &addresses, policy);
+            forward_accept::declare_addresses(&mut desired, attachment, given, &addresses);
         }
-        iptables::declare_predecessors(&mut desired, &addresses);
         Ok(desired)
     }
 
@@ -89,7 +86,9 @@ impl Device for Firewall {
     }
 
     fn scopes(&self) -> Vec<Scope> {
-        nftables::scopes()
+        let mut scopes = nftables::scopes();
+        scopes.extend(forward_accept::scopes());
+        scopes
     }
 }
 
@@ -108,18 +107,32 @@ impl Firewall {
         }
     }
 
-    /// At DEL: whether firewalld may have been started after the ADD, which then did without it.
-    fn may_have_been_without(&self, given: &Given) -> bool {
-        given.deleting && self.config.backend == Backend::Automatic
+    /// iptables where it is asked for, by name or by one of its chains, and where there is nothing
+    /// else.
+    fn uses_iptables(&self, given: &Given) -> bool {
+        self.config.backend == Backend::Iptables || !given.facts.nftables
     }
 
-    /// iptables where it is asked for, where its policy would drop what nobody accepts in it, and
-    /// where there is nothing else.
-    fn uses_iptables(&self, given: &Given) -> bool {
-        let facts = &given.facts;
-        self.config.backend == Backend::Iptables
-            || facts.forward_drop.contains(&true)
-            || !facts.nftables
+    /// At DEL: what any back end may have made, because the host and the configuration may have
+    /// changed since the ADD.
+    fn declare_owned(
+        &self,
+        desired: &mut Desired,
+        attachment: &Attachment,
+        given: &Given,
+        addresses: &[IpAddr],
+    ) -> Result<(), CniError> {
+        if self.uses_firewalld(given)? {
+            firewalld::declare(desired, &self.config.zone, addresses);
+        }
+        nftables::declare_owned(desired, attachment, addresses);
+        forward_accept::declare_addresses(desired, attachment, given, addresses);
+        // A rule tells an address, which may be another container's by now, so that it goes only
+        // if it is all there is.
+        let lifetime =
+            if self.uses_iptables(given) { Lifetime::Attachment } else { Lifetime::Predecessor };
+        iptables::declare_addresses(desired, addresses, lifetime);
+        Ok(())
     }
 
     /// The bridge is the first interface that a `bridge` plugin tells.
@@ -133,6 +146,21 @@ impl Firewall {
                 self.config.ingress_policy.name()
             ))
         })
+    }
+}
+
+/// Keeps a bridge apart by what the kernel has.
+fn declare_apart(
+    desired: &mut Desired,
+    given: &Given,
+    addresses: &[IpAddr],
+    policy: IngressPolicy,
+    bridge: &IfName,
+) {
+    if given.facts.nftables {
+        nftables::declare_apart(desired, policy, bridge);
+    } else {
+        iptables::declare_apart(desired, addresses, policy, bridge);
     }
 }
 

@@ -15,14 +15,13 @@ use ropewalk_netstate::{
 };
 
 use super::{IngressPolicy, of_family};
-use crate::{
-    device::{Attachment, Given},
-    feature::masquerade::table,
-};
+use crate::{device::Attachment, feature::masquerade::table};
 
 fn set(name: &str) -> SetRef {
     SetRef { table: table(), name: name.into() }
 }
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// Addresses of containers whose traffic is accepted.
 fn accepted(family: Family) -> SetRef {
@@ -31,10 +30,8 @@ fn accepted(family: Family) -> SetRef {
 
 /// Bridges whose containers other bridges do not reach.
 const APART: &str = "apart";
-/// Pairs (in, out) that are one bridge whose containers reach each other.
-const SAME_BRIDGE: &str = "same_bridge";
-/// Pairs (in, out) that are one bridge whose containers do not.
-const ISOLATED: &str = "isolated";
+/// Pairs (in, out) that are one bridge, and whether its containers reach each other.
+const WITHIN: &str = "within_bridge";
 
 /// Where elements of attachments can be found.
 pub(crate) fn scopes() -> Vec<Scope> {
@@ -45,7 +42,6 @@ pub(crate) fn scopes() -> Vec<Scope> {
 pub(crate) fn declare(
     desired: &mut Desired,
     attachment: &Attachment,
-    given: &Given,
     addresses: &[IpAddr],
     policy: Option<&(IngressPolicy, IfName)>,
 ) {
@@ -53,17 +49,27 @@ pub(crate) fn declare(
     if let Some((policy, bridge)) = policy {
         declare_bridge(desired, *policy, bridge);
     }
-    for family in [Family::V4, Family::V6] {
-        let mut elements = NftElements::replacing(accepted(family), attachment.owner.tag());
-        if given.previous.is_some() {
-            for ip in of_family(addresses, family) {
-                elements = elements.with(vec![Datum::Ip(ip)], ElementData::Nothing);
-            }
-        }
-        if !elements.elements.is_empty() || given.previous.is_none() {
+    for family in FAMILIES {
+        let elements = elements(attachment, family, addresses);
+        if !elements.elements.is_empty() {
             desired.push(Place::Host, Lifetime::Attachment, elements);
         }
     }
+}
+
+/// Declares what DEL looks for. Without addresses it is found by its owner.
+pub(crate) fn declare_owned(desired: &mut Desired, attachment: &Attachment, addresses: &[IpAddr]) {
+    for family in FAMILIES {
+        let elements = elements(attachment, family, addresses);
+        desired.push(Place::Host, Lifetime::Attachment, elements);
+    }
+}
+
+fn elements(attachment: &Attachment, family: Family, addresses: &[IpAddr]) -> NftElements {
+    let elements = NftElements::replacing(accepted(family), attachment.owner.tag());
+    of_family(addresses, family)
+        .into_iter()
+        .fold(elements, |elements, ip| elements.with(vec![Datum::Ip(ip)], ElementData::Nothing))
 }
 
 /// Declares the bridge alone, where somebody else accepts.
@@ -80,18 +86,16 @@ fn declare_shared(desired: &mut Desired) {
     shared(plain(accepted(Family::V4), vec![DataType::Ip4]).into());
     shared(plain(accepted(Family::V6), vec![DataType::Ip6]).into());
     shared(plain(set(APART), vec![DataType::Interface]).into());
-    shared(plain(set(SAME_BRIDGE), pair.clone()).into());
-    shared(plain(set(ISOLATED), pair).into());
+    shared(NftSet { set: set(WITHIN), key_type: pair, maps_to: MapsTo::Verdict }.into());
     let base = BaseChain { kind: ChainKind::Filter, hook: Hook::Forward, priority: 0 };
     shared(NftChain::base(table(), "firewall", base, rules()).into());
 }
 
 fn rules() -> Vec<Rule> {
-    let both = || vec![Field::InterfaceIn, Field::InterfaceOut];
+    let both = vec![Field::InterfaceIn, Field::InterfaceOut];
     let (accept, drop) = (Statement::Verdict(Verdict::Accept), Statement::Verdict(Verdict::Drop));
     let mut rules = vec![
-        Rule::new([Statement::InSet(both(), ISOLATED.into()), drop.clone()]),
-        Rule::new([Statement::InSet(both(), SAME_BRIDGE.into()), accept.clone()]),
+        Rule::new([Statement::VerdictMap(both, WITHIN.into())]),
         Rule::new([
             Statement::InSet(vec![Field::InterfaceIn], APART.into()),
             Statement::InSet(vec![Field::InterfaceOut], APART.into()),
@@ -117,11 +121,11 @@ fn rules() -> Vec<Rule> {
 fn declare_bridge(desired: &mut Desired, policy: IngressPolicy, bridge: &IfName) {
     let tag = || Tag::shared(bridge);
     let name = Datum::Interface(bridge.clone());
-    let pairs = if policy == IngressPolicy::Isolated { ISOLATED } else { SAME_BRIDGE };
+    let verdict = if policy == IngressPolicy::Isolated { Verdict::Drop } else { Verdict::Accept };
     let apart =
         NftElements::replacing(set(APART), tag()).with(vec![name.clone()], ElementData::Nothing);
-    let pair = NftElements::replacing(set(pairs), tag())
-        .with(vec![name.clone(), name], ElementData::Nothing);
+    let pair = NftElements::replacing(set(WITHIN), tag())
+        .with(vec![name.clone(), name], ElementData::Verdict(verdict));
     desired.push(Place::Host, Lifetime::Shared, apart);
     desired.push(Place::Host, Lifetime::Shared, pair);
 }

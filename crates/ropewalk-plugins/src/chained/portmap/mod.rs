@@ -122,6 +122,10 @@ impl Portmap {
             nftables::declare(desired, config, layer, attachment, published);
         } else {
             iptables::declare(desired, config, attachment, published);
+            if given.deleting {
+                // What nftables may have, if the back end was another at ADD.
+                nftables::declare(desired, config, 0, attachment, &[]);
+            }
         }
         forward_accept::declare_published(desired, attachment, given, published);
         for mapping in config.mappings.iter().filter(|mapping| mapping.protocol.number == UDP) {

@@ -85,8 +85,7 @@ fn declare_addresses(desired: &mut Desired, config: &Config, link: &IfName, gate
     };
     desired.push(Place::Host, Lifetime::Shared, guard);
     for prefix in gateways {
-        let link = link.clone();
-        let address = Address { link, prefix, detect_duplicates: false, duplicate: false };
+        let address = Address { pins_mac: true, ..Address::new(link.clone(), prefix) };
         desired.push(Place::Host, Lifetime::Shared, address);
     }
 }

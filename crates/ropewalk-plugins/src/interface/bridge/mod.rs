@@ -66,9 +66,8 @@ impl Device for Bridge {
             None => {}
         }
         if config.ipam.is_some() {
-            let owner = &attachment.owner;
-            let backend = config.masquerade;
-            masquerade::declare(&mut desired, backend, owner, layer3.as_ref(), &given.facts);
+            let (owner, backend) = (&attachment.owner, config.masquerade);
+            masquerade::declare(&mut desired, backend, owner, layer3.as_ref(), given);
         }
         if config.container_interface_up {
             let link = names::host_interface(&attachment.owner);
