@@ -168,7 +168,7 @@ fn a_namespace_that_is_none_is_named_and_del_does_not_need_it() {
     for name in ["bridge", "loopback", "tuning"] {
         for path in ["/run/netns/nope", "/run/lab/file", "/run/lab"] {
             let plugin = plugin(&lab, name).netns(path);
-            names_all(&plugin.add().failure(), &["failed to open netns ", path]);
+            names_all(&plugin.add().failure(), &[path]);
             lab.nothing_left(&before);
         }
         plugin(&lab, name).netns("/run/netns/nope").del_without_result().silent();
