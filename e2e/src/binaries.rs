@@ -72,11 +72,24 @@ pub fn reference() -> bool {
     }
 }
 
+/// The `ropewalk` command under test: what `ROPEWALK_E2E_COMMAND` names, else the best build.
+pub fn command_path() -> PathBuf {
+    if let Some(path) = env::var_os("ROPEWALK_E2E_COMMAND") {
+        return PathBuf::from(path);
+    }
+    let candidates = builds(&target_directory(), "ropewalk");
+    let found = candidates.iter().find(|path| path.is_file()).cloned();
+    found.unwrap_or_else(|| panic!("none of {candidates:?}: run `cargo build -p ropewalk-cli`"))
+}
+
 fn multi_call_candidates(target: &Path) -> Vec<PathBuf> {
-    ["x86_64-unknown-linux-musl/release", "release", "debug"]
-        .iter()
-        .map(|profile| target.join(profile).join(MULTI_CALL))
-        .collect()
+    builds(target, MULTI_CALL)
+}
+
+/// Where a program of ours may be, the best build first.
+fn builds(target: &Path, name: &str) -> Vec<PathBuf> {
+    let profiles = ["x86_64-unknown-linux-musl/release", "release", "debug"];
+    profiles.iter().map(|profile| target.join(profile).join(name)).collect()
 }
 
 fn target_directory() -> PathBuf {

@@ -31,7 +31,7 @@ mod plugin;
 mod snapshot;
 mod traffic;
 
-pub use binaries::{PLUGIN_NAMES, reference};
+pub use binaries::{PLUGIN_NAMES, command_path, reference};
 pub use lab::Lab;
 pub use outcome::{CniError, Outcome};
 pub use plugin::{Plugin, Running};

@@ -429,7 +429,7 @@ fn fw_300_check_notices_that_the_address_is_not_accepted_any_more() {
         "set inet ropewalk accepted4",
         "set inet ropewalk accepted6",
         "set inet ropewalk apart",
-        "set inet ropewalk isolated",
+        "map inet ropewalk within_bridge",
         "chain inet ropewalk firewall",
     ] {
         add(&plugin);

@@ -85,6 +85,10 @@ fn pm_271_a_published_port_is_reached_from_everywhere_and_not_after_del() {
         let result = chain.add();
         sees(&lab, "outer", "10.99.0.1:8080", WEB, "10.99.0.2");
         chain.0[1].del(&result).silent();
+        // The kernel lets elements expire within milliseconds instead of waiting for a grace period.
+        lab.wait_until("the port is not published any more", || {
+            unexpected_tcp_source(&lab, "outer", "10.99.0.1:8080", WEB).is_none()
+        });
         for (from, destination, _) in paths.iter().filter(|(from, ..)| *from != "c2") {
             sees(&lab, from, destination, WEB, "nothing");
         }

@@ -2,8 +2,8 @@
 
 mod command;
 
-use command::{Host, binary, fails};
-use ropewalk_e2e::{Value, json};
+use command::{Host, fails};
+use ropewalk_e2e::{Value, command_path, json};
 
 const ADD: [&str; 3] = ["add", "lan", "/run/netns/c1"];
 
@@ -152,7 +152,7 @@ fn usage_mistakes_have_their_own_exit_code() {
 fn only_root_may_attach() {
     let host = host();
     let command = "exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"";
-    let binary = binary();
+    let binary = command_path();
     let program = binary.to_str().expect("the path is text");
     // The build may be in a folder that only root can enter.
     host.lab.sh(&format!("cp {program} /run/lab/ropewalk && chmod -R a+rwX /run/lab"));
@@ -250,7 +250,7 @@ fn install_makes_plugins_out_of_one_binary() {
     let host = Host::new();
     host.lab.write("/run/lab/bin/flannel", "somebody else's");
     host.lab.write("/run/lab/bin/bridge", "an old one");
-    let command = binary();
+    let command = command_path();
     let binary = command.to_str().expect("the path is text");
     let install = ["install", "/run/lab/bin", "--from", binary];
     let dry = host.tool().run(&[&install[..], &["--dry-run"]].concat());

@@ -1,8 +1,6 @@
 //! The `ropewalk` command, driving plugins from a directory of the test's choice.
 
-use std::path::{Path, PathBuf};
-
-use ropewalk_e2e::{Lab, Outcome, Value};
+use ropewalk_e2e::{Lab, Outcome, Value, command_path};
 
 use super::packaged;
 
@@ -44,7 +42,7 @@ impl<'lab> Runtime<'lab> {
         lab.try_sh(&format!(
             "NETCONFPATH=/etc/cni/net.d CNI_PATH={plugins} CAP_ARGS='{capabilities}' \
              timeout -k 1 60 {} {verb} {network} {}",
-            binary().display(),
+            command_path().display(),
             Lab::netns_path(container)
         ))
     }
@@ -60,17 +58,4 @@ impl<'lab> Runtime<'lab> {
     pub(crate) fn quiet(&self, verb: &str, network: &str, container: &str) {
         self.run(verb, network, container).silent();
     }
-}
-
-/// The command under test: what `ROPEWALK_E2E_COMMAND` names, else the newest kind of build.
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("ROPEWALK_E2E_COMMAND") {
-        return PathBuf::from(path);
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e is in a workspace");
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let candidates = ["x86_64-unknown-linux-musl/release", "release", "debug"]
-        .map(|profile| workspace.join(&target).join(profile).join("ropewalk"));
-    let found = candidates.iter().find(|path| path.is_file()).cloned();
-    found.unwrap_or_else(|| panic!("none of {candidates:?}: run `cargo build -p ropewalk-cli`"))
 }

@@ -2,10 +2,9 @@
 //!
 //! It must never know more about the command than what its manual page says.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ropewalk_e2e::{Lab, Outcome, Value, json};
+use ropewalk_e2e::{Lab, Outcome, Value, command_path, json};
 
 /// A plugin that writes down every call, passes the previous result on with one more interface, and
 /// fails where it was told to. Plain shell, because nothing else may be assumed.
@@ -136,7 +135,7 @@ impl Tool<'_> {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        self.run_as(&binary(), arguments)
+        self.run_as(&command_path(), arguments)
     }
 
     /// Runs a program with this environment.
@@ -153,19 +152,6 @@ impl Tool<'_> {
             stderr: String::from_utf8(output.stderr).expect("the command prints UTF-8"),
         }
     }
-}
-
-/// The command under test: what `ROPEWALK_E2E_COMMAND` names, else the newest kind of build.
-pub(crate) fn binary() -> PathBuf {
-    if let Some(path) = env::var_os("ROPEWALK_E2E_COMMAND") {
-        return PathBuf::from(path);
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e is in a workspace");
-    let target = workspace.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-    let candidates = ["x86_64-unknown-linux-musl/release", "release", "debug"]
-        .map(|profile| target.join(profile).join("ropewalk"));
-    let found = candidates.iter().find(|path| path.is_file()).cloned();
-    found.unwrap_or_else(|| panic!("none of {candidates:?}: run `cargo build -p ropewalk-cli`"))
 }
 
 fn parse(text: &str) -> Value {

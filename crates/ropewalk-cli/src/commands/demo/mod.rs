@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
     output.progress("CHECK   both attachments are as they were made")?;
     let passed = probes.iter().all(Probe::passed);
     if options.keep {
-        stage.keep();
+        stage.keep()?;
         output.progress(KEPT)?;
     } else {
         tear_down(stage, &before, output)?;

@@ -14,6 +14,7 @@ use ropewalk_linux::{Linux, Netns};
 use ropewalk_netstate::resource::{Address, Attribute, LinkAttribute, Veth, VethPeer};
 use ropewalk_netstate::{Place, Step};
 use ropewalk_runtime::{Attachment, Cache, Runtime};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -30,6 +31,9 @@ pub(crate) const UPLINK: [&str; 2] = ["198.51.100.1/24", "198.51.100.2/24"];
 
 const NETWORK: &str = "demo";
 const DIRECTORY: &str = "/run/ropewalk-demo";
+const PIDS: &str = "pids";
+/// The option that makes this program a process of the demo.
+const SERVE: &str = "--serve";
 const ROLES: [&str; 4] = ["host", "outside", "c1", "c2"];
 
 /// All of it. Dropping it takes it away.
@@ -46,6 +50,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Takes away what an earlier demo has left.
     pub(crate) fn clear() -> Result<(), Failure> {
+        end_kept_servers();
         for role in ROLES {
             Sandbox::remove(&namespace(role))?;
         }
@@ -152,7 +157,9 @@ impl Stage {
     pub(crate) fn start_servers(&mut self) -> Result<(), Failure> {
         for role in ROLES {
             let mut command = Command::new("/proc/self/exe");
-            command.args(["demo", "--serve", role]).stdin(Stdio::null()).stdout(Stdio::piped());
+            command.args(["demo", SERVE, role]).stdin(Stdio::null()).stdout(Stdio::piped());
+            // Whoever reads our complaints must not have to wait for a process that is kept.
+            command.stderr(Stdio::null());
             let mut child = self.sandbox(role).spawn(&mut command)?;
             let mut line = String::new();
             let heard = child.stdout.take().map(|pipe| BufReader::new(pipe).read_line(&mut line));
@@ -180,10 +187,13 @@ impl Stage {
         Ok(left)
     }
 
-    /// Leaves everything behind.
-    pub(crate) fn keep(&mut self) {
+    /// Leaves everything behind, and a list of the processes that must be ended one day.
+    pub(crate) fn keep(&mut self) -> Result<(), Failure> {
+        let pids: Vec<String> = self.servers.iter().map(|child| child.id().to_string()).collect();
+        write(&Path::new(DIRECTORY).join(PIDS), &pids.join("\n"))?;
         self.keep = true;
         self.sandboxes.values_mut().for_each(Sandbox::keep);
+        Ok(())
     }
 }
 
@@ -198,6 +208,19 @@ impl Drop for Stage {
             let _ = server.wait();
         }
         let _ = fs::remove_dir_all(DIRECTORY);
+    }
+}
+
+/// Ends the processes of a kept demo. A number that another process has by now is passed over.
+fn end_kept_servers() {
+    let pids = fs::read_to_string(Path::new(DIRECTORY).join(PIDS)).unwrap_or_default();
+    for pid in pids.lines().filter_map(|line| line.parse::<i32>().ok()) {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let is_ours = command.split(|byte| *byte == 0).any(|word| word == SERVE.as_bytes());
+        if let Some(pid) = Pid::from_raw(pid).filter(|_| is_ours) {
+            // It may have ended in between.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }
 

@@ -56,7 +56,9 @@ pub(crate) fn declare(
         }
         let chain = container_chain(family, &attachment.owner);
         rules.desired.push(Place::Host, Lifetime::Attachment, chain);
-        rules.entries(&attachment.owner, &published);
+        if !published.is_empty() {
+            rules.entries(&attachment.owner);
+        }
         for mapping in &published {
             rules.mapping(&names::port_chain(&attachment.owner), mapping);
         }
@@ -117,10 +119,11 @@ impl Rules<'_> {
         self.push(shared, "OUTPUT", last, &jump);
     }
 
-    /// The rules that send the published ports to the container's chain, per protocol.
-    fn entries(&mut self, owner: &Owner, published: &[&Published<'_>]) {
+    /// The rules that send the published ports to the container's chain, per protocol; those that
+    /// are bound to an address of the other family are among them.
+    fn entries(&mut self, owner: &Owner) {
         let mut ports: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
-        for Published { mapping, .. } in published {
+        for mapping in &self.config.mappings {
             let of_protocol = ports.entry(mapping.protocol.name).or_default();
             if !of_protocol.contains(&mapping.host_port) {
                 of_protocol.push(mapping.host_port);
