@@ -20,6 +20,9 @@ const fn tool(program: &'static str, package: &'static str, purpose: &'static st
     Tool { program, package, purpose }
 }
 
+/// A file of libcni as Debian packages it.
+const LIBCNI: &str = "/usr/share/gocode/src/github.com/containernetworking/cni/libcni/api.go";
+
 /// Every program that a machine may lack.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "tests look at links, addresses and routes with it"),
@@ -36,6 +39,11 @@ const TOOLS: &[Tool] = &[
     tool("curl", "curl", "tests speak to containerd's CRI with it"),
     tool("ping", "iputils-ping", "tests send packets with it"),
     tool("jq", "jq", "plugins that tests write as scripts read JSON with it"),
+    tool("strace", "strace", "tests kill plugins at the system calls it counts"),
+    tool("firewalld", "firewalld", "the firewalld back end speaks to it"),
+    tool("dbus-daemon", "dbus-daemon", "firewalld is reached over a bus of the tests' own"),
+    tool("go", "golang-go", "builds a program on libcni, whose records ours must equal"),
+    tool(LIBCNI, "golang-github-appc-cni-dev", "libcni itself"),
 ];
 
 /// System programs are there even where `PATH` is that of an ordinary user.

@@ -1,6 +1,6 @@
 //! Sets and maps.
 
-use ropewalk_netstate::resource::nft::{MapsTo, NftSet, SetRef};
+use ropewalk_netstate::resource::nft::{DataType, MapsTo, NftSet, SetRef};
 
 use super::{HEADER, change, data, get, is};
 use crate::{
@@ -8,7 +8,8 @@ use crate::{
     uapi::{
         NFT_DATA_VERDICT, NFT_MSG_DELSET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFT_SET_MAP,
         NFT_SET_TIMEOUT, NFTA_SET_DATA_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_FLAGS, NFTA_SET_ID,
-        NFTA_SET_KEY_LEN, NFTA_SET_KEY_TYPE, NFTA_SET_NAME, NFTA_SET_TABLE, NLM_F_CREATE,
+        NFTA_SET_KEY_LEN, NFTA_SET_KEY_TYPE, NFTA_SET_NAME, NFTA_SET_TABLE, NFTA_SET_USERDATA,
+        NLM_F_CREATE,
     },
 };
 
@@ -47,8 +48,18 @@ pub(crate) fn create(wanted: &NftSet, number: u32) -> Message {
                 .be32(NFTA_SET_DATA_LEN, length(types));
         }
     }
+    if wanted.key_type == [DataType::Interface] {
+        message.bytes(NFTA_SET_USERDATA, &HOST_ENDIAN_KEYS);
+    }
     message
 }
+
+/// What `nft` keeps with a set to print its keys in the right byte order: type 0, four bytes, 1 for
+/// the host's. Names of interfaces are in the host's; other types are not, or have no order.
+const HOST_ENDIAN_KEYS: [u8; 6] = {
+    let [a, b, c, d] = 1_u32.to_ne_bytes();
+    [0, 4, a, b, c, d]
+};
 
 /// Deletes a set or map with its elements.
 pub(crate) fn delete(set: &SetRef) -> Message {
