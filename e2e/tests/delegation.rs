@@ -210,3 +210,20 @@ fn d_80_an_address_plugin_that_failed_is_not_asked_to_delete() {
     bridge(&lab, &json!({ "type": "pool" })).path(&path).add().error_with_code(0);
     assert_eq!(lab.read("/run/lab/calls"), "ADD\n");
 }
+
+/// An address plugin that answers a second ADD with the lease of the first must not be asked to
+/// release it.
+#[test]
+fn d_80_a_second_add_of_an_attachment_leaves_its_lease_alone() {
+    let lab = Lab::new();
+    let path = lab.delegate("witness", WITNESS);
+    let plugin = bridge(&lab, &json!({ "type": "witness" })).path(&path);
+    let result = plugin.add().result();
+    let message = plugin.add().failure();
+    assert!(message.contains("already exists"), "{message}");
+    let calls = lab.read("/run/lab/calls");
+    if !lab.reference_fails("it makes the link before it asks, and cleans up neither") {
+        assert_eq!(calls, "ADD\n");
+    }
+    plugin.check(&result).silent();
+}

@@ -7,7 +7,10 @@ use ropewalk_cni::{
     CniError, CniResult, Command, Fields, Request, config_error, prev_result, valid_attachments,
 };
 use ropewalk_linux::{Linux, Netns, NetnsError};
-use ropewalk_netstate::{Desired, Kernel, Observed, Owner, Probe, Resource, converge};
+use ropewalk_netstate::{
+    Conflict, Desired, Item, Kernel, Lifetime, Observed, Owner, Probe, Resource,
+    converge::{self, ConvergeError},
+};
 use ropewalk_store::{Holder, LeaseDirectory};
 
 use crate::{
@@ -38,6 +41,7 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
         return make(device, &mut kernel, request, &attachment, &given);
     };
     let ipam = Ipam::find(ipam, request)?;
+    refuse_second(device, &mut kernel, &attachment, &given)?;
     let given = Given { layer3: Some(ipam.claim(request)?), ..given };
     make(device, &mut kernel, request, &attachment, &given).map_err(|error| {
         match ipam.release(request) {
@@ -48,6 +52,32 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
             }
         }
     })
+}
+
+/// An attachment that exists is refused before addresses are claimed: some IPAM plugins answer a
+/// second claim with the first one's lease, and releasing that would take it from the container.
+fn refuse_second(
+    device: &dyn Device,
+    kernel: &mut Linux,
+    attachment: &Attachment,
+    given: &Given,
+) -> Result<(), CniError> {
+    let desired = device.declare(attachment, given)?;
+    let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
+    let pairs = desired.items().iter().filter(own);
+    let pairs = pairs.filter(|item| matches!(item.resource, Resource::Veth(_)));
+    let probes: Vec<Probe<'_>> =
+        pairs.map(|item| Probe { place: item.place, resource: &item.resource }).collect();
+    let observed =
+        kernel.observe(&probes).map_err(|error| CniError::internal(error.to_string()))?;
+    match observed.iter().next() {
+        Some((place, _)) => {
+            let wanted = probes[0].resource.clone();
+            let conflict = Conflict::AlreadyThere(place, wanted);
+            Err(texts::converge_error(&ConvergeError::Conflict(Box::new(conflict))))
+        }
+        None => Ok(()),
+    }
 }
 
 /// From addresses to an interface: everything of an ADD behind IPAM.
@@ -76,9 +106,10 @@ fn links(desired: &Desired) -> Vec<Probe<'_>> {
     let is_link = |resource: &Resource| {
         matches!(resource, Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_))
     };
-    let own = desired.items().iter().filter(|item| {
-        is_link(&item.resource) && item.lifetime != ropewalk_netstate::Lifetime::Predecessor
-    });
+    let own = desired
+        .items()
+        .iter()
+        .filter(|item| is_link(&item.resource) && item.lifetime != Lifetime::Predecessor);
     own.map(|item| Probe { place: item.place, resource: &item.resource }).collect()
 }
 
