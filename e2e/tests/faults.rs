@@ -18,9 +18,12 @@ const PLUGINS: [&str; 4] = ["bridge", "portmap", "firewall", "tuning"];
 
 /// Calls that neither change anything nor tell anybody. Whatever is not here counts.
 const HARMLESS: &str = "access,arch_prctl,brk,close,fcntl,fstat,fstatfs,futex,getdents64,getpid,\
-                        getrandom,getsockname,ioctl,lseek,madvise,mmap,mprotect,mremap,munmap,pipe2,poll,ppoll,\
-                        pread64,read,recvfrom,recvmsg,rt_sigaction,rt_sigprocmask,set_tid_address,\
-                        setsockopt,sigaltstack,socket,stat,statx";
+                        getrandom,getsockname,ioctl,lseek,madvise,mmap,mprotect,mremap,munmap,\
+                        pipe2,poll,ppoll,pread64,read,recvfrom,recvmsg,rt_sigaction,\
+                        rt_sigprocmask,set_tid_address,setsockopt,sigaltstack,socket,stat,statx";
+
+/// So many failures of one plugin tell enough.
+const ENOUGH: usize = 20;
 
 /// What a killed process ends with: strace ends as its tracee did.
 const KILLED: i32 = 128 + 9;
@@ -219,11 +222,17 @@ impl<'lab> Stage<'lab> {
         if outcome.code != 0 {
             return vec![format!("{outcome}")];
         }
-        if !matches!(answer, Answer::DelWithoutNamespace) {
-            return difference(self.lab, &self.prepared);
+        // An empty list at GC means the attachments of the plugins before this one too, and without
+        // a namespace theirs have to go as well.
+        match answer {
+            Answer::Del | Answer::DelWithoutResult => {
+                return difference(self.lab, &self.prepared);
+            }
+            Answer::Gc => self.earlier.0.iter().rev().for_each(|plugin| plugin.gc(&[]).silent()),
+            Answer::DelWithoutNamespace => self.earlier.del_without_result(),
         }
-        self.earlier.del_without_result();
         let difference = difference(self.lab, &self.clean);
+        self.lab.try_sh("ip netns del c1");
         self.lab.netns("c1");
         self.prepare();
         difference
@@ -242,10 +251,9 @@ impl<'lab> Stage<'lab> {
         self.prepare();
     }
 
-    /// Notes a failure and goes on, to show all of them; unless there are too many.
+    /// Notes a failure, to go on and show all of them.
     fn fail(&mut self, what: &str, difference: &[String], failures: &mut Vec<String>) {
         failures.push(format!("{what}:\n{}", difference.join("\n")));
-        assert!(failures.len() < 20, "{}", failures.join("\n\n"));
         self.repair();
     }
 
@@ -278,6 +286,9 @@ impl<'lab> Stage<'lab> {
         let calls = self.record(verb);
         let mut kills = 0;
         for call in &calls {
+            if failures.len() > ENOUGH {
+                break;
+            }
             for &answer in answers {
                 let (was_killed, difference) = self.attempt(verb, call, answer);
                 kills += usize::from(was_killed);
@@ -288,7 +299,8 @@ impl<'lab> Stage<'lab> {
             }
         }
         self.earlier.del_without_result();
-        assert!(4 * kills > 3 * calls.len() * answers.len(), "{kills} kills at {calls:?}");
+        let expected = 3 * calls.len() * answers.len() / 4;
+        assert!(kills > expected || !failures.is_empty(), "{kills} kills at {calls:?}");
         kills
     }
 
@@ -338,8 +350,10 @@ fn kill_all(lab: &Lab, plugins: &[&'static str], verb: &str, answers: &[Answer])
     whole.del(&whole.add());
     let mut failures = Vec::new();
     for name in plugins {
-        let kills = Stage::new(lab, name).kill_everywhere(verb, answers, &mut failures);
+        let mut own = Vec::new();
+        let kills = Stage::new(lab, name).kill_everywhere(verb, answers, &mut own);
         eprintln!("{name} {verb}: killed {kills} times");
+        failures.extend(own);
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     let result = whole.add();
