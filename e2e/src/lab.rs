@@ -260,10 +260,18 @@ impl Lab {
 
     /// Asserts that nothing is there that was not there at the time of the snapshot, except Shared
     /// things (a bridge, a packet-filter table without elements), and that nothing is missing.
+    ///
+    /// The kernel may take a moment: elements of nftables sets expire within milliseconds.
     #[track_caller]
     pub fn nothing_left(&self, before: &Snapshot) {
-        let difference = before.difference(&self.snapshot());
-        assert!(difference.is_empty(), "not as before:\n{}", difference.join("\n"));
+        let deadline = Instant::now() + Duration::from_secs(2);
+        loop {
+            let difference = before.difference(&self.snapshot());
+            if difference.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not as before:\n{}", difference.join("\n"));
+        }
     }
 
     /// Whether this kernel's bridges can filter VLANs.

@@ -1,10 +1,6 @@
 //! The CNI verbs over a kernel: observe, compare, apply, undo.
 
-use alloc::{
-    boxed::Box,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use crate::{
@@ -183,10 +179,12 @@ pub fn gc(
     let mut steps = Vec::new();
     for scope in scopes {
         let owned = kernel.owned(scope).map_err(ConvergeError::Observe)?;
-        let shared = "0".repeat(16);
         let stale = owned.into_iter().filter(|owned| {
-            let attachment = owned.tag.attachment().to_string();
-            owned.tag.network() == network && attachment != shared && !valid.contains(&attachment)
+            let attachment = owned.tag.attachment();
+            let is_shared = attachment.bytes().all(|byte| byte == b'0');
+            // The name of a chain tells the starts of the hashes.
+            let is_valid = valid.iter().any(|valid| valid.starts_with(attachment));
+            network.starts_with(owned.tag.network()) && !is_shared && !is_valid
         });
         steps.extend(stale.map(|owned| Step::Delete(Place::Host, owned.resource)));
     }
@@ -235,6 +233,8 @@ fn probes(desired: &Desired, wanted: impl Fn(&Item) -> bool) -> Vec<Probe<'_>> {
 fn owns_something(desired: &Desired, observed: &Observed) -> bool {
     desired.items().iter().any(|item| {
         let found = observed.find(item.place, &item.resource.key());
-        item.lifetime == Lifetime::Attachment && found.is_some_and(|found| !found.is_empty())
+        item.lifetime == Lifetime::Attachment
+            && item.resource.is_ours_alone()
+            && found.is_some_and(|found| !found.is_empty())
     })
 }

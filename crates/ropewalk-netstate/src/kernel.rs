@@ -6,6 +6,8 @@ use core::fmt;
 
 #[expect(unused_imports, reason = "the documentation links to it")]
 use crate::owner::Owner;
+use ropewalk_addr::Family;
+
 use crate::{
     desired::Place,
     owner::Tag,
@@ -85,10 +87,26 @@ pub enum Scope {
     TaggedLinks,
     /// Elements of a set or map whose comment is an owner's tag.
     Elements(SetRef),
+    /// Chains made with iptables whose name is a prefix and the owner's hashes, see
+    /// [`Owner::chain_name`].
+    IptablesChains(IptablesNames),
     /// Chains made with iptables to which a commented rule of this chain jumps. The comment is an
     /// owner's tag, or names a network and a container as the reference plugins do; then the
     /// owner's interface is [`Owner::ANY_INTERFACE`].
     IptablesJumps(IptablesChain),
+}
+
+/// Chains of a table whose names tell their owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IptablesNames {
+    /// `iptables` or `ip6tables`.
+    pub family: Family,
+    /// Table: `filter`, `nat`.
+    pub table: String,
+    /// What the names start with.
+    pub prefix: String,
+    /// Chains whose rules may jump there.
+    pub referenced_from: Vec<String>,
 }
 
 /// An owned thing and its owner.

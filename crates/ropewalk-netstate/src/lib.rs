@@ -18,7 +18,7 @@ mod step;
 
 pub use desired::{Desired, Item, Lifetime, Place};
 pub use kernel::{
-    Kernel, KernelError, Memory, MemoryError, Observed, Owned, Partial, Probe, Scope,
+    IptablesNames, Kernel, KernelError, Memory, MemoryError, Observed, Owned, Partial, Probe, Scope,
 };
 pub use owner::{Owner, Tag};
 pub use plan::{Conflict, Finding, Plan, Planned, plan_add, plan_check, plan_del};

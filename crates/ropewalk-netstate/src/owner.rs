@@ -48,6 +48,12 @@ impl Owner {
         Tag(text)
     }
 
+    /// The name of an iptables chain that tells its owner: the prefix, at most 6 bytes, and the
+    /// starts of both hashes, since a name has 28 bytes.
+    pub fn chain_name(&self, prefix: &str) -> String {
+        format!("{prefix}{}{}", &Self::network_hash(&self.network)[..10], &self.hash()[..12])
+    }
+
     /// 16 hexadecimal digits that stand for the attachment.
     pub fn hash(&self) -> String {
         hex(&[&self.network, &self.container, &self.interface])
@@ -82,6 +88,14 @@ impl Tag {
         let hashes = text.strip_prefix(PREFIX)?.split(' ').next()?;
         let (network, attachment) = hashes.split_once(':')?;
         (network.len() == 16 && attachment.len() == 16).then(|| Self(text.into()))
+    }
+
+    /// The mark that the name of an iptables chain stands for, see [`Owner::chain_name`]. Its
+    /// hashes are the starts of the owner's.
+    pub fn of_chain_name(name: &str, prefix: &str) -> Option<Self> {
+        let hashes = name.strip_prefix(prefix)?;
+        let is_ours = hashes.len() == 22 && hashes.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_ours.then(|| Self(format!("{PREFIX}{}:{} {name}", &hashes[..10], &hashes[10..])))
     }
 
     /// The mark of things that all attachments of a network share.
@@ -162,6 +176,16 @@ mod tests {
     fn other_interfaces_and_other_texts_are_other_owners() {
         assert!(!owner("eth0").tag().same_owner(&owner("eth1").tag()));
         assert_eq!(Tag::parse("uplink of the office"), None);
+    }
+
+    #[test]
+    fn the_name_of_a_chain_tells_the_start_of_the_hashes() {
+        let name = owner("eth0").chain_name("RW-PM-");
+        assert_eq!(name.len(), 28);
+        let tag = Tag::of_chain_name(&name, "RW-PM-").unwrap();
+        assert!(owner("eth0").hash().starts_with(tag.attachment()));
+        assert!(Owner::network_hash("lan").starts_with(tag.network()));
+        assert_eq!(Tag::of_chain_name("RW-PM-ACCEPT", "RW-PM-"), None);
     }
 
     #[test]

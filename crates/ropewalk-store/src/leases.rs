@@ -157,9 +157,16 @@ impl LockedLeases {
     }
 
     /// Drops what the holder has: its own reservations, else those that name its container only.
+    /// Reservations without any holder go too: whoever made one was killed in the middle, since
+    /// the lock is ours now.
     pub fn release_all(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
+        let (abandoned, leases): (Vec<Lease>, Vec<Lease>) =
+            self.leases()?.into_iter().partition(|lease| lease.holder.container.is_empty());
+        for lease in abandoned {
+            self.release(lease.ip)?;
+        }
         let leases: Vec<Lease> =
-            self.leases()?.into_iter().filter(|lease| lease.holder.is(holder)).collect();
+            leases.into_iter().filter(|lease| lease.holder.is(holder)).collect();
         let exact = leases.iter().any(|lease| lease.holder == *holder);
         let mut released = Vec::new();
         for lease in leases.iter().filter(|lease| !exact || lease.holder == *holder) {
@@ -222,6 +229,9 @@ fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {
         let Some(ip) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
         match fs::read(entry.path()) {
             Ok(content) => {
                 let holder = Holder::parse(&String::from_utf8_lossy(&content));

@@ -44,9 +44,7 @@ impl StateFile {
             .mode(0o700)
             .create(directory)
             .map_err(|error| StoreError::new("mkdir", directory, error))?;
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let temporary = PathBuf::from(temporary);
+        let temporary = self.temporary();
         let written =
             write_new(&temporary, content).and_then(|()| fs::rename(&temporary, &self.path));
         written.map_err(|error| {
@@ -57,14 +55,25 @@ impl StateFile {
         })
     }
 
-    /// Removes it; absent is fine.
+    /// Removes it, and what a writer who was killed has left of it; absent is fine.
     pub fn remove(&self) -> Result<(), StoreError> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::new("remove", &self.path, error))
+        for path in [self.temporary(), self.path.clone()] {
+            // On a read-only disk the kernel refuses before it looks.
+            if let Err(error) = fs::remove_file(&path)
+                && fs::symlink_metadata(&path).is_ok()
+            {
+                return Err(StoreError::new("remove", &path, error));
             }
-            _ => Ok(()),
         }
+        Ok(())
+    }
+
+    /// Where a new content is written before it replaces the old one. A file has one writer, the
+    /// attachment it belongs to.
+    fn temporary(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".tmp");
+        path.into()
     }
 }
 

@@ -401,6 +401,11 @@ impl Kernel for FakeKernel {
                 (Scope::Elements(set), Resource::NftElements(group)) if group.set == *set => {
                     group.tag.clone()
                 }
+                (Scope::IptablesChains(names), Resource::IptablesChain(chain))
+                    if (names.family, &names.table) == (chain.family, &chain.table) =>
+                {
+                    Tag::of_chain_name(&chain.name, &names.prefix)?
+                }
                 (Scope::IptablesJumps(from), Resource::IptablesChain(chain)) => {
                     return self.jump_owner(from, chain);
                 }

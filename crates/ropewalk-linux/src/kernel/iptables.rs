@@ -5,7 +5,7 @@ use std::{env, ffi::OsString, fs, io, process::Command};
 
 use ropewalk_addr::Family;
 use ropewalk_netstate::{
-    KernelError, Owned, Place, Resource,
+    IptablesNames, KernelError, Owned, Place, Resource, Tag,
     resource::{
         IptablesChain, IptablesRule,
         iptables::program,
@@ -80,6 +80,35 @@ pub(super) fn delete_chain(
         }
     }
     Ok(())
+}
+
+/// The chains of a table whose names tell their owners.
+pub(super) fn owned_by_name(
+    linux: &mut Linux,
+    place: Place,
+    names: &IptablesNames,
+) -> Result<Vec<Owned>, KernelError> {
+    let mut owned = Vec::new();
+    for from in &names.referenced_from {
+        for variant in linux.variants(place, names.family, &names.table, from)? {
+            let program = program_for(names.family, variant);
+            let printed = match linux.run(place, &program, &iptables::list_all(&names.table)) {
+                Err(Failure::Status(_)) => continue,
+                printed => printed?,
+            };
+            owned.extend(iptables::user_chains(&printed).filter_map(|name| {
+                let tag = Tag::of_chain_name(name, &names.prefix)?;
+                let chain = IptablesChain {
+                    family: names.family,
+                    table: names.table.clone(),
+                    name: name.into(),
+                    referenced_from: names.referenced_from.clone(),
+                };
+                Some(Owned { tag, resource: chain.into() })
+            }));
+        }
+    }
+    Ok(owned)
 }
 
 /// The chains to which commented rules of a chain jump, with the owners that the comments name.

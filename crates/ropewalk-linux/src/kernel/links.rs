@@ -41,23 +41,25 @@ impl Linux {
         Ok(index)
     }
 
-    /// Sends the creation of a link and remembers the index that the kernel echoes (since Linux
-    /// 6.2; before, it is asked for when it is needed).
+    /// Sends the creation of a link, and what else is to be done to it at once, and remembers the
+    /// index that the kernel echoes (since Linux 6.2; before, it is asked for when it is needed).
     fn create_link(
         &mut self,
         place: Place,
         name: &IfName,
-        message: Message,
-    ) -> Result<(), KernelError> {
+        messages: Vec<Message>,
+    ) -> Result<Vec<Result<(), KernelError>>, KernelError> {
         let mut echoed = None;
-        let verdicts = self.route(place)?.exchange_reading(vec![message], |reply| {
+        let verdicts = self.route(place)?.exchange_reading(messages, |reply| {
             echoed = echoed.take().or_else(|| link::read(reply));
         })?;
-        verdicts.into_iter().next().unwrap_or(Ok(()))?;
+        if !matches!(verdicts.first(), Some(Ok(()))) {
+            return Ok(verdicts);
+        }
         if let Some(index) = echoed.filter(|link| link.name == **name).map(|link| link.index) {
             self.sockets(place).indices.insert(name.to_string(), index);
         }
-        Ok(())
+        Ok(verdicts)
     }
 
     pub(super) fn create_bridge(
@@ -69,7 +71,9 @@ impl Linux {
             Some(mac) => mac,
             None => random_mac()?,
         };
-        match self.create_link(place, &bridge.name, link::create_bridge(bridge, mac)) {
+        let created =
+            self.create_link(place, &bridge.name, vec![link::create_bridge(bridge, mac)])?;
+        match created.into_iter().next().unwrap_or(Ok(())) {
             Err(error) if is(&error, Errno::EXIST) => self.adopt_bridge(place, bridge, error),
             Err(error) => Err(explain_filtering(bridge.vlan_filtering, error)),
             Ok(()) if bridge.vlan_filtering => self.confirm_filtering(place, bridge, true),
@@ -127,16 +131,17 @@ impl Linux {
             Some(peer) => Some(self.namespace(peer)?.as_fd().as_raw_fd()),
             None => None,
         };
-        let message = link::create_veth(veth, VethSurroundings { master, peer_namespace });
-        if let Err(error) = self.create_link(place, &veth.name, message) {
+        let mut messages =
+            vec![link::create_veth(veth, VethSurroundings { master, peer_namespace })];
+        // In the same send as the creation, so that whoever is killed leaves no pair without its
+        // owner's mark. If the creation fails because the name, a hash of the owner, is there, the
+        // link has this mark already.
+        messages.extend(veth.tag.as_ref().map(|tag| link::set_alias(&veth.name, tag)));
+        let mut verdicts = self.create_link(place, &veth.name, messages)?.into_iter();
+        if let Some(Err(error)) = verdicts.next() {
             return Err(self.explain_veth(place, veth, error));
         }
-        let Some(tag) = &veth.tag else { return Ok(()) };
-        // Not in the same send as the creation: had that failed, because somebody else's link has
-        // the name, this would mark theirs.
-        let marked = self
-            .index_of(place, &veth.name)
-            .and_then(|index| self.route(place)?.request(link::set_alias(index, tag)));
+        let marked = verdicts.next().unwrap_or(Ok(()));
         if marked.is_err() {
             let _ = self.delete_link(place, &veth.name);
         }

@@ -49,6 +49,7 @@ pub(super) fn owned(linux: &mut Linux, scope: &Scope) -> Result<Vec<Owned>, Kern
             Some(Owned { tag: found.tag()?, resource: link::found_any(&name, &found) })
         }),
         Scope::Elements(set) => packet_filter::owned(linux, Place::Host, set),
+        Scope::IptablesChains(names) => iptables::owned_by_name(linux, Place::Host, names),
         Scope::IptablesJumps(from) => iptables::owned(linux, Place::Host, from),
     }
 }

@@ -51,6 +51,16 @@ pub(crate) fn list(table: &str, chain: &str) -> Vec<String> {
     call(table, &["-S", chain])
 }
 
+/// Prints all chains and rules of a table.
+pub(crate) fn list_all(table: &str) -> Vec<String> {
+    call(table, &["-S"])
+}
+
+/// The names of the chains in the printed text of a table that somebody made.
+pub(crate) fn user_chains(printed: &str) -> impl Iterator<Item = &str> {
+    printed.lines().filter_map(|line| line.strip_prefix("-N ")).map(str::trim)
+}
+
 /// The calls that delete the rules in the printed text of a chain which go to another chain.
 pub(crate) fn delete_references(table: &str, printed: &str, target: &str) -> Vec<Vec<String>> {
     let goes_there = |arguments: &Vec<String>| {

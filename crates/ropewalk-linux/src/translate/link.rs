@@ -263,16 +263,14 @@ pub(crate) fn change_veth(index: u32, veth: &Veth, master: Option<u32>) -> Messa
     if let Some(master) = master {
         message.u32(IFLA_MASTER, master);
     }
-    if let Some(tag) = &veth.tag {
-        message.bytes(IFLA_IFALIAS, tag.text().as_bytes());
-    }
     message
 }
 
 /// Writes an owner's mark. A link cannot be created with it.
-pub(crate) fn set_alias(index: u32, tag: &Tag) -> Message {
+pub(crate) fn set_alias(name: &IfName, tag: &Tag) -> Message {
     let mut message = Message::acknowledged(RTM_SETLINK, 0);
-    header(&mut message, index, 0, 0);
+    header(&mut message, 0, 0, 0);
+    message.text(IFLA_IFNAME, name);
     message.bytes(IFLA_IFALIAS, tag.text().as_bytes());
     message
 }

@@ -218,6 +218,12 @@ impl Resource {
         !matches!(self, Self::IptablesRule(_) | Self::FirewalldSource(_) | Self::LinkAttribute(_))
     }
 
+    /// Whether nobody but us makes it. What iptables and firewalld hold for an attachment may be the
+    /// reference plugins', under the same names.
+    pub fn is_ours_alone(&self) -> bool {
+        !matches!(self, Self::IptablesChain(_) | Self::IptablesRule(_) | Self::FirewalldSource(_))
+    }
+
     /// Whether a kernel that cannot have it is fine.
     pub fn is_optional(&self) -> bool {
         matches!(self, Self::Sysctl(sysctl) if sysctl.optional)

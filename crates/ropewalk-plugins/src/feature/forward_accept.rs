@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
-    Desired, Lifetime, Owner, Place, Scope,
+    Desired, IptablesNames, Lifetime, Owner, Place, Scope,
     resource::{IptablesChain, IptablesRule, iptables::Position},
 };
 
@@ -23,33 +23,36 @@ pub(crate) fn policies(kernel: &mut Linux) -> [bool; 2] {
 }
 
 /// Where chains of attachments can be found. The policy may have changed since they were made.
-pub(crate) fn scopes() -> Vec<Scope> {
-    let forward = |family| IptablesChain {
+pub(crate) fn scopes(purpose: Purpose) -> Vec<Scope> {
+    let names = |family| IptablesNames {
         family,
         table: "filter".into(),
-        name: "FORWARD".into(),
-        referenced_from: Vec::new(),
+        prefix: purpose.prefix().into(),
+        referenced_from: vec!["FORWARD".into()],
     };
-    FAMILIES.map(|family| Scope::IptablesJumps(forward(family))).to_vec()
+    FAMILIES.map(|family| Scope::IptablesChains(names(family))).to_vec()
 }
 
 /// What a chain of an attachment accepts; part of its name.
 #[derive(Clone, Copy, Debug)]
-enum Purpose {
+pub(crate) enum Purpose {
     PublishedPorts,
     Container,
 }
 
 impl Purpose {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::PublishedPorts => "RW-PM-",
+            Self::Container => "RW-FW-",
+        }
+    }
+
     fn chain(self, family: Family, owner: &Owner) -> IptablesChain {
-        let letters = match self {
-            Self::PublishedPorts => "PM",
-            Self::Container => "FW",
-        };
         IptablesChain {
             family,
             table: "filter".into(),
-            name: format!("ROPEWALK-{letters}-{}", owner.hash()),
+            name: owner.chain_name(self.prefix()),
             referenced_from: vec!["FORWARD".into()],
         }
     }

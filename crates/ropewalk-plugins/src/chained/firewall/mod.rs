@@ -87,7 +87,7 @@ impl Device for Firewall {
 
     fn scopes(&self) -> Vec<Scope> {
         let mut scopes = nftables::scopes();
-        scopes.extend(forward_accept::scopes());
+        scopes.extend(forward_accept::scopes(forward_accept::Purpose::Container));
         scopes
     }
 }

@@ -213,9 +213,12 @@ fn mappings(fields: &Fields<'_>) -> Vec<Mapping> {
 
 fn mapping(entry: &Fields<'_>) -> Option<Mapping> {
     let port = |key, name| {
-        let number = entry.i64(key).unwrap_or_default();
+        let is_there = entry.value(key).is_some();
+        let number = entry.i64(key);
+        let is_read = number.is_some() || !is_there;
+        let number = number.unwrap_or_default();
         let port = u16::try_from(number).ok().filter(|port| *port > 0);
-        if port.is_none() {
+        if port.is_none() && is_read {
             entry.report_at(key, format!("Invalid {name} port number: {number}"));
         }
         port

@@ -103,7 +103,7 @@ impl Device for Portmap {
     fn scopes(&self) -> Vec<Scope> {
         let mut scopes = nftables::scopes(&self.config);
         scopes.extend(iptables::scopes());
-        scopes.extend(forward_accept::scopes());
+        scopes.extend(forward_accept::scopes(forward_accept::Purpose::PublishedPorts));
         scopes
     }
 }

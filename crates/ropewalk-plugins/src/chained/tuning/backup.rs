@@ -57,14 +57,21 @@ impl Memory for Backup {
         for (_, resource) in values {
             match resource {
                 Resource::LinkAttribute(attribute) => {
-                    let value = to_json(attribute.attribute);
-                    object.entry(attribute.attribute.name()).or_insert(value);
+                    let name = attribute.attribute.name();
+                    let kept = object.get(name).and_then(|value| from_json(name, value));
+                    if kept.is_none() {
+                        object.insert(name.into(), to_json(attribute.attribute));
+                    }
                 }
                 Resource::Sysctl(sysctl) => {
-                    let sysctls = object.entry("sysctl").or_insert_with(|| Map::new().into());
-                    if let Some(sysctls) = sysctls.as_object_mut() {
-                        let value = sysctl.value.clone().into();
-                        sysctls.entry(&sysctl.path).or_insert(value);
+                    if !object.get("sysctl").is_some_and(Value::is_object) {
+                        object.insert("sysctl".into(), Map::new().into());
+                    }
+                    let sysctls = object.get_mut("sysctl").and_then(Value::as_object_mut);
+                    if let Some(sysctls) = sysctls
+                        && !sysctls.get(&sysctl.path).is_some_and(Value::is_string)
+                    {
+                        sysctls.insert(sysctl.path.clone(), sysctl.value.clone().into());
                     }
                 }
                 _ => {}
