@@ -25,6 +25,7 @@
 //! the directory named by `ROPEWALK_E2E_PLUGINS` (`/usr/lib/cni` holds Debian's reference plugins).
 
 mod binaries;
+pub mod chain;
 mod lab;
 mod outcome;
 mod plugin;

@@ -5,12 +5,10 @@
 //! when it dies.
 //! The runtime answers in each way: DEL with a result, DEL without, GC, and DEL without namespace.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use common::{Chain, chained};
+use ropewalk_e2e::chain::{Chain, chained};
 use ropewalk_e2e::{Lab, Plugin, Value, json};
 
 /// The plugins of the list, in order.
@@ -69,7 +67,7 @@ const ANSWERS: [Answer; 4] =
 fn lab_with_killer() -> Lab {
     let lab = Lab::new();
     lab.netns("c1");
-    lab.outer_network("outer", &common::OUTSIDE);
+    lab.outer_network("outer", &ropewalk_e2e::chain::OUTSIDE);
     // strace counts the calls of each name for themselves.
     let script = "exec strace -qq -o /run/lab/calls ${KILL_AT:+-e inject=$KILL_AT} \
                   /run/lab/plugins/${0##*/}";

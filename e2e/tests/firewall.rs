@@ -3,10 +3,8 @@
 //! In nftables the layout is our own and is tested by packets; in iptables it is the reference
 //! plugin's, rule by rule. FW 302 and 303, firewalld, are in `firewalld.rs`.
 
-mod common;
-
-use common::packets::{Server, passes};
-use common::{
+use ropewalk_e2e::chain::packets::{Server, passes};
+use ropewalk_e2e::chain::{
     Chain, bridge, bridge_result, chain_rules, chained, forward_drop_by, iptables_rules,
     lab_with_bridge, lab_with_outside, names_all, saved_rules, second_result, user_chains, without,
 };

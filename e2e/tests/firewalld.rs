@@ -1,11 +1,10 @@
 //! FW 302 to 304: containers' addresses are sources of a zone of firewalld, where it is asked for
 //! and where it runs. Bus and firewalld are real and run in the private host.
 
-mod common;
 mod services;
 
-use common::packets::{Server, passes};
-use common::{
+use ropewalk_e2e::chain::packets::{Server, passes};
+use ropewalk_e2e::chain::{
     Chain, bridge, bridge_result, chained, lab_with_bridge, lab_with_outside, names_all,
     second_result,
 };

@@ -2,9 +2,7 @@
 //!
 //! The containers are results on paper; traffic has a file of its own.
 
-mod common;
-
-use common::{
+use ropewalk_e2e::chain::{
     bridge_result, iptables_rules, lab_with_bridge, names_all, portmap, second_result, whole_text,
     without,
 };

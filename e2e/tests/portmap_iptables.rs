@@ -1,9 +1,9 @@
 //! PM 271 to 278, 283: the layout in iptables is the reference plugin's, rule by rule, so that
 //! either finds and removes what the other made.
 
-mod common;
-
-use common::{bridge_result, chain_rules, iptables_rules, lab_with_bridge, portmap, user_chains};
+use ropewalk_e2e::chain::{
+    bridge_result, chain_rules, iptables_rules, lab_with_bridge, portmap, user_chains,
+};
 use ropewalk_e2e::{Lab, Plugin, Value, json};
 
 /// The first digits of SHA-512 of network name and container id, `netc1`.
@@ -249,7 +249,7 @@ fn pm_283_del_removes_the_containers_chain_and_keeps_what_is_shared() {
     add(&lab, &web(), &json!({}));
     let plugin = plugin(&lab, &web(), &json!({}));
     let second = plugin.clone().on("c2");
-    let previous = common::second_result();
+    let previous = ropewalk_e2e::chain::second_result();
     second.clone().previous(&previous).add().result();
     assert_eq!(nat(&lab, "iptables", "CNI-HOSTPORT-DNAT").len(), 2);
     plugin.del(&bridge_result()).silent();

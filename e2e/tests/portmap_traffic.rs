@@ -3,10 +3,10 @@
 //! The layout in nftables is our own, so it is tested by packets only. The same tests run with the
 //! reference plugin's layout in iptables.
 
-mod common;
-
-use common::packets::{Server, UdpClient, tcp_source, udp_source, unexpected_tcp_source};
-use common::{Chain, bridge, forward_drop_by, lab_with_outside, portmap, saved_rules};
+use ropewalk_e2e::chain::packets::{
+    Server, UdpClient, tcp_source, udp_source, unexpected_tcp_source,
+};
+use ropewalk_e2e::chain::{Chain, bridge, forward_drop_by, lab_with_outside, portmap, saved_rules};
 use ropewalk_e2e::{Lab, Value, json, reference};
 
 /// What `backend` may be: left out, it is nftables; with the reference plugins, iptables.

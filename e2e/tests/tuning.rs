@@ -2,9 +2,7 @@
 //!
 //! The container has one end of a veth pair, `eth0`; the other is the host's `host0`.
 
-mod common;
-
-use common::{chained, names_all};
+use ropewalk_e2e::chain::{chained, names_all};
 use ropewalk_e2e::{Lab, Plugin, Value, json, reference};
 
 const BACKUP: &str = "/run/cni/tuning/c1_eth0.json";

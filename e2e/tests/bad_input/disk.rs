@@ -1,7 +1,7 @@
 //! Disks that are full or read-only: what is there stays, and nothing is left half done.
 
-use super::common::names_all;
 use super::{LEASES, TUNING, bridge, lab_with_containers, mtu, plugin, tuned, unchanged};
+use ropewalk_e2e::chain::names_all;
 use ropewalk_e2e::{Lab, Plugin, json};
 
 /// Mounts a file system of 16 pages with so many of them free.

@@ -12,6 +12,7 @@ use ropewalk_netstate::{
 use ropewalk_store::{StateFile, StoreError};
 use serde_json::{Map, Value};
 
+use super::config::sysctl_path;
 use crate::{device::Attachment, texts::store_error};
 
 /// The values borrowed by one attachment.
@@ -88,7 +89,9 @@ impl Memory for Backup {
                 let attribute = LinkAttribute { link: self.ifname.clone(), attribute };
                 values.push((Place::Sandbox, attribute.into()));
             }
-            for (path, value) in value.as_object().into_iter().flatten() {
+            // A damaged file must not lead anywhere else.
+            let sysctls = value.as_object().into_iter().flatten();
+            for (path, value) in sysctls.filter(|(path, _)| sysctl_path(path, "").is_ok()) {
                 let value = value.as_str().unwrap_or_default();
                 values.push((Place::Sandbox, Sysctl::new(path, value).into()));
             }

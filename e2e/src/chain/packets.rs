@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use ropewalk_e2e::Lab;
+use crate::Lab;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How long an answer may take on a busy machine.
@@ -29,7 +29,7 @@ fn any(destination: SocketAddr, port: u16) -> SocketAddr {
 
 /// A server's namespace and port.
 #[derive(Clone, Copy)]
-pub(crate) struct Server<'a>(pub(crate) &'a str, pub(crate) u16);
+pub struct Server<'a>(pub &'a str, pub u16);
 
 /// Opens a server's socket. Another test that starts a process holds copies of our closed sockets
 /// for a moment, until that process executes its program.
@@ -46,17 +46,12 @@ fn open<T: Send>(lab: &Lab, netns: &str, bind: impl Fn() -> io::Result<T> + Sync
 
 /// The source that the TCP server sees when `from` connects to `destination` and both say
 /// something; nothing if somebody else or nobody answers.
-pub(crate) fn tcp_source(
-    lab: &Lab,
-    from: &str,
-    destination: &str,
-    server: Server<'_>,
-) -> Option<IpAddr> {
+pub fn tcp_source(lab: &Lab, from: &str, destination: &str, server: Server<'_>) -> Option<IpAddr> {
     connect(lab, from, destination, server, ANSWER)
 }
 
 /// The same where nothing is expected: a first request is sent at once, so a shorter wait tells.
-pub(crate) fn unexpected_tcp_source(
+pub fn unexpected_tcp_source(
     lab: &Lab,
     from: &str,
     destination: &str,
@@ -67,7 +62,7 @@ pub(crate) fn unexpected_tcp_source(
 
 /// Asserts whether `from` reaches the TCP server at this address.
 #[track_caller]
-pub(crate) fn passes(lab: &Lab, from: &str, destination: &str, to: Server<'_>, expected: bool) {
+pub fn passes(lab: &Lab, from: &str, destination: &str, to: Server<'_>, expected: bool) {
     let ask = if expected { tcp_source } else { unexpected_tcp_source };
     let source = ask(lab, from, destination, to);
     assert_eq!(source.is_some(), expected, "from {from} to {destination}: {source:?}");
@@ -96,24 +91,20 @@ fn connect(
 }
 
 /// Whether a UDP server heard a client and the client its answer; the source that the server saw.
-pub(crate) fn udp_source(
-    lab: &Lab,
-    from: &str,
-    destination: &str,
-    server: Server<'_>,
-) -> Option<IpAddr> {
+pub fn udp_source(lab: &Lab, from: &str, destination: &str, server: Server<'_>) -> Option<IpAddr> {
     let client = UdpClient::open(lab, from, destination);
     client.source(lab, server)
 }
 
 /// A client that keeps its port, so that connection tracking knows its packets.
-pub(crate) struct UdpClient {
+pub struct UdpClient {
     socket: UdpSocket,
     destination: SocketAddr,
 }
 
 impl UdpClient {
-    pub(crate) fn open(lab: &Lab, from: &str, destination: &str) -> Self {
+    /// A client in a namespace that sends to this address.
+    pub fn open(lab: &Lab, from: &str, destination: &str) -> Self {
         let destination = address(destination);
         let client = || {
             let socket = UdpSocket::bind(any(destination, 0))?;
@@ -129,14 +120,14 @@ impl UdpClient {
 
     /// Sends one packet. That an earlier one was refused is told at the next call, so it is asked
     /// twice.
-    pub(crate) fn send(&self) {
+    pub fn send(&self) {
         if self.socket.send(b"hello").is_err() {
             self.socket.send(b"hello").expect("a packet can be sent");
         }
     }
 
     /// Sends one packet and waits for what comes back: an answer, a refusal or nothing.
-    pub(crate) fn is_refused(&self) -> bool {
+    pub fn is_refused(&self) -> bool {
         self.send();
         let answer = self.socket.recv(&mut [0; 16]);
         answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
@@ -145,7 +136,7 @@ impl UdpClient {
     /// The source that the server sees; nothing if it hears nothing or is not heard.
     ///
     /// A packet may be lost while an address is being looked up, so it is sent again.
-    pub(crate) fn source(&self, lab: &Lab, server: Server<'_>) -> Option<IpAddr> {
+    pub fn source(&self, lab: &Lab, server: Server<'_>) -> Option<IpAddr> {
         let Server(netns, port) = server;
         let socket = open(lab, netns, || UdpSocket::bind(any(self.destination, port)));
         let deadline = Instant::now() + ANSWER;

@@ -2,19 +2,17 @@
 //!
 //! Each test file uses a part of it. It must know no more of the product than a runtime does.
 
-#![allow(dead_code, reason = "each test file that includes this module uses a part of it")]
+pub mod packets;
 
-pub(crate) mod packets;
-
-use ropewalk_e2e::{Lab, Outcome, Plugin, Snapshot, Value, json};
+use crate::{Lab, Outcome, Plugin, Snapshot, Value, json};
 
 /// Addresses of host and peer on the network outside.
-pub(crate) const OUTSIDE: [(&str, &str); 2] =
+pub const OUTSIDE: [(&str, &str); 2] =
     [("10.99.0.1/24", "10.99.0.2/24"), ("fd00:99::1/64", "fd00:99::2/64")];
 
 /// Containers `c1`, `c2` and a namespace `outer`, which has no way to the containers; the host's
 /// own namespace is named `host`.
-pub(crate) fn lab_with_outside() -> Lab {
+pub fn lab_with_outside() -> Lab {
     let lab = Lab::new();
     lab.sh("ip netns attach host $$");
     lab.netns("c1");
@@ -27,7 +25,7 @@ pub(crate) fn lab_with_outside() -> Lab {
 ///
 /// Where the kernel shows bridged packets to iptables, a container reaches its own published port
 /// only with `hairpinMode`: the packet is translated on its way through the bridge.
-pub(crate) fn bridge(lab: &Lab) -> Plugin<'_> {
+pub fn bridge(lab: &Lab) -> Plugin<'_> {
     lab.plugin("bridge").on("c1").config(json!({
         "cniVersion": "1.0.0", "name": "net", "type": "bridge", "isGateway": true,
         "hairpinMode": true,
@@ -40,7 +38,7 @@ pub(crate) fn bridge(lab: &Lab) -> Plugin<'_> {
 }
 
 /// A plugin of the network `net` with these keys, for `c1`.
-pub(crate) fn chained<'lab>(lab: &'lab Lab, name: &str, keys: &Value) -> Plugin<'lab> {
+pub fn chained<'lab>(lab: &'lab Lab, name: &str, keys: &Value) -> Plugin<'lab> {
     let plugin = lab.plugin(name).on("c1");
     let plugin = plugin.config(json!({ "cniVersion": "1.0.0", "name": "net", "type": name }));
     let keys = keys.as_object().expect("keys are an object").iter();
@@ -48,12 +46,12 @@ pub(crate) fn chained<'lab>(lab: &'lab Lab, name: &str, keys: &Value) -> Plugin<
 }
 
 /// portmap with these mappings and other keys.
-pub(crate) fn portmap<'lab>(lab: &'lab Lab, mappings: &Value, keys: &Value) -> Plugin<'lab> {
+pub fn portmap<'lab>(lab: &'lab Lab, mappings: &Value, keys: &Value) -> Plugin<'lab> {
     chained(lab, "portmap", keys).key("runtimeConfig", &json!({ "portMappings": mappings }))
 }
 
 /// The result of a bridge that was never there: `c1` has `10.1.2.5` and `fd00:1::5` on `eth0`.
-pub(crate) fn bridge_result() -> Value {
+pub fn bridge_result() -> Value {
     json!({
         "cniVersion": "1.0.0",
         "interfaces": [
@@ -67,14 +65,14 @@ pub(crate) fn bridge_result() -> Value {
 }
 
 /// As [`bridge_result`], for `c2`, which has `10.1.2.6` and `fd00:1::6`.
-pub(crate) fn second_result() -> Value {
+pub fn second_result() -> Value {
     let text = bridge_result().to_string().replace("netns/c1", "netns/c2");
     let text = text.replace("10.1.2.5", "10.1.2.6").replace("fd00:1::5", "fd00:1::6");
     text.parse().expect("still a result")
 }
 
 /// A host where `c1` could be as in [`bridge_result`]: there is the link toward its addresses.
-pub(crate) fn lab_with_bridge() -> Lab {
+pub fn lab_with_bridge() -> Lab {
     let lab = Lab::new();
     lab.netns("c1");
     lab.netns("c2");
@@ -86,7 +84,7 @@ pub(crate) fn lab_with_bridge() -> Lab {
 }
 
 /// The object with its key removed.
-pub(crate) fn without(object: &Value, key: &str) -> Value {
+pub fn without(object: &Value, key: &str) -> Value {
     let mut object = object.clone();
     object.as_object_mut().expect("an object").remove(key);
     object
@@ -94,22 +92,24 @@ pub(crate) fn without(object: &Value, key: &str) -> Value {
 
 /// Plugins in the order of a network's list, for one container.
 #[derive(Clone)]
-pub(crate) struct Chain<'lab>(pub(crate) Vec<Plugin<'lab>>);
+pub struct Chain<'lab>(pub Vec<Plugin<'lab>>);
 
 impl<'lab> Chain<'lab> {
     /// The same chain with every plugin changed.
-    pub(crate) fn map(&self, change: impl Fn(Plugin<'lab>) -> Plugin<'lab>) -> Self {
+    #[must_use]
+    pub fn map(&self, change: impl Fn(Plugin<'lab>) -> Plugin<'lab>) -> Self {
         Self(self.0.iter().cloned().map(change).collect())
     }
 
     /// The same chain for another container.
-    pub(crate) fn on(&self, container: &str) -> Self {
+    #[must_use]
+    pub fn on(&self, container: &str) -> Self {
         self.map(|plugin| plugin.on(container))
     }
 
     /// ADD of each plugin; the result of the last one that succeeded, and the failure if there was
     /// one.
-    pub(crate) fn try_add(&self) -> (Option<Value>, Option<Outcome>) {
+    pub fn try_add(&self) -> (Option<Value>, Option<Outcome>) {
         let mut result = None;
         for plugin in &self.0 {
             let plugin = match &result {
@@ -127,7 +127,7 @@ impl<'lab> Chain<'lab> {
 
     /// ADD of each plugin; the result of the last.
     #[track_caller]
-    pub(crate) fn add(&self) -> Value {
+    pub fn add(&self) -> Value {
         match self.try_add() {
             (Some(result), None) => result,
             (_, Some(failure)) => panic!("should have succeeded: {failure}"),
@@ -137,7 +137,7 @@ impl<'lab> Chain<'lab> {
 
     /// CHECK of each plugin.
     #[track_caller]
-    pub(crate) fn check(&self, result: &Value) {
+    pub fn check(&self, result: &Value) {
         for plugin in &self.0 {
             plugin.check(result).silent();
         }
@@ -145,7 +145,7 @@ impl<'lab> Chain<'lab> {
 
     /// DEL of each plugin, last first.
     #[track_caller]
-    pub(crate) fn del(&self, result: &Value) {
+    pub fn del(&self, result: &Value) {
         for plugin in self.0.iter().rev() {
             plugin.del(result).silent();
         }
@@ -153,7 +153,7 @@ impl<'lab> Chain<'lab> {
 
     /// DEL of each plugin without a `prevResult`, last first.
     #[track_caller]
-    pub(crate) fn del_without_result(&self) {
+    pub fn del_without_result(&self) {
         for plugin in self.0.iter().rev() {
             plugin.del_without_result().silent();
         }
@@ -162,7 +162,7 @@ impl<'lab> Chain<'lab> {
     /// Runs ADD and DEL once for a container of its own on a network of its own, so that what is
     /// Shared is there and a comparison with the snapshot is exact.
     #[track_caller]
-    pub(crate) fn settled(&self, lab: &Lab) -> Snapshot {
+    pub fn settled(&self, lab: &Lab) -> Snapshot {
         lab.netns("settled");
         let chain = self.on("settled").map(|plugin| plugin.key("name", &json!("settled")));
         let result = chain.add();
@@ -174,7 +174,7 @@ impl<'lab> Chain<'lab> {
 
 /// Lets every forwarded packet be dropped by this kind of iptables, `nft` or `legacy`, and answers
 /// a `PATH` on which `iptables` is that kind.
-pub(crate) fn forward_drop_by(lab: &Lab, kind: &str) -> String {
+pub fn forward_drop_by(lab: &Lab, kind: &str) -> String {
     lab.sh(&format!(
         "mkdir /run/lab/tools
          for family in iptables ip6tables; do
@@ -188,27 +188,27 @@ pub(crate) fn forward_drop_by(lab: &Lab, kind: &str) -> String {
 }
 
 /// All policies and rules that this kind of iptables has, of both families, without counters.
-pub(crate) fn saved_rules(lab: &Lab, kind: &str) -> Vec<String> {
+pub fn saved_rules(lab: &Lab, kind: &str) -> Vec<String> {
     let text = lab.sh(&format!("iptables-{kind}-save; ip6tables-{kind}-save"));
     let lines = text.lines().filter(|line| line.starts_with(['-', ':']));
     lines.map(|line| line.split(" [").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// The rules of one table as `iptables-save` prints them, without counters.
-pub(crate) fn iptables_rules(lab: &Lab, program: &str, table: &str) -> Vec<String> {
+pub fn iptables_rules(lab: &Lab, program: &str, table: &str) -> Vec<String> {
     let text = lab.sh(&format!("{program}-save -t {table}"));
     text.lines().filter(|line| line.starts_with('-')).map(str::to_owned).collect()
 }
 
 /// The rules of one chain, in order, without their `-A <chain>`; nothing for no chain.
-pub(crate) fn chain_rules(lab: &Lab, program: &str, table: &str, chain: &str) -> Vec<String> {
+pub fn chain_rules(lab: &Lab, program: &str, table: &str, chain: &str) -> Vec<String> {
     let start = format!("-A {chain} ");
     let rules = iptables_rules(lab, program, table).into_iter();
     rules.filter_map(|rule| rule.strip_prefix(&start).map(str::to_owned)).collect()
 }
 
 /// The names of the chains that somebody added to a table, sorted.
-pub(crate) fn user_chains(lab: &Lab, program: &str, table: &str) -> Vec<String> {
+pub fn user_chains(lab: &Lab, program: &str, table: &str) -> Vec<String> {
     let text = lab.sh(&format!("{program}-save -t {table}"));
     let chains = text.lines().filter(|line| line.starts_with(':') && line.contains(" - ["));
     let name = |line: &str| line[1..].split(' ').next().unwrap_or_default().to_owned();
@@ -219,7 +219,7 @@ pub(crate) fn user_chains(lab: &Lab, program: &str, table: &str) -> Vec<String> 
 
 /// Asserts that a text contains each of the words.
 #[track_caller]
-pub(crate) fn names_all(text: &str, words: &[&str]) {
+pub fn names_all(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{word:?} is not in: {text}");
     }
@@ -227,7 +227,7 @@ pub(crate) fn names_all(text: &str, words: &[&str]) {
 
 /// Message and details of an error in one text.
 #[track_caller]
-pub(crate) fn whole_text(outcome: &Outcome) -> String {
+pub fn whole_text(outcome: &Outcome) -> String {
     let error = outcome.error();
     format!("{}; {}", error.msg, error.details)
 }
