@@ -13,13 +13,22 @@ use crate::StoreError;
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: PathBuf,
+    temporary: PathBuf,
 }
 
 impl StateFile {
-    /// The file of this name in this directory. The name must not contain `/`.
-    pub fn new(directory: &Path, name: &str) -> Self {
+    /// The file of this name in this directory. `writer` is part of the name of the file in which
+    /// a new content is written before it replaces the old one, so that what a killed writer
+    /// leaves can be told from others', see [`StateFile::temporary_name`]. Neither contains `/`.
+    pub fn new(directory: &Path, name: &str, writer: &str) -> Self {
         debug_assert!(!name.contains('/'), "{name:?} would leave the directory");
-        Self { path: directory.join(name) }
+        let temporary = directory.join(Self::temporary_name(name, writer));
+        Self { path: directory.join(name), temporary }
+    }
+
+    /// The name of the file that a writer makes for a file of this name.
+    pub fn temporary_name(name: &str, writer: &str) -> String {
+        format!(".{name}.{writer}.tmp")
     }
 
     /// Where it is.
@@ -44,36 +53,28 @@ impl StateFile {
             .mode(0o700)
             .create(directory)
             .map_err(|error| StoreError::new("mkdir", directory, error))?;
-        let temporary = self.temporary();
+        let temporary = &self.temporary;
         let written =
-            write_new(&temporary, content).and_then(|()| fs::rename(&temporary, &self.path));
+            write_new(temporary, content).and_then(|()| fs::rename(temporary, &self.path));
         written.map_err(|error| {
             // The error that counts is the first one; a temporary file that cannot be removed
             // is never read.
-            let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(temporary);
             StoreError::new("write", &self.path, error)
         })
     }
 
     /// Removes it, and what a writer who was killed has left of it; absent is fine.
     pub fn remove(&self) -> Result<(), StoreError> {
-        for path in [self.temporary(), self.path.clone()] {
+        for path in [&self.temporary, &self.path] {
             // On a read-only disk the kernel refuses before it looks.
-            if let Err(error) = fs::remove_file(&path)
-                && fs::symlink_metadata(&path).is_ok()
+            if let Err(error) = fs::remove_file(path)
+                && fs::symlink_metadata(path).is_ok()
             {
-                return Err(StoreError::new("remove", &path, error));
+                return Err(StoreError::new("remove", path, error));
             }
         }
         Ok(())
-    }
-
-    /// Where a new content is written before it replaces the old one. A file has one writer, the
-    /// attachment it belongs to.
-    fn temporary(&self) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push(".tmp");
-        path.into()
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn a_state_file_is_private_replaced_and_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let file = StateFile::new(&directory.path().join("state"), "c1_eth0.json");
+        let file = StateFile::new(&directory.path().join("state"), "c1_eth0.json", "lan");
         assert_eq!(file.read().unwrap(), None);
         file.write("first, and longer").unwrap();
         file.write("second").unwrap();

@@ -6,7 +6,7 @@ use std::{fs, io, path::Path};
 use ropewalk_addr::IfName;
 use ropewalk_cni::{AttachmentId, CniError};
 use ropewalk_netstate::{
-    Memory, MemoryError, Place, Resource,
+    Memory, MemoryError, Owner, Place, Resource,
     resource::{Attribute, LinkAttribute, Sysctl},
 };
 use ropewalk_store::{StateFile, StoreError};
@@ -24,10 +24,11 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) fn of(directory: &Path, attachment: &Attachment) -> Self {
+        let network = &attachment.owner.network;
         let name = file_name(&attachment.owner.container, &attachment.ifname);
         Self {
-            file: StateFile::new(directory, &name),
-            network: attachment.owner.network.clone(),
+            file: StateFile::new(directory, &name, &Owner::network_hash(network)),
+            network: network.clone(),
             ifname: attachment.ifname.clone(),
         }
     }
@@ -138,13 +139,19 @@ pub(crate) fn collect(
             return Err(CniError::internal(format!("open {}: {error}", directory.display())));
         }
     };
-    let valid: Vec<String> =
-        valid.iter().map(|id| file_name(&id.container_id, &id.ifname)).collect();
+    let writer = Owner::network_hash(network);
+    let valid: Vec<String> = valid
+        .iter()
+        .map(|id| file_name(&id.container_id, &id.ifname))
+        .flat_map(|name| [StateFile::temporary_name(&name, &writer), name])
+        .collect();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     for name in names.filter(|name| !valid.contains(name)) {
-        let file = StateFile::new(directory, &name);
+        // What a writer of this network who was killed has left tells so by its name.
+        let is_unfinished = name.ends_with(&format!(".{writer}.tmp"));
+        let file = StateFile::new(directory, &name, &writer);
         let content = read(&file).map_err(|error| store_error(&error))?;
-        if content.get("network").and_then(Value::as_str) == Some(network) {
+        if is_unfinished || content.get("network").and_then(Value::as_str) == Some(network) {
             file.remove().map_err(|error| store_error(&error))?;
         }
     }
