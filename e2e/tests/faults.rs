@@ -297,7 +297,7 @@ impl<'lab> Stage<'lab> {
             }
         }
         self.earlier.del_without_result();
-        let expected = 3 * calls.len() * answers.len() / 4;
+        let expected = calls.len() * answers.len() / 2;
         assert!(kills > expected || !failures.is_empty(), "{kills} kills at {calls:?}");
         kills
     }
