@@ -7,12 +7,13 @@ use ropewalk_addr::{Family, Prefix};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Desired, IptablesNames, Lifetime, Owner, Place, Scope,
-    resource::{IptablesChain, IptablesRule, iptables::Position},
+    resource::{IptablesChain, iptables::Position},
 };
 
 use crate::{
     chained::portmap::Published,
     device::{Attachment, Given},
+    feature::iptables::Table,
 };
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -125,11 +126,10 @@ fn declare(
         if given.deleting || !drops || rules.is_empty() {
             continue;
         }
+        let mut table = Table { desired: &mut *desired, family, name: "filter" };
         let mut rule = |chain: &str, position, mut specification: Vec<String>, target: &str| {
             specification.extend(["-j".to_owned(), target.to_owned()]);
-            let (table, chain) = ("filter".into(), chain.into());
-            let rule = IptablesRule { family, table, chain, position, specification };
-            desired.push(Place::Host, Lifetime::Dependent, rule);
+            table.rule(Lifetime::Dependent, chain, position, &specification);
         };
         for specification in rules {
             rule(&name, Position::Last, specification, "ACCEPT");

@@ -11,7 +11,7 @@ use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Desired, Lifetime, Owner, Place, Scope,
     resource::{
-        IptablesChain, IptablesRule, NftChain, NftElements, NftSet, NftTable, NftTaggedRules,
+        IptablesChain, NftChain, NftElements, NftSet, NftTable, NftTaggedRules,
         iptables::Position,
         nft::{
             BaseChain, ChainKind, DataType, Datum, ElementData, Field, Hook, MapsTo, NftFamily,
@@ -22,6 +22,7 @@ use ropewalk_netstate::{
 
 use crate::{
     device::{Facts, Given},
+    feature::iptables::Table,
     layer3, names,
 };
 
@@ -202,17 +203,10 @@ fn declare_iptables(desired: &mut Desired, owner: &Owner, ips: &[Prefix]) {
     for ip in ips {
         let family = ip.family();
         desired.push(Place::Host, Lifetime::Attachment, iptables_chain(family, &name));
+        let mut table = Table { desired: &mut *desired, family, name: "nat" };
         let mut rule = |chain: &str, words: &[&str], target: &str| {
             let tail = ["-m", "comment", "--comment", &comment, "-j", target];
-            let words = words.iter().chain(&tail);
-            let rule = IptablesRule {
-                family,
-                table: "nat".into(),
-                chain: chain.into(),
-                position: Position::Last,
-                specification: words.map(ToString::to_string).collect(),
-            };
-            desired.push(Place::Host, Lifetime::Dependent, rule);
+            table.rule(Lifetime::Dependent, chain, Position::Last, &[words, &tail].concat());
         };
         rule(&name, &["-d", &ip.subnet().to_string()], "ACCEPT");
         rule(&name, &["!", "-d", &multicast(family).to_string()], "MASQUERADE");

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_netstate::{
     Desired, Lifetime, Owner, Place, Scope,
-    resource::{IptablesChain, IptablesRule, iptables::Position},
+    resource::{IptablesChain, iptables::Position},
 };
 
 use super::{Published, config::Config};
-use crate::{device::Attachment, names};
+use crate::{device::Attachment, feature::iptables::Table, names};
 
 const ENTRY: &str = "CNI-HOSTPORT-DNAT";
 const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
@@ -50,12 +50,13 @@ pub(crate) fn declare(
     for family in [Family::V4, Family::V6] {
         let published: Vec<_> =
             published.iter().filter(|p| p.container.family() == family).collect();
-        let mut rules = Rules { desired, family, config };
+        let table = Table { desired: &mut *desired, family, name: "nat" };
+        let mut rules = Rules { table, config };
         if !published.is_empty() {
             rules.shared();
         }
         let chain = container_chain(family, &attachment.owner);
-        rules.desired.push(Place::Host, Lifetime::Attachment, chain);
+        rules.table.desired.push(Place::Host, Lifetime::Attachment, chain);
         if !published.is_empty() {
             rules.entries(&attachment.owner);
         }
@@ -66,44 +67,22 @@ pub(crate) fn declare(
 }
 
 struct Rules<'a> {
-    desired: &'a mut Desired,
-    family: Family,
+    table: Table<'a>,
     config: &'a Config,
 }
 
 impl Rules<'_> {
-    fn push(&mut self, lifetime: Lifetime, chain: &str, position: Position, words: &[&str]) {
-        let rule = IptablesRule {
-            family: self.family,
-            table: "nat".into(),
-            chain: chain.into(),
-            position,
-            specification: words.iter().map(ToString::to_string).collect(),
-        };
-        self.desired.push(Place::Host, lifetime, rule);
-    }
-
-    fn chain(&mut self, name: &str) {
-        let chain = IptablesChain {
-            family: self.family,
-            table: "nat".into(),
-            name: name.into(),
-            referenced_from: Vec::new(),
-        };
-        self.desired.push(Place::Host, Lifetime::Shared, chain);
-    }
-
     /// Chains and jumps that all containers share.
     fn shared(&mut self) {
         let (shared, last) = (Lifetime::Shared, Position::Last);
         if self.config.snat && self.config.external_mark_chain.is_none() {
             let mark = format!("{0:#x}/{0:#x}", 1_u32 << self.config.mark_bit);
-            self.chain(SET_MARK);
+            self.table.shared_chain(SET_MARK);
             let comment = ["-m", "comment", "--comment"];
             let tail = ["CNI portfwd masquerade mark", "-j", "MARK", "--set-xmark", &mark];
-            self.push(shared, SET_MARK, last, &[&comment[..], &tail].concat());
-            self.chain(MASQUERADE);
-            self.push(
+            self.table.rule(shared, SET_MARK, last, &[&comment[..], &tail].concat());
+            self.table.shared_chain(MASQUERADE);
+            self.table.rule(
                 shared,
                 MASQUERADE,
                 last,
@@ -111,12 +90,12 @@ impl Rules<'_> {
             );
             let tail = ["CNI portfwd requiring masquerade", "-j", MASQUERADE];
             let jump = [&comment[..], &tail].concat();
-            self.push(shared, "POSTROUTING", Position::First, &jump);
+            self.table.rule(shared, "POSTROUTING", Position::First, &jump);
         }
-        self.chain(ENTRY);
+        self.table.shared_chain(ENTRY);
         let jump = ["-m", "addrtype", "--dst-type", "LOCAL", "-j", ENTRY];
-        self.push(shared, "PREROUTING", last, &jump);
-        self.push(shared, "OUTPUT", last, &jump);
+        self.table.rule(shared, "PREROUTING", last, &jump);
+        self.table.rule(shared, "OUTPUT", last, &jump);
     }
 
     /// The rules that send the published ports to the container's chain, per protocol; those that
@@ -138,10 +117,10 @@ impl Rules<'_> {
                 let list = list.join(",");
                 let mut words = vec!["-p", protocol, "-m", "comment", "--comment", &comment];
                 words.extend(["-m", "multiport", "--destination-ports", &list]);
-                let conditions = self.config.conditions(self.family).words.clone();
+                let conditions = self.config.conditions(self.table.family).words.clone();
                 words.extend(conditions.iter().map(String::as_str));
                 words.extend(["-j", &target]);
-                self.push(Lifetime::Dependent, ENTRY, Position::Last, &words);
+                self.table.rule(Lifetime::Dependent, ENTRY, Position::Last, &words);
             }
         }
     }
@@ -161,7 +140,7 @@ impl Rules<'_> {
             for source in self.marked_sources(*container) {
                 let from = ["-s", source.as_str()];
                 let words = [&destination[..], &from, &port_match, &["-j", mark]].concat();
-                self.push(Lifetime::Dependent, chain, last, &words);
+                self.table.rule(Lifetime::Dependent, chain, last, &words);
             }
         }
         let target = match container.family() {
@@ -170,12 +149,12 @@ impl Rules<'_> {
         };
         rule.extend(port_match);
         rule.extend(["-j", "DNAT", "--to-destination", &target]);
-        self.push(Lifetime::Dependent, chain, last, &rule);
+        self.table.rule(Lifetime::Dependent, chain, last, &rule);
     }
 
     /// Sources that the container would answer past the host.
     fn marked_sources(&self, container: Prefix) -> Vec<String> {
-        match (self.config.masquerade_all, self.family) {
+        match (self.config.masquerade_all, self.table.family) {
             (true, Family::V4) => vec!["0.0.0.0/0".into()],
             (true, Family::V6) => vec!["::/0".into()],
             (false, Family::V4) => vec![container.subnet().to_string(), "127.0.0.1/32".into()],
