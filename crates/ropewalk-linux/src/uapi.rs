@@ -73,6 +73,20 @@ pub(crate) const BRIDGE_VLAN_INFO_UNTAGGED: u16 = 4;
 pub(crate) const BRIDGE_VLAN_INFO_RANGE_BEGIN: u16 = 8;
 pub(crate) const BRIDGE_VLAN_INFO_RANGE_END: u16 = 16;
 
+// Virtual links: `linux/if_link.h`.
+pub(crate) const IFLA_VLAN_ID: u16 = 1;
+pub(crate) const IFLA_MACVLAN_MODE: u16 = 1;
+pub(crate) const IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
+pub(crate) const IFLA_IPVLAN_MODE: u16 = 1;
+pub(crate) const IFLA_IPVLAN_FLAGS: u16 = 2;
+pub(crate) const IFLA_VRF_TABLE: u16 = 1;
+
+// Numbers of namespaces: `linux/net_namespace.h`.
+pub(crate) const RTM_NEWNSID: u16 = 88;
+pub(crate) const RTM_GETNSID: u16 = 90;
+pub(crate) const NETNSA_NSID: u16 = 1;
+pub(crate) const NETNSA_FD: u16 = 3;
+
 // Addresses: `linux/if_addr.h`.
 pub(crate) const IFA_ADDRESS: u16 = 1;
 pub(crate) const IFA_LOCAL: u16 = 2;

@@ -64,10 +64,9 @@ fn refuse_second(
 ) -> Result<(), CniError> {
     let desired = device.declare(attachment, given)?;
     let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
-    let pairs = desired.items().iter().filter(own);
-    let pairs = pairs.filter(|item| matches!(item.resource, Resource::Veth(_)));
+    let links = desired.items().iter().filter(own).filter(|item| is_link(&item.resource));
     let probes: Vec<Probe<'_>> =
-        pairs.map(|item| Probe { place: item.place, resource: &item.resource }).collect();
+        links.map(|item| Probe { place: item.place, resource: &item.resource }).collect();
     let observed =
         kernel.observe(&probes).map_err(|error| CniError::internal(error.to_string()))?;
     match observed.iter().next() {
@@ -103,14 +102,18 @@ fn make(
 
 /// Results tell the links that were made and their hardware addresses.
 fn links(desired: &Desired) -> Vec<Probe<'_>> {
-    let is_link = |resource: &Resource| {
-        matches!(resource, Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_))
-    };
     let own = desired
         .items()
         .iter()
         .filter(|item| is_link(&item.resource) && item.lifetime != Lifetime::Predecessor);
     own.map(|item| Probe { place: item.place, resource: &item.resource }).collect()
+}
+
+fn is_link(resource: &Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_) | Resource::VirtualLink(_)
+    )
 }
 
 fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
@@ -183,13 +186,23 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     };
     let given = known_before(device, &mut kernel, &attachment, previous);
     let given = Given { deleting: true, leased, ..given };
-    let deleted = device.declare(&attachment, &given).and_then(|desired| {
-        converge::del(&mut kernel, &mut *device.memory(&attachment), &desired)
-            .map_err(|error| texts::converge_error(&error))
-    });
-    let released = match device.ipam() {
+    let ipam = device.ipam();
+    let release = || match ipam {
         Some(ipam) => Ipam::find(ipam, request).and_then(|ipam| ipam.release(request)),
         None => Ok(()),
+    };
+    let mut delete = || {
+        let desired = device.declare(&attachment, &given)?;
+        converge::del(&mut kernel, &mut *device.memory(&attachment), &desired)
+            .map_err(|error| texts::converge_error(&error))
+    };
+    // An address is free for others when nobody has it any more; but a DHCP server learns over the
+    // link itself that its lease is not needed.
+    let (released, deleted) = if ipam == Some("dhcp") {
+        (release(), delete())
+    } else {
+        let deleted = delete();
+        (release(), deleted)
     };
     deleted.and(released)
 }

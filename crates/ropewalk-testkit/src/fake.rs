@@ -7,7 +7,7 @@ use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
     Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Resource, Scope, Step, Tag,
     resource::{
-        AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements,
+        AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements, Parent,
         nft::{ElementData, SetRef, Verdict},
     },
 };
@@ -132,6 +132,7 @@ impl FakeKernel {
         self.state.iter().any(|((at, _), resource)| match resource {
             Resource::Bridge(bridge) => *at == place && bridge.name == *name,
             Resource::AnyLink(link) => *at == place && link.name == *name,
+            Resource::VirtualLink(link) => *at == place && link.name == *name,
             Resource::Veth(veth) => {
                 (*at == place && veth.name == *name)
                     || self.far_end(resource) == Some((place, name.clone()))
@@ -160,6 +161,11 @@ impl FakeKernel {
                 if self.link_exists(place, &veth.name)
                     || peer.is_some_and(|peer| self.link_exists(peer.place, &peer.name))
                 {
+                    return Err(error(EEXIST, "file exists"));
+                }
+            }
+            Resource::VirtualLink(link) => {
+                if self.link_exists(place, &link.name) {
                     return Err(error(EEXIST, "file exists"));
                 }
             }
@@ -195,6 +201,14 @@ impl FakeKernel {
         let there = match resource {
             Resource::Bridge(_) => true,
             Resource::Veth(veth) => veth.bridge.as_ref().is_none_or(|b| self.link_exists(place, b)),
+            Resource::VirtualLink(link) => {
+                let exists = |parent: &Parent| self.link_exists(parent.place, &parent.name);
+                link.parent.as_ref().is_none_or(exists)
+            }
+            Resource::Membership(membership) => {
+                self.link_exists(place, &membership.link)
+                    && self.link_exists(place, &membership.master)
+            }
             Resource::NftSet(set) => has(Key::NftTable(set.set.table.clone())),
             Resource::NftChain(chain) => has(Key::NftTable(chain.table.clone())),
             Resource::NftElements(group) => {
@@ -344,7 +358,10 @@ fn error(errno: i32, reason: &str) -> KernelError {
 }
 
 fn is_link(resource: &Resource) -> bool {
-    matches!(resource, Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_))
+    matches!(
+        resource,
+        Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_) | Resource::VirtualLink(_)
+    )
 }
 
 /// Rules die with their iptables chain, and so do the rules that jump to it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Resource,
-    resource::{Attribute, LinkAttribute, PortVlans, RouteScope},
+    resource::{Attribute, LinkAttribute, PortVlans, RouteScope, VirtualKind},
 };
 
 /// Copies of the resource with one field changed that CHECK must notice, each with the name of
@@ -28,6 +28,23 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
                 vary!(veth, bridge = Some(elsewhere));
             }
         }
+        Resource::VirtualLink(link) => {
+            let kind = match link.kind {
+                VirtualKind::Dummy => VirtualKind::Ifb,
+                _ => VirtualKind::Dummy,
+            };
+            vary!(link, kind = kind);
+            if link.parent.is_some() {
+                vary!(link, parent = None);
+            }
+            if link.mac.is_some() {
+                vary!(link, mac = Some(Mac([2, 0, 0, 0, 0, 97])));
+            }
+            if let Some(mtu) = link.mtu {
+                vary!(link, mtu = Some(mtu + 1));
+            }
+        }
+        Resource::Membership(membership) => vary!(membership, master = elsewhere),
         Resource::BridgePort(port) => {
             vary!(port, hairpin = !port.hairpin, isolated = !port.isolated);
             if port.vlans.is_some() {

@@ -120,6 +120,8 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::Bridge(bridge) => linux.create_bridge(place, bridge),
         Resource::Veth(veth) => linux.create_veth(place, veth),
         Resource::AnyLink(_) => Err(error("a link of unknown kind cannot be created")),
+        Resource::VirtualLink(link) => linux.create_virtual_link(place, link),
+        Resource::Membership(membership) => linux.set_membership(place, membership),
         Resource::BridgePort(port) => linux.set_bridge_port(place, port),
         Resource::AddressGuard(_) => Ok(()),
         Resource::Address(address) => simple::create_pinning(linux, place, address),
@@ -142,6 +144,7 @@ fn change(
     match (from, to) {
         (Resource::Bridge(_), Resource::Bridge(to)) => linux.change_bridge(place, to),
         (Resource::Veth(from), Resource::Veth(to)) => linux.change_veth(place, from, to),
+        (Resource::Membership(_), Resource::Membership(to)) => linux.set_membership(place, to),
         (Resource::BridgePort(_), Resource::BridgePort(to)) => linux.set_bridge_port(place, to),
         (Resource::Sysctl(_), Resource::Sysctl(to)) => sysctl::set(linux, place, to),
         (Resource::Address(_), Resource::Address(_)) | (Resource::Route(_), Resource::Route(_)) => {
@@ -161,6 +164,8 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::Bridge(bridge) => linux.delete_link(place, &bridge.name),
         Resource::Veth(veth) => linux.delete_link(place, &veth.name),
         Resource::AnyLink(any) => linux.delete_link(place, &any.name),
+        Resource::VirtualLink(link) => linux.delete_link(place, &link.name),
+        Resource::Membership(membership) => linux.end_membership(place, membership),
         // These go with their link, or are not things that can be away.
         Resource::BridgePort(_)
         | Resource::AddressGuard(_)

@@ -43,7 +43,7 @@ impl Linux {
 
     /// Sends the creation of a link, and what else is to be done to it at once, and remembers the
     /// index that the kernel echoes (since Linux 6.2; before, it is asked for when it is needed).
-    fn create_link(
+    pub(super) fn create_link(
         &mut self,
         place: Place,
         name: &IfName,
@@ -258,7 +258,7 @@ fn explain_filtering(is_wanted: bool, error: KernelError) -> KernelError {
 }
 
 /// A random unicast MAC that is marked as locally administered.
-fn random_mac() -> Result<Mac, KernelError> {
+pub(super) fn random_mac() -> Result<Mac, KernelError> {
     let mut bytes = [0; 6];
     rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()))
         .map_err(|errno| error_about(errno, "read random bytes"))?;

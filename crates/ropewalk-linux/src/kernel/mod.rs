@@ -12,6 +12,7 @@ mod place;
 mod queries;
 mod simple;
 mod sysctl;
+mod virtual_links;
 mod wait;
 
 use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Scope, Step};

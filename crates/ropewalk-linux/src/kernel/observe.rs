@@ -7,8 +7,8 @@ use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
     KernelError, Observed, Owned, Place, Probe, Resource, Scope,
     resource::{
-        Address, AddressGuard, AnyLink, Bridge, BridgePort, LinkAttribute, Neighbour, Route, Veth,
-        VethPeer,
+        Address, AddressGuard, AnyLink, Bridge, BridgePort, LinkAttribute, Membership, Neighbour,
+        Route, Veth, VethPeer, VirtualLink,
     },
 };
 use rustix::io::Errno;
@@ -22,6 +22,7 @@ use crate::{
         link::Link,
         neighbour, route,
         route::FoundRoute,
+        virtual_link,
     },
 };
 
@@ -67,6 +68,8 @@ impl Survey<'_> {
             Resource::Bridge(bridge) => self.bridge(at, bridge),
             Resource::Veth(veth) => self.veth(at, veth),
             Resource::AnyLink(any) => self.any_link(at, any),
+            Resource::VirtualLink(link) => self.virtual_link(at, link),
+            Resource::Membership(membership) => self.membership(at, membership),
             Resource::BridgePort(port) => self.bridge_port(at, port),
             Resource::LinkAttribute(attribute) => self.attribute(at, attribute),
             Resource::Address(address) => self.address(at, address),
@@ -110,6 +113,34 @@ impl Survey<'_> {
     fn any_link(&mut self, at: Place, wanted: &AnyLink) -> Result<Option<Resource>, KernelError> {
         let found = self.link(at, &wanted.name)?;
         Ok(found.map(|found| link::found_any(&wanted.name, &found)))
+    }
+
+    fn virtual_link(
+        &mut self,
+        at: Place,
+        wanted: &VirtualLink,
+    ) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.name)? else { return Ok(None) };
+        let mut parent = None;
+        if let Some(wanted) = &wanted.parent
+            && found.peer_is_elsewhere == (wanted.place != at)
+            && let Some(candidate) = self.link(wanted.place, &wanted.name)?
+            && Some(candidate.index) == found.peer
+        {
+            parent = Some(wanted.clone());
+        }
+        Ok(Some(virtual_link::found(&wanted.name, &found, parent)))
+    }
+
+    fn membership(
+        &mut self,
+        at: Place,
+        wanted: &Membership,
+    ) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        let master = self.master(at, &found, Some(&wanted.master))?;
+        Ok(master
+            .map(|master| Resource::Membership(Membership { link: wanted.link.clone(), master })))
     }
 
     fn veth(&mut self, at: Place, wanted: &Veth) -> Result<Option<Resource>, KernelError> {

@@ -56,6 +56,11 @@ impl<'a> Attribute<'a> {
         self.payload.first().copied()
     }
 
+    /// 16 bits in the host's byte order.
+    pub(crate) fn u16(self) -> Option<u16> {
+        self.array().map(u16::from_ne_bytes)
+    }
+
     /// 32 bits in the host's byte order.
     pub(crate) fn u32(self) -> Option<u32> {
         self.array().map(u32::from_ne_bytes)

@@ -57,6 +57,11 @@ impl Message {
         self.bytes(kind, &[value])
     }
 
+    /// Appends a 16-bit attribute in the host's byte order.
+    pub(crate) fn u16(&mut self, kind: u16, value: u16) -> &mut Self {
+        self.bytes(kind, &value.to_ne_bytes())
+    }
+
     /// Appends a 32-bit attribute in the host's byte order.
     pub(crate) fn u32(&mut self, kind: u16, value: u32) -> &mut Self {
         self.bytes(kind, &value.to_ne_bytes())

@@ -7,8 +7,8 @@ use ropewalk_addr::Mac;
 use ropewalk_netstate::{
     Place,
     resource::{
-        Address, Bridge, BridgePort, Neighbour, NftChain, NftElements, NftSet, Route, StaleFlows,
-        Veth, VethPeer,
+        Address, Bridge, BridgePort, MacvlanMode, Neighbour, NftChain, NftElements, NftSet, Route,
+        StaleFlows, Veth, VethPeer, VirtualKind, VirtualLink,
         nft::{
             Connection, DataType, Datum, ElementData, Field, MapsTo, NftFamily, Rule, SetRef,
             Statement, TableRef, Verdict,
@@ -19,7 +19,7 @@ use ropewalk_netstate::{
 use super::{
     address, bridge_port, flow, link, neighbour, nft,
     nft::{chain, element, set},
-    route,
+    route, virtual_link,
 };
 use crate::{
     netlink::{Message, Replies},
@@ -175,6 +175,27 @@ fn a_bridge_is_one_message() {
     );
 }
 
+fn macvlan() -> VirtualLink {
+    let kind = VirtualKind::Macvlan { mode: MacvlanMode::Vepa, broadcast_queue: Some(200) };
+    VirtualLink { mtu: Some(1400), ..VirtualLink::new("eth0".parse().unwrap(), kind) }
+}
+
+#[test]
+fn a_virtual_link_on_a_parent_elsewhere_is_one_message() {
+    let below = virtual_link::Below { index: 9, namespace: Some(3) };
+    let expected = r#"    00000000000000000000000000000000
+    3 "eth0"
+    4 78050000
+    5 09000000
+    37 03000000
+    18
+      1 "macvlan"
+      2
+        1 02000000
+        7 c8000000"#;
+    check(&virtual_link::create(&macvlan().name, &macvlan(), Some(below)), 16, expected);
+}
+
 #[test]
 fn an_element_carries_its_key_its_data_and_its_owner() {
     let elements = elements();
@@ -279,6 +300,8 @@ fn samples() -> Vec<Vec<u8>> {
         address::create(&address, index),
         route::create(&route, index),
         neighbour::create(&neighbour, index),
+        virtual_link::create(&name(), &macvlan(), None),
+        virtual_link::number_namespace(7),
         set::create(&ports(), 1),
         flow::list(&stale()),
     ];
@@ -300,6 +323,7 @@ fn read_all(bytes: &[u8]) {
         let _ = address::read(&reply);
         let _ = route::read(&reply);
         let _ = neighbour::read(&reply);
+        let _ = virtual_link::read_namespace_number(&reply);
         let _ = nft::set::read(&reply, &ports().set);
         let _ = element::read(&reply, &ports());
         let _ = chain::read_rule(&reply);

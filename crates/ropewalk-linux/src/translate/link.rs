@@ -3,10 +3,13 @@
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Place, Resource, Tag,
-    resource::{self, AnyLink, Bridge, LinkAttribute, Veth},
+    resource::{self, AnyLink, Bridge, LinkAttribute, Veth, VirtualKind},
 };
 
-use super::bridge_port::{PortFlags, read_port};
+use super::{
+    bridge_port::{PortFlags, read_port},
+    virtual_link,
+};
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
@@ -47,6 +50,8 @@ pub(crate) struct Link {
     pub(crate) vlan_filtering: Option<bool>,
     /// What it is as a bridge port.
     pub(crate) port: Option<PortFlags>,
+    /// What it is as a virtual link.
+    pub(crate) virtual_kind: Option<VirtualKind>,
 }
 
 impl Link {
@@ -74,7 +79,7 @@ impl Link {
 }
 
 /// `struct ifinfomsg` and the type of message in front of it.
-fn header(message: &mut Message, index: u32, flags: u32, change: u32) {
+pub(super) fn header(message: &mut Message, index: u32, flags: u32, change: u32) {
     let [i, f, c] = [index, flags, change].map(u32::to_ne_bytes);
     message.raw(&[&[0; 4][..], &i, &f, &c].concat());
 }
@@ -133,8 +138,14 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<Link> {
 fn read_kind(link: &mut Link, information: Attributes<'_>) {
     for attribute in information {
         match attribute.kind {
-            IFLA_INFO_KIND => link.kind = attribute.text().map(Into::into),
+            IFLA_INFO_KIND => {
+                link.kind = attribute.text().map(Into::into);
+                link.virtual_kind = link.kind.as_deref().and_then(virtual_link::plain_kind);
+            }
+            // The kernel tells the kind first.
             IFLA_INFO_DATA => {
+                let kind = link.kind.as_deref().unwrap_or_default();
+                link.virtual_kind = virtual_link::read_kind(kind, &attribute.nested());
                 let filtering = attribute.inner(IFLA_BR_VLAN_FILTERING).and_then(Attribute::u8);
                 link.vlan_filtering = filtering.map(|on| on != 0);
             }
@@ -272,6 +283,14 @@ pub(crate) fn set_alias(name: &IfName, tag: &Tag) -> Message {
     header(&mut message, 0, 0, 0);
     message.text(IFLA_IFNAME, name);
     message.bytes(IFLA_IFALIAS, tag.text().as_bytes());
+    message
+}
+
+/// Gives a link another name. It has to be down, before Linux 6.2.
+pub(crate) fn rename(index: u32, name: &IfName) -> Message {
+    let mut message = Message::acknowledged(RTM_SETLINK, 0);
+    header(&mut message, index, 0, 0);
+    message.text(IFLA_IFNAME, name);
     message
 }
 

@@ -13,4 +13,5 @@ pub(crate) mod neighbour;
 pub(crate) mod nft;
 pub(crate) mod route;
 pub(crate) mod sysctl;
+pub(crate) mod virtual_link;
 pub(crate) mod wait;

@@ -12,3 +12,4 @@ mod packet_filter;
 mod packet_filter_rules;
 mod settings;
 mod support;
+mod virtual_links;

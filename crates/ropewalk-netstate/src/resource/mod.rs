@@ -12,6 +12,7 @@ mod neighbour;
 pub mod nft;
 mod route;
 mod sysctl;
+mod virtual_link;
 mod wait;
 
 use alloc::{
@@ -32,6 +33,9 @@ pub use nft::{NftChain, NftElements, NftSet, NftTable, NftTaggedRules};
 use ropewalk_addr::{Family, IfName, Prefix, Subnet};
 pub use route::{Route, RouteScope};
 pub use sysctl::Sysctl;
+pub use virtual_link::{
+    IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, VirtualKind, VirtualLink,
+};
 pub use wait::Await;
 
 /// A field that is not as wanted.
@@ -95,6 +99,10 @@ pub enum Key {
     Veth(IfName),
     /// Any link, by name.
     AnyLink(IfName),
+    /// A virtual link, by name.
+    VirtualLink(IfName),
+    /// The membership of a link in a master.
+    Membership(IfName),
     /// The bridge port settings of a link.
     BridgePort(IfName),
     /// One attribute of a link.
@@ -180,6 +188,8 @@ kinds!(
     Bridge,
     Veth,
     AnyLink,
+    VirtualLink,
+    Membership,
     BridgePort,
     LinkAttribute,
     Address,
@@ -215,7 +225,13 @@ impl Resource {
     /// only, so that one that is there already may have been left by somebody else; a link that is
     /// up may have been so.
     pub fn tells_owner(&self) -> bool {
-        !matches!(self, Self::IptablesRule(_) | Self::FirewalldSource(_) | Self::LinkAttribute(_))
+        !matches!(
+            self,
+            Self::IptablesRule(_)
+                | Self::FirewalldSource(_)
+                | Self::LinkAttribute(_)
+                | Self::Membership(_)
+        )
     }
 
     /// Whether nobody but us makes it. What iptables and firewalld hold for an attachment may be the
@@ -234,7 +250,10 @@ impl Resource {
         match self {
             Self::StaleFlows(_) => "flush",
             Self::Await(_) => "wait for",
-            Self::LinkAttribute(_) | Self::Sysctl(_) | Self::BridgePort(_) => "set",
+            Self::LinkAttribute(_)
+            | Self::Sysctl(_)
+            | Self::BridgePort(_)
+            | Self::Membership(_) => "set",
             Self::AddressGuard(_) => "ensure",
             _ => "create",
         }
@@ -246,6 +265,8 @@ impl Resource {
             Self::Bridge(bridge) => Some(&bridge.name),
             Self::Veth(veth) => Some(&veth.name),
             Self::AnyLink(link) => Some(&link.name),
+            Self::VirtualLink(link) => Some(&link.name),
+            Self::Membership(membership) => Some(&membership.link),
             Self::BridgePort(port) => Some(&port.link),
             Self::LinkAttribute(attribute) => Some(&attribute.link),
             Self::Address(address) => Some(&address.link),

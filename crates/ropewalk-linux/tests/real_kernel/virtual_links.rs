@@ -1,0 +1,182 @@
+//! Virtual links: every kind on its own, on a parent here and on one elsewhere; membership.
+
+use std::path::Path;
+
+use ropewalk_netstate::{
+    Owner, Place, Resource, Scope, Step,
+    resource::{
+        Attribute, IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, VirtualKind,
+        VirtualLink,
+    },
+};
+use rustix::io::Errno;
+
+use crate::support::{HOST, INSIDE, Lab, attribute, bridge, in_lab, not_run_here, veth};
+use ropewalk_netstate::Kernel as _;
+
+fn link(name: &str, kind: VirtualKind) -> VirtualLink {
+    VirtualLink::new(name.parse().unwrap(), kind)
+}
+
+fn on(parent: (Place, &str), link: VirtualLink) -> VirtualLink {
+    let parent = Parent { place: parent.0, name: parent.1.parse().unwrap() };
+    VirtualLink { parent: Some(parent), ..link }
+}
+
+/// Whether the kernel has links of this kind; says so if not.
+fn has(lab: &mut Lab, probe: VirtualLink) -> bool {
+    let kind = probe.kind.name();
+    match lab.linux.apply(&[Step::Create(HOST, probe.clone().into())]) {
+        Ok(()) => {
+            lab.delete(HOST, probe);
+            true
+        }
+        Err(partial) => {
+            assert_eq!(partial.error.errno, Errno::OPNOTSUPP.raw_os_error());
+            assert!(partial.error.reason.contains(kind), "{}", partial.error);
+            not_run_here(&format!("no {kind} links"));
+            false
+        }
+    }
+}
+
+const BRIDGE_MODE: VirtualKind =
+    VirtualKind::Macvlan { mode: MacvlanMode::Bridge, broadcast_queue: None };
+
+#[test]
+fn links_that_stand_on_nothing_obey_the_law() {
+    in_lab(|lab| {
+        for kind in [VirtualKind::Dummy, VirtualKind::Ifb, VirtualKind::Vrf { table: 77 }] {
+            if has(lab, link("probe", kind)) {
+                lab.obeys_the_law(INSIDE, link("eth0", kind));
+                let mtu = Some(1400);
+                lab.obeys_the_law(HOST, VirtualLink { mtu, ..link("eth0", kind) });
+            }
+        }
+    });
+}
+
+#[test]
+fn macvlan_links_obey_the_law_on_a_parent_elsewhere() {
+    in_lab(|lab| {
+        lab.create(HOST, veth("parent", "other"));
+        for mode in
+            [MacvlanMode::Private, MacvlanMode::Vepa, MacvlanMode::Bridge, MacvlanMode::Passthru]
+        {
+            for broadcast_queue in [None, Some(200)] {
+                let kind = VirtualKind::Macvlan { mode, broadcast_queue };
+                lab.obeys_the_law(INSIDE, on((HOST, "parent"), link("eth0", kind)));
+                lab.obeys_the_law(HOST, on((HOST, "parent"), link("eth0", kind)));
+            }
+        }
+        let mac = Some("02:00:00:00:00:09".parse().unwrap());
+        let wanted = on((HOST, "parent"), link("eth0", BRIDGE_MODE));
+        lab.obeys_the_law(INSIDE, VirtualLink { mac, mtu: Some(1300), ..wanted });
+        lab.obeys_the_law(INSIDE, on((INSIDE, "other"), link("eth0", BRIDGE_MODE)));
+    });
+}
+
+#[test]
+fn the_host_may_have_a_link_of_the_same_name_and_the_parent_too() {
+    in_lab(|lab| {
+        lab.create(HOST, veth("eth0", "other"));
+        lab.creates(INSIDE, on((HOST, "eth0"), link("eth0", BRIDGE_MODE)));
+        let again = on((HOST, "eth0"), link("eth0", BRIDGE_MODE));
+        assert_eq!(lab.refuses(INSIDE, again).errno, Errno::EXIST.raw_os_error());
+        // A second one finds that the namespaces know each other by number already.
+        lab.obeys_the_law(INSIDE, on((HOST, "eth0"), link("eth1", BRIDGE_MODE)));
+    });
+}
+
+#[test]
+fn a_link_on_another_parent_or_of_another_kind_is_found_as_it_is() {
+    in_lab(|lab| {
+        lab.create(HOST, veth("one", "far1"));
+        lab.create(HOST, veth("two", "far2"));
+        lab.create(INSIDE, on((HOST, "one"), link("eth0", BRIDGE_MODE)));
+        let elsewhere: Resource = on((HOST, "two"), link("eth0", BRIDGE_MODE)).into();
+        let found = lab.find(INSIDE, &elsewhere).unwrap();
+        assert_eq!(elsewhere.compare(&found)[0].field, "parent");
+        let other = VirtualKind::Macvlan { mode: MacvlanMode::Vepa, broadcast_queue: None };
+        let other: Resource = on((HOST, "one"), link("eth0", other)).into();
+        let found = lab.find(INSIDE, &other).unwrap();
+        assert_eq!(other.compare(&found)[0].field, "kind");
+        let pair = link("far1", VirtualKind::Dummy).into();
+        assert_eq!(lab.find(INSIDE, &pair).unwrap().kind(), "AnyLink");
+    });
+}
+
+#[test]
+fn a_parent_that_is_missing_is_told() {
+    in_lab(|lab| {
+        let error = lab.refuses(INSIDE, on((HOST, "nope"), link("eth0", BRIDGE_MODE)));
+        assert_eq!(error.reason, "Link not found");
+    });
+}
+
+#[test]
+fn vlans_obey_the_law() {
+    in_lab(|lab| {
+        lab.create(HOST, veth("parent", "other"));
+        if !has(lab, on((HOST, "parent"), link("probe", VirtualKind::Vlan { id: 4 }))) {
+            return;
+        }
+        for id in [0, 5, 4094] {
+            lab.obeys_the_law(INSIDE, on((HOST, "parent"), link("eth0", VirtualKind::Vlan { id })));
+        }
+        let wanted = on((HOST, "parent"), link("eth0", VirtualKind::Vlan { id: 5 }));
+        lab.creates(INSIDE, VirtualLink { mtu: Some(1400), ..wanted.clone() });
+        let twice = lab.refuses(INSIDE, VirtualLink { name: "eth1".parse().unwrap(), ..wanted });
+        assert_eq!(twice.errno, Errno::EXIST.raw_os_error());
+    });
+}
+
+#[test]
+fn ipvlans_obey_the_law() {
+    in_lab(|lab| {
+        lab.create(HOST, veth("parent", "other"));
+        let of = |mode, flag| link("eth0", VirtualKind::Ipvlan { mode, flag });
+        if !has(lab, on((HOST, "parent"), of(IpvlanMode::L2, IpvlanFlag::Bridge))) {
+            return;
+        }
+        for mode in [IpvlanMode::L2, IpvlanMode::L3, IpvlanMode::L3s] {
+            for flag in [IpvlanFlag::Bridge, IpvlanFlag::Private, IpvlanFlag::Vepa] {
+                lab.obeys_the_law(INSIDE, on((HOST, "parent"), of(mode, flag)));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_link_on_the_host_tells_its_owner() {
+    in_lab(|lab| {
+        let text = |text: &str| text.to_string();
+        let owner = Owner { network: text("lan"), container: text("c1"), interface: text("eth0") };
+        let wanted = VirtualLink { tag: Some(owner.tag()), ..link("bwp0", VirtualKind::Ifb) };
+        let Resource::VirtualLink(found) = lab.creates(HOST, wanted) else { panic!() };
+        assert_eq!(found.tag, Some(owner.tag()));
+        let owned = lab.linux.owned(&Scope::TaggedLinks).unwrap();
+        assert_eq!(owned.len(), 1);
+        lab.deletes(HOST, owned[0].resource.clone());
+    });
+}
+
+#[test]
+fn membership_obeys_the_law_and_changes() {
+    in_lab(|lab| {
+        lab.create(HOST, bridge("br0"));
+        lab.create(HOST, bridge("br1"));
+        lab.create(HOST, veth("port", "eth0"));
+        let of = |master: &str| Membership {
+            link: "port".parse().unwrap(),
+            master: master.parse().unwrap(),
+        };
+        lab.obeys_the_law(HOST, of("br0"));
+        lab.creates(HOST, of("br0"));
+        lab.changes(HOST, of("br1"));
+        lab.deletes(HOST, of("br1"));
+        assert_eq!(lab.refuses(HOST, of("br7")).reason, "br7: Link not found");
+        lab.create(HOST, attribute("port", Attribute::Up(false)));
+        assert!(Path::new("/sys/class/net/port").exists(), "the link itself stays");
+    });
+}
