@@ -164,10 +164,8 @@ impl FakeKernel {
                     return Err(error(EEXIST, "file exists"));
                 }
             }
-            Resource::VirtualLink(link) => {
-                if self.link_exists(place, &link.name) {
-                    return Err(error(EEXIST, "file exists"));
-                }
+            Resource::VirtualLink(link) if self.link_exists(place, &link.name) => {
+                return Err(error(EEXIST, "file exists"));
             }
             Resource::NftElements(wanted) => return self.add_elements(place, wanted),
             // Setting is not creating; and what a racing ADD has made just now is there.

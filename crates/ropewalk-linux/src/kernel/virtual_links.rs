@@ -125,8 +125,7 @@ impl Linux {
 
 /// A name that nobody has.
 fn passing_name() -> Result<IfName, KernelError> {
-    let [_, a, b, c, d, e] = random_mac()?.0;
-    let name = format!("new{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}");
+    let name = format!("new{}", random_mac()?.to_string().replace(':', ""));
     name.parse().map_err(|_| error("no name for a new link"))
 }
 
