@@ -95,6 +95,7 @@ pub(crate) const IFA_FLAGS: u16 = 8;
 pub(crate) const IFA_F_NODAD: u32 = 2;
 pub(crate) const IFA_F_TENTATIVE: u32 = 64;
 pub(crate) const IFA_F_DADFAILED: u32 = 8;
+pub(crate) const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 
 // Routes: `linux/rtnetlink.h`.
 pub(crate) const RTA_DST: u16 = 1;

@@ -87,6 +87,26 @@ pub(crate) fn ipam_type(fields: &Fields<'_>) -> Option<String> {
     fields.object("ipam")?.string("type").filter(|name| !name.is_empty())
 }
 
+/// The same where there has to be one.
+pub(crate) fn required_ipam_type(fields: &Fields<'_>) -> Option<String> {
+    let name = ipam_type(fields);
+    if name.is_none() {
+        fields.report_at("ipam.type", "no plugin name provided");
+    }
+    name
+}
+
+/// `enabledad`: whether IPv6 duplicate address detection runs. Every plugin that makes an
+/// interface knows it; without it, addresses can be used at once.
+pub(crate) fn detects_duplicates(fields: &Fields<'_>) -> bool {
+    fields.bool("enabledad").unwrap_or_default()
+}
+
+/// `mtu`; 0 leaves it to the kernel.
+pub(crate) fn mtu(fields: &Fields<'_>) -> Option<u32> {
+    fields.u32("mtu").filter(|mtu| *mtu != 0)
+}
+
 /// Results before version 0.3.0 carry one address per family.
 pub(crate) fn one_address_per_family(
     version: Version,

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use ropewalk_addr::IfName;
+use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{AttachmentId, CniError, CniResult, ErrorCode, Request, check_interface_name};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
@@ -56,6 +56,14 @@ pub struct Given {
     pub leased: Vec<IpAddr>,
     /// What the host is like.
     pub facts: Facts,
+}
+
+impl Given {
+    /// The MAC that the previous result tells of an interface; the host's have no sandbox.
+    pub fn recorded_mac(&self, name: &str, sandbox: &str) -> Option<Mac> {
+        let mut interfaces = self.previous.as_ref()?.interfaces.iter();
+        interfaces.find(|i| i.name == name && i.sandbox == sandbox)?.mac.parse().ok()
+    }
 }
 
 /// What the host is like, as far as it decides how something is done.

@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 
-use ropewalk_addr::{Family, IfName, Prefix, Subnet};
+use ropewalk_addr::{Family, IfName, Mac, Prefix, Subnet};
 use ropewalk_cni::{Cidr, CniError, CniResult, Interface, IpConfig, RouteConfig};
 use ropewalk_netstate::{
-    Desired, Lifetime, Place, Resource,
-    resource::{Address, Attribute, Await, LinkAttribute, Route, RouteScope, Sysctl},
+    Desired, Lifetime, Observed, Place, Resource,
+    resource::{Address, Attribute, Await, Key, LinkAttribute, Route, RouteScope, Sysctl},
 };
 
 /// How long the kernel may take to finish duplicate address detection.
@@ -48,12 +48,77 @@ pub(crate) fn of_interface(result: &CniResult, ifname: &str, netns: &str) -> Cni
     CniResult { ips, ..result.clone() }
 }
 
-/// Declares an interface with addresses and routes, up.
+/// What is told to the neighbours, and asked of them, before an interface has addresses.
+pub(crate) fn declare_detection(
+    desired: &mut Desired,
+    ifname: &IfName,
+    layer3: &CniResult,
+    options: Options,
+) {
+    let mut set = |parameter: &str, value: &str| {
+        let path = format!("net/ipv6/conf/{ifname}/{parameter}");
+        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, value));
+    };
+    if options.detect_duplicates {
+        set("enhanced_dad", "1");
+        set("accept_dad", "1");
+    } else if families(layer3).contains(&Family::V6) {
+        set("accept_dad", "0");
+    }
+}
+
+/// The host passes packets of a family on.
+pub(crate) fn forwarding(family: Family) -> Sysctl {
+    let path = match family {
+        Family::V4 => "net/ipv4/ip_forward",
+        Family::V6 => "net/ipv6/conf/all/forwarding",
+    };
+    Sysctl::new(path, "1")
+}
+
+/// Declares an interface with addresses and routes, up. All addresses of a subnet are on the link.
 pub(crate) fn declare(
     desired: &mut Desired,
     ifname: &IfName,
     layer3: &CniResult,
     options: Options,
+) {
+    declare_addresses(desired, ifname, layer3, options, |prefix| {
+        Address::new(ifname.clone(), prefix)
+    });
+    declare_routes(desired, ifname, layer3);
+}
+
+/// Declares an interface with addresses and routes, up, that has nothing but the gateway on its
+/// link: the rest of a subnet is behind it.
+pub(crate) fn declare_behind_gateway(
+    desired: &mut Desired,
+    ifname: &IfName,
+    layer3: &CniResult,
+    options: Options,
+) {
+    declare_addresses(desired, ifname, layer3, options, |prefix| Address {
+        prefix_route: false,
+        ..Address::new(ifname.clone(), prefix)
+    });
+    for ip in &layer3.ips {
+        let Some(gateway) = ip.gateway else { continue };
+        let from_here = |route| Route { source: Some(ip.address.ip), ..route };
+        let near = Route::new(Prefix::host(gateway).subnet(), None, ifname.clone());
+        let rest = Route::new(subnet(ip.address), Some(gateway), ifname.clone());
+        desired.push(Place::Sandbox, Lifetime::Dependent, from_here(near));
+        desired.push(Place::Sandbox, Lifetime::Dependent, from_here(rest));
+    }
+    declare_routes(desired, ifname, layer3);
+}
+
+/// Declares an interface with addresses, up.
+fn declare_addresses(
+    desired: &mut Desired,
+    ifname: &IfName,
+    layer3: &CniResult,
+    options: Options,
+    address: impl Fn(Prefix) -> Address,
 ) {
     let mut sandbox = |lifetime, resource: Resource| {
         desired.push(Place::Sandbox, lifetime, resource);
@@ -69,10 +134,8 @@ pub(crate) fn declare(
         }
     }
     for ip in &layer3.ips {
-        let address = Address {
-            detect_duplicates: options.detect_duplicates,
-            ..Address::new(ifname.clone(), prefix(ip.address))
-        };
+        let address =
+            Address { detect_duplicates: options.detect_duplicates, ..address(prefix(ip.address)) };
         sandbox(Lifetime::Dependent, address.into());
     }
     sandbox(Lifetime::Dependent, up(ifname).into());
@@ -81,8 +144,12 @@ pub(crate) fn declare(
         let wait = Await::AddressesReady { link, deadline_ms: ADDRESSES_DEADLINE_MS };
         sandbox(Lifetime::Dependent, wait.into());
     }
+}
+
+fn declare_routes(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {
     for route in &layer3.routes {
-        sandbox(Lifetime::Dependent, route_of(route, ifname, layer3).into());
+        let route = route_of(route, ifname, layer3);
+        desired.push(Place::Sandbox, Lifetime::Dependent, route);
     }
 }
 
@@ -123,12 +190,16 @@ pub(crate) fn check_indices(layer3: &CniResult) -> Result<(), CniError> {
     }
 }
 
+/// The MAC addresses of a pair: of the host's end and of the container's.
+pub(crate) fn pair_macs(observed: &Observed, host: &IfName) -> (Option<Mac>, Option<Mac>) {
+    match observed.find(Place::Host, &Key::Veth(host.clone())) {
+        Some(Resource::Veth(veth)) => (veth.mac, veth.peer.as_ref().and_then(|peer| peer.mac)),
+        _ => (None, None),
+    }
+}
+
 /// An interface entry of a result.
-pub(crate) fn interface(
-    name: &IfName,
-    mac: Option<ropewalk_addr::Mac>,
-    sandbox: &str,
-) -> Interface {
+pub(crate) fn interface(name: &IfName, mac: Option<Mac>, sandbox: &str) -> Interface {
     Interface {
         name: name.to_string(),
         mac: mac.map(|mac| mac.to_string()).unwrap_or_default(),

@@ -35,6 +35,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
         "firewall" => chained::firewall::lint(&fields),
         "host-local" => ipam::host_local::lint(&fields),
         "portmap" => chained::portmap::lint(&fields),
+        "ptp" => interface::ptp::lint(&fields),
         "static" => ipam::static_addresses::lint(&fields),
         "tuning" => chained::tuning::lint(&fields),
         _ => {}

@@ -5,7 +5,7 @@ use ropewalk_cni::{ALL, CniError, Request, Version};
 use crate::{
     chained::{firewall, portmap, tuning},
     device::Device,
-    interface::{bridge, loopback},
+    interface::{bridge, loopback, ptp},
     ipam::{IpamPlugin, host_local, static_addresses},
 };
 
@@ -42,6 +42,7 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },
     Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },
     Plugin { name: "portmap", versions: ALL, kind: Kind::Device(portmap::load) },
+    Plugin { name: "ptp", versions: ALL, kind: Kind::Device(ptp::load) },
     Plugin { name: "static", versions: ALL, kind: Kind::Ipam(&static_addresses::Static) },
     Plugin { name: "tuning", versions: ALL, kind: Kind::Device(tuning::load) },
 ];

@@ -255,7 +255,10 @@ impl FakeKernel {
         self.state.remove(&(place, resource.key()));
         self.state.retain(|(at, _), other| match other.link() {
             Some(link) => !ends.contains(&(*at, link.clone())),
-            None => !dies_with(other, resource),
+            None => {
+                !ends.iter().any(|end| is_parameter_of(*at, other, end))
+                    && !dies_with(other, resource)
+            }
         });
     }
 
@@ -360,6 +363,12 @@ fn is_link(resource: &Resource) -> bool {
         resource,
         Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_) | Resource::VirtualLink(_)
     )
+}
+
+/// Whether it is a sysctl of this link.
+fn is_parameter_of(at: Place, resource: &Resource, (place, link): &(Place, IfName)) -> bool {
+    let Resource::Sysctl(sysctl) = resource else { return false };
+    at == *place && sysctl.path.split('/').any(|part| *part == **link)
 }
 
 /// Rules die with their iptables chain, and so do the rules that jump to it.

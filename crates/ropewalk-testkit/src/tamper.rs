@@ -54,7 +54,12 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         Resource::LinkAttribute(attribute) => {
             variants.push(("attribute", other_value(attribute).into()));
         }
-        Resource::Address(address) => vary!(address, duplicate = true),
+        Resource::Address(address) => {
+            vary!(address, duplicate = true);
+            if !address.prefix_route {
+                vary!(address, prefix_route = true);
+            }
+        }
         Resource::Route(route) => {
             if route.mtu.is_some() {
                 vary!(route, mtu = Some(68));

@@ -250,8 +250,8 @@ impl Survey<'_> {
         let all = self.addresses(at, &wanted.link, wanted.prefix.family())?;
         let found = all.into_iter().find(|found| found.prefix == wanted.prefix);
         Ok(found.map(|found| {
-            let duplicate = found.is_duplicate();
-            Resource::Address(Address { duplicate, ..wanted.clone() })
+            let (duplicate, prefix_route) = (found.is_duplicate(), found.has_prefix_route());
+            Resource::Address(Address { duplicate, prefix_route, ..wanted.clone() })
         }))
     }
 

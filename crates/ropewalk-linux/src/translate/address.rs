@@ -8,8 +8,9 @@ use ropewalk_netstate::resource::Address;
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
-        IFA_ADDRESS, IFA_BROADCAST, IFA_F_DADFAILED, IFA_F_NODAD, IFA_F_TENTATIVE, IFA_FLAGS,
-        IFA_LOCAL, NLM_F_CREATE, NLM_F_EXCL, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR,
+        IFA_ADDRESS, IFA_BROADCAST, IFA_F_DADFAILED, IFA_F_NODAD, IFA_F_NOPREFIXROUTE,
+        IFA_F_TENTATIVE, IFA_FLAGS, IFA_LOCAL, NLM_F_CREATE, NLM_F_EXCL, RTM_DELADDR, RTM_GETADDR,
+        RTM_NEWADDR,
     },
 };
 
@@ -33,6 +34,11 @@ impl FoundAddress {
     /// Duplicate address detection found somebody else.
     pub(crate) fn is_duplicate(self) -> bool {
         self.flags & IFA_F_DADFAILED != 0
+    }
+
+    /// The kernel keeps a route to its subnet.
+    pub(crate) fn has_prefix_route(self) -> bool {
+        self.flags & IFA_F_NOPREFIXROUTE == 0
     }
 
     /// An address that the kernel gives every link by itself.
@@ -63,15 +69,17 @@ pub(crate) fn create(address: &Address, index: u32) -> Message {
     let prefix = address.prefix;
     header(&mut message, prefix.family(), prefix.length(), index);
     message.ip(IFA_LOCAL, prefix.ip()).ip(IFA_ADDRESS, prefix.ip());
+    let mut flags = if address.prefix_route { 0 } else { IFA_F_NOPREFIXROUTE };
     match prefix.family() {
         // Subnets of one or two addresses have no broadcast address.
         Family::V4 if prefix.length() < 31 => {
             message.ip(IFA_BROADCAST, prefix.subnet().last());
         }
-        Family::V6 if !address.detect_duplicates => {
-            message.u32(IFA_FLAGS, IFA_F_NODAD);
-        }
+        Family::V6 if !address.detect_duplicates => flags |= IFA_F_NODAD,
         Family::V4 | Family::V6 => {}
+    }
+    if flags != 0 {
+        message.u32(IFA_FLAGS, flags);
     }
     message
 }

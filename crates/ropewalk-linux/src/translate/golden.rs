@@ -197,6 +197,20 @@ fn a_virtual_link_on_a_parent_elsewhere_is_one_message() {
 }
 
 #[test]
+fn an_address_without_a_route_to_its_subnet_says_so() {
+    let plain = Address::new("eth0".parse().unwrap(), "10.1.0.2/24".parse().unwrap());
+    check(
+        &address::create(&Address { prefix_route: false, ..plain }, 7),
+        8,
+        r#"    0218000007000000
+    2 0a010002
+    1 0a010002
+    4 0a0100ff
+    8 00020000"#,
+    );
+}
+
+#[test]
 fn an_element_carries_its_key_its_data_and_its_owner() {
     let elements = elements();
     let all: Vec<_> = elements.elements.iter().collect();

@@ -43,6 +43,26 @@ fn addresses_obey_the_law() {
 }
 
 #[test]
+fn addresses_without_a_route_to_their_subnet_obey_the_law() {
+    in_lab(|lab| {
+        lab.create(HOST, veth("near", "eth0"));
+        lab.create(INSIDE, attribute("eth0", Attribute::Up(true)));
+        for (prefix, family) in [("10.1.0.2/24", "-4"), ("fd00:1::2/64", "-6")] {
+            let bare = Address { prefix_route: false, ..address("eth0", prefix) };
+            lab.obeys_the_law(INSIDE, bare.clone());
+            lab.create(INSIDE, bare.clone());
+            let routes = output_of("ip", &["-n", "sandbox", family, "route", "show"]);
+            assert!(!routes.contains(&bare.prefix.subnet().to_string()), "{routes}");
+            // Whoever wants the route accepts that others have routes of their own.
+            lab.has(INSIDE, &address("eth0", prefix).into());
+            lab.delete(INSIDE, bare.clone());
+            lab.create(INSIDE, address("eth0", prefix));
+            lab.changes(INSIDE, bare);
+        }
+    });
+}
+
+#[test]
 fn an_address_that_is_there_already_is_fine_and_another_length_is_another_address() {
     in_lab(|lab| {
         connected(lab);

@@ -7,8 +7,9 @@ use ropewalk_addr::{Family, IfName, Prefix};
 
 use super::{Comparison, Key, Mismatch};
 
-/// An address on a link, with the kernel's default scope, broadcast address and prefix route.
+/// An address on a link, with the kernel's default scope and broadcast address.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
 pub struct Address {
     /// The link.
     pub link: IfName,
@@ -20,6 +21,9 @@ pub struct Address {
     /// Whether, once it is added, the link's MAC is written back, so that a bridge that others
     /// made stops following its ports' MACs. Not compared.
     pub pins_mac: bool,
+    /// Whether the kernel makes a route that says that the whole subnet is on the link. Wanting it
+    /// accepts an address without one: somebody may have routes of their own.
+    pub prefix_route: bool,
     /// Found: whether duplicate address detection failed. Always wanted `false`.
     pub duplicate: bool,
 }
@@ -27,7 +31,14 @@ pub struct Address {
 impl Address {
     /// An address that can be used at once.
     pub fn new(link: IfName, prefix: Prefix) -> Self {
-        Self { link, prefix, detect_duplicates: false, pins_mac: false, duplicate: false }
+        Self {
+            link,
+            prefix,
+            detect_duplicates: false,
+            pins_mac: false,
+            prefix_route: true,
+            duplicate: false,
+        }
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -35,7 +46,11 @@ impl Address {
     }
 
     pub(crate) fn compare(&self, found: &Self) -> Vec<Mismatch> {
-        Comparison::default().field("duplicate", &self.duplicate, &found.duplicate).finish()
+        let without_route = (!self.prefix_route).then_some(&false);
+        Comparison::default()
+            .field("duplicate", &self.duplicate, &found.duplicate)
+            .wanted("prefix_route", without_route, Some(&found.prefix_route))
+            .finish()
     }
 }
 

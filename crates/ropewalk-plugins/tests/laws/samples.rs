@@ -32,6 +32,7 @@ fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
 /// Every plugin of the table that declares state, in its main shapes.
 pub(crate) fn samples() -> Vec<Sample> {
     let mut samples = bridges();
+    samples.extend(pairs());
     samples.extend(chained());
     samples.push(sample("loopback", "loopback", json!({})));
     for plugin in table::PLUGINS.iter().filter(|plugin| matches!(plugin.kind, Kind::Device(_))) {
@@ -69,6 +70,20 @@ fn bridges() -> Vec<Sample> {
             "VLANs",
             "bridge",
             json!({"vlan": 7, "vlanTrunk": [{"id": 9}], "isGateway": true, "ipam": ipam}),
+        ),
+    ]
+}
+
+fn pairs() -> Vec<Sample> {
+    let ipam = json!({"type": "host-local"});
+    vec![
+        sample("a pair", "ptp", json!({"ipam": ipam, "mtu": 1400})),
+        sample("a pair with detection", "ptp", json!({"ipam": ipam, "enabledad": true})),
+        sample("a masqueraded pair", "ptp", json!({"ipam": ipam, "ipMasq": true})),
+        sample(
+            "a pair masqueraded with iptables",
+            "ptp",
+            json!({"ipam": ipam, "ipMasq": true, "ipMasqBackend": "iptables"}),
         ),
     ]
 }

@@ -54,14 +54,14 @@ impl Config {
             is_default_gateway,
             force_address: flag("forceAddress"),
             masquerade: Backend::read(fields),
-            mtu: mtu(fields),
+            mtu: config::mtu(fields),
             hairpin: flag("hairpinMode"),
             promiscuous: flag("promiscMode"),
             isolated: flag("portIsolation"),
             vlans: port_vlans(fields, vlan),
             vlan,
             spoof_check: flag("macspoofchk"),
-            detect_duplicates: flag("enabledad"),
+            detect_duplicates: config::detects_duplicates(fields),
             container_interface_up: !flag("disableContainerInterface"),
             mac: mac(fields, requested_mac),
             dns: config::dns(fields, "dns"),
@@ -93,10 +93,6 @@ fn prefixed(errors: &[ropewalk_cni::FieldError]) -> CniError {
 /// Reads everything, so that `lint` finds what is wrong without a request.
 pub(crate) fn lint(fields: &Fields<'_>) {
     Config::from_fields(fields, None);
-}
-
-fn mtu(fields: &Fields<'_>) -> Option<u32> {
-    fields.u32("mtu").filter(|mtu| *mtu != 0)
 }
 
 /// `runtimeConfig.mac` beats `args.cni.mac` beats `MAC` in `CNI_ARGS`.

@@ -4,7 +4,7 @@ use ropewalk_addr::{Family, IfName, Prefix, Subnet};
 use ropewalk_cni::{Cidr, CniResult, RouteConfig};
 use ropewalk_netstate::{
     Desired, Lifetime, Place,
-    resource::{Address, AddressGuard, Conflicting, Sysctl},
+    resource::{Address, AddressGuard, Conflicting},
 };
 
 use super::{config::Config, vlan};
@@ -52,11 +52,7 @@ pub(crate) fn declare(desired: &mut Desired, config: &Config, layer3: &CniResult
     let link = vlan::gateway_link(config).unwrap_or_else(|| config.bridge.clone());
     for family in layer3::families(layer3) {
         declare_addresses(desired, config, &link, gateways(layer3, family));
-        let path = match family {
-            Family::V4 => "net/ipv4/ip_forward",
-            Family::V6 => "net/ipv6/conf/all/forwarding",
-        };
-        desired.push(Place::Host, Lifetime::Shared, Sysctl::new(path, "1"));
+        desired.push(Place::Host, Lifetime::Shared, layer3::forwarding(family));
     }
 }
 

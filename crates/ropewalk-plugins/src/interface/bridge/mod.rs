@@ -4,8 +4,8 @@ mod config;
 mod gateway;
 mod vlan;
 
-use ropewalk_addr::{Family, Mac};
-use ropewalk_cni::{CniError, CniResult, Interface, Request};
+use ropewalk_addr::Mac;
+use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource, Scope,
@@ -80,10 +80,7 @@ impl Device for Bridge {
 
     fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {
         let host = names::host_interface(&attachment.owner);
-        let (host_mac, container_mac) = match observed.find(Place::Host, &Key::Veth(host.clone())) {
-            Some(Resource::Veth(veth)) => (veth.mac, veth.peer.as_ref().and_then(|peer| peer.mac)),
-            _ => (None, None),
-        };
+        let (host_mac, container_mac) = layer3::pair_macs(observed, &host);
         let bridge = &self.config.bridge;
         let bridge_mac = match observed.find(Place::Host, &Key::Bridge(bridge.clone())) {
             Some(Resource::Bridge(bridge)) => bridge.mac,
@@ -124,9 +121,7 @@ impl Bridge {
             mtu: config.mtu,
             vlan_filtering: config.vlans.is_some(),
             promiscuous: config.promiscuous,
-            mac: recorded_mac(given, |interface| {
-                interface.sandbox.is_empty() && interface.name == *config.bridge
-            }),
+            mac: given.recorded_mac(&config.bridge, ""),
             up: true,
         };
         desired.push(Place::Host, Lifetime::Shared, bridge);
@@ -169,37 +164,20 @@ impl Bridge {
     /// The container's MAC: what the chain ended with, else what was asked for, else, where a rule
     /// will name it, one that follows from the attachment.
     fn container_mac(&self, attachment: &Attachment, given: &Given) -> Option<Mac> {
-        let recorded = recorded_mac(given, |interface| {
-            interface.name == *attachment.ifname && interface.sandbox == attachment.netns
-        });
+        let recorded = given.recorded_mac(&attachment.ifname, &attachment.netns);
         let derived = || self.config.spoof_check.then(|| spoof_check::mac(&attachment.owner));
         recorded.or(self.config.mac).or_else(derived)
     }
 
     fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
         let config = &self.config;
-        let has_v6 = layer3::families(layer3).contains(&Family::V6);
-        let mut set = |family, parameter: &str, value: &str| {
-            let path = format!("net/{family}/conf/{}/{parameter}", attachment.ifname);
-            desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, value));
-        };
-        if config.detect_duplicates {
-            set("ipv6", "enhanced_dad", "1");
-            set("ipv6", "accept_dad", "1");
-        } else if has_v6 {
-            set("ipv6", "accept_dad", "0");
-        }
-        set("ipv4", "arp_notify", "1");
         let options = layer3::Options { detect_duplicates: config.detect_duplicates };
+        layer3::declare_detection(desired, &attachment.ifname, layer3, options);
+        let path = format!("net/ipv4/conf/{}/arp_notify", attachment.ifname);
+        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
         layer3::declare(desired, &attachment.ifname, layer3, options);
         gateway::declare(desired, config, layer3);
     }
-}
-
-/// The MAC that a result of this attachment tells, at CHECK.
-fn recorded_mac(given: &Given, is_it: impl Fn(&Interface) -> bool) -> Option<Mac> {
-    let interface = given.previous.as_ref()?.interfaces.iter().find(|i| is_it(i))?;
-    interface.mac.parse().ok()
 }
 
 /// What the reference plugin would have made: a pair whose host end has a random name, so that

@@ -1,0 +1,170 @@
+//! The plugin `ptp`: a veth pair whose host end is the container's gateway. The container sees
+//! nobody but the host on its link; everybody else, its own subnet too, is behind the host.
+
+use ropewalk_addr::{Family, Prefix};
+use ropewalk_cni::{CniError, CniResult, Dns, Fields, IpConfig, Request, config_error};
+use ropewalk_linux::Linux;
+use ropewalk_netstate::{
+    Desired, Lifetime, Observed, Place, Scope,
+    resource::{Address, AnyLink, Route, RouteScope, Sysctl, Veth, VethPeer},
+};
+
+use crate::{
+    config,
+    device::{Attachment, Device, Facts, Given},
+    feature::masquerade::{self, Backend},
+    layer3, names,
+};
+
+/// Index of the container's interface in the result, after the host end.
+const CONTAINER_INTERFACE: usize = 1;
+
+struct Ptp {
+    masquerade: Backend,
+    mtu: Option<u32>,
+    detect_duplicates: bool,
+    dns: Option<Dns>,
+    ipam: String,
+}
+
+/// Reads the configuration.
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+    let fields = Fields::new(&request.raw, "");
+    let ptp = read(&fields);
+    fields.finish().map_err(|errors| {
+        let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
+        config_error(if decoding { "failed to load netconf" } else { "" }, &errors)
+    })?;
+    let ptp = ptp.ok_or_else(|| CniError::invalid_config("invalid ptp configuration"))?;
+    Ok(Box::new(ptp))
+}
+
+/// Reads everything, so that `lint` finds what is wrong without a request.
+pub(crate) fn lint(fields: &Fields<'_>) {
+    read(fields);
+}
+
+fn read(fields: &Fields<'_>) -> Option<Ptp> {
+    let (masquerade, mtu) = (Backend::read(fields), config::mtu(fields));
+    let detect_duplicates = config::detects_duplicates(fields);
+    let dns = config::dns(fields, "dns");
+    let ipam = config::required_ipam_type(fields)?;
+    Some(Ptp { masquerade, mtu, detect_duplicates, dns, ipam })
+}
+
+impl Device for Ptp {
+    fn ipam(&self) -> Option<&str> {
+        Some(&self.ipam)
+    }
+
+    fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+        masquerade::facts(self.masquerade, kernel)
+    }
+
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        let mut desired = Desired::new();
+        self.declare_pair(&mut desired, attachment, given);
+        let layer3 = given.layer3.as_ref();
+        if let Some(layer3) = layer3 {
+            layer3::check_indices(layer3)?;
+            if !given.deleting {
+                check_gateways(layer3)?;
+            }
+            self.declare_layer3(&mut desired, attachment, layer3);
+        }
+        let owner = &attachment.owner;
+        masquerade::declare(&mut desired, self.masquerade, owner, layer3, given);
+        // The reference plugin gives the host end a random name, so that only the container's end
+        // can be found.
+        let link = AnyLink { name: attachment.ifname.clone(), mac: None };
+        desired.push(Place::Sandbox, Lifetime::Predecessor, link);
+        masquerade::declare_predecessors(&mut desired, owner);
+        Ok(desired)
+    }
+
+    fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {
+        let host = names::host_interface(&attachment.owner);
+        let (host_mac, container_mac) = layer3::pair_macs(observed, &host);
+        let interfaces = vec![
+            layer3::interface(&host, host_mac, ""),
+            layer3::interface(&attachment.ifname, container_mac, &attachment.netns),
+        ];
+        let mut result = given.layer3.clone().unwrap_or_default();
+        for ip in &mut result.ips {
+            ip.interface = Some(CONTAINER_INTERFACE);
+        }
+        if let Some(dns) = &self.dns {
+            result.dns = dns.clone();
+        }
+        CniResult { interfaces, ..result }
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = vec![Scope::TaggedLinks];
+        scopes.extend(masquerade::scopes());
+        scopes
+    }
+}
+
+impl Ptp {
+    fn declare_pair(&self, desired: &mut Desired, attachment: &Attachment, given: &Given) {
+        let name = names::host_interface(&attachment.owner);
+        let peer = VethPeer {
+            place: Place::Sandbox,
+            name: attachment.ifname.clone(),
+            mac: given.recorded_mac(&attachment.ifname, &attachment.netns),
+        };
+        let pair = Veth {
+            name: name.clone(),
+            mac: None,
+            bridge: None,
+            peer: Some(peer),
+            mtu: self.mtu,
+            tag: Some(attachment.owner.tag()),
+            up: true,
+        };
+        desired.push(Place::Host, Lifetime::Attachment, pair);
+        // A container that sends router advertisements must not configure the host.
+        let path = format!("net/ipv6/conf/{name}/accept_ra");
+        desired.push(Place::Host, Lifetime::Dependent, Sysctl::optional(path, "0"));
+    }
+
+    /// The container's side first: the host's end has no carrier until the other one is up.
+    fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
+        let ifname = &attachment.ifname;
+        let options = layer3::Options { detect_duplicates: self.detect_duplicates };
+        layer3::declare_detection(desired, ifname, layer3, options);
+        layer3::declare_behind_gateway(desired, ifname, layer3, options);
+        for family in layer3::families(layer3) {
+            desired.push(Place::Host, Lifetime::Shared, layer3::forwarding(family));
+        }
+        let host = names::host_interface(&attachment.owner);
+        let mut dependent = |resource: ropewalk_netstate::Resource| {
+            desired.push(Place::Host, Lifetime::Dependent, resource);
+        };
+        for ip in &layer3.ips {
+            let Some(gateway) = ip.gateway else { continue };
+            // Every host end has the same gateway address, so that it must not cover a subnet.
+            dependent(Address::new(host.clone(), Prefix::host(gateway)).into());
+        }
+        for ip in &layer3.ips {
+            let destination = Prefix::host(ip.address.ip).subnet();
+            let scope = (destination.family() == Family::V4).then_some(RouteScope::HOST);
+            dependent(Route { scope, ..Route::new(destination, None, host.clone()) }.into());
+        }
+    }
+}
+
+/// Without a gateway, the container would have nobody to talk to.
+fn check_gateways(layer3: &CniResult) -> Result<(), CniError> {
+    let is_lonely = |ip: &&IpConfig| {
+        ip.gateway.is_none_or(|gateway| Family::of(gateway) != Family::of(ip.address.ip))
+    };
+    match layer3.ips.iter().find(is_lonely) {
+        Some(ip) => Err(CniError::internal(format!(
+            "failed to add IP addr to veth: the IPAM plugin gave no gateway for {}",
+            ip.address
+        ))),
+        None => Ok(()),
+    }
+}
