@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -184,9 +185,19 @@ impl Lab {
         links.as_array().into_iter().flatten().any(|link| link["ifname"] == name)
     }
 
-    /// The objects of the nftables rule set.
+    /// Whether this kernel has nftables; if not, iptables is the old one, beside which there is
+    /// nothing.
+    pub fn has_nftables(&self) -> bool {
+        static ANSWER: OnceLock<bool> = OnceLock::new();
+        *ANSWER.get_or_init(|| self.try_sh("nft list tables").code == 0)
+    }
+
+    /// The objects of the nftables rule set; none on a kernel without nftables.
     #[track_caller]
     pub fn nft_json(&self) -> Vec<Value> {
+        if !self.has_nftables() {
+            return Vec::new();
+        }
         match parse(&self.sh("nft -j list ruleset"))["nftables"].take() {
             Value::Array(objects) => objects,
             other => panic!("nft answered {other}"),

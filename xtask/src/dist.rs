@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -47,6 +48,24 @@ pub fn build_plugins(root: &Path, libc: Libc) -> Result<String, String> {
 pub fn build_command(root: &Path) -> Result<String, String> {
     process::run(process::cargo(root).args(["build", "--release", "--package", "ropewalk-cli"]))?;
     describe(root, &command_path(root)).map(|(_, text)| text)
+}
+
+/// The directory of plugins that black-box tests have to be shown, if any: they find the musl build
+/// for this architecture by themselves; of any other a directory is made with every plugin in it.
+pub(crate) fn plugins_under_test(root: &Path) -> Result<Option<PathBuf>, String> {
+    let libc = Libc::present();
+    if libc == Libc::Musl && cfg!(target_arch = "x86_64") {
+        return Ok(None);
+    }
+    let directory = target_directory(root).join("plugins-under-test");
+    let plugins = plugins_path(root, libc);
+    let mut install = Command::new(command_path(root));
+    install.arg("install").arg(&directory).arg("--from").arg(&plugins);
+    process::output(&mut install)?;
+    // The binary under its own name tells that these are not somebody else's plugins.
+    fs::copy(&plugins, directory.join("ropewalk-plugins"))
+        .map_err(|error| format!("failed to copy {}: {error}", plugins.display()))?;
+    Ok(Some(directory))
 }
 
 /// Size and kind of a program.

@@ -7,11 +7,13 @@ pub mod dist;
 pub mod elf;
 mod packages;
 mod process;
+mod report;
 mod source;
 mod steps;
 pub mod suite;
 pub mod target;
 pub mod tidy;
+pub mod vm;
 mod workspace;
 
 pub use workspace::Workspace;

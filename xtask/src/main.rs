@@ -2,13 +2,19 @@
 
 use std::process::ExitCode;
 
-use xtask::{console, dist, suite, tidy};
+use xtask::{console, dist, suite, tidy, vm};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
   test [--fast]  prepare the machine, build, and run every check and test (needs root);
                  --fast leaves out packages, release builds, black-box tests and budgets
+  test --vm [NAME]
+                 only the tests on test hosts, which are virtual machines; with a name only the
+                 test program of this name, or the tests whose names contain it
+  vm [--iptables-only] COMMAND...
+                 run a command as root on a test host; its files are this machine's, read-only
+                 below a layer in memory
   tidy           check the rules of the tree
   dist           build the plugin binary and the command, and say what they are
 ";
@@ -19,6 +25,14 @@ fn main() -> ExitCode {
     let worked = match words[..] {
         ["test"] => suite::run(suite::Extent::Everything),
         ["test", "--fast"] => suite::run(suite::Extent::Fast),
+        ["test", "--vm"] => vm::run(None),
+        ["test", "--vm", name] => vm::run(Some(name)),
+        ["vm", "--iptables-only", ref command @ ..] if !command.is_empty() => {
+            vm::run_command(vm::Kind::IptablesOnly, command)
+        }
+        ["vm", ref command @ ..] if !command.is_empty() => {
+            vm::run_command(vm::Kind::Nftables, command)
+        }
         ["tidy"] => tidy::run(),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {

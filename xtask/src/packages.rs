@@ -35,13 +35,17 @@ const TOOLS: &[Tool] = &[
     tool("conmon", "conmon", "podman watches containers with it"),
     tool("catatonit", "catatonit", "podman's first process in pods"),
     tool("containerd", "containerd", "a real client of the plugins"),
-    tool("busybox", "busybox-static", "the content of test images"),
+    tool("busybox", "busybox-static", "the content of test images, and what test hosts start with"),
     tool("curl", "curl", "tests speak to containerd's CRI with it"),
     tool("ping", "iputils-ping", "tests send packets with it"),
     tool("jq", "jq", "plugins that tests write as scripts read JSON with it"),
     tool("strace", "strace", "tests kill plugins at the system calls it counts"),
     tool("firewalld", "firewalld", "the firewalld back end speaks to it"),
     tool("dbus-daemon", "dbus-daemon", "firewalld is reached over a bus of the tests' own"),
+    tool("qemu-system-x86_64", "qemu-system-x86", "test hosts with other kernels run in it"),
+    tool("cpio", "cpio", "packs the first file system of test hosts"),
+    tool("modprobe", "kmod", "finds the modules of test hosts, and loads them there"),
+    tool("xz", "xz-utils", "unpacks the kernel of test hosts"),
     tool("go", "golang-go", "builds a program on libcni, whose records ours must equal"),
     tool(LIBCNI, "golang-github-appc-cni-dev", "libcni itself"),
 ];
@@ -76,13 +80,18 @@ pub(crate) fn prepare() -> Result<String, String> {
             "this is not a Debian system; install by hand what Debian calls {names}"
         ));
     }
-    process::run(&mut apt_get(&["update", "--quiet=2"]))?;
+    update()?;
     let install = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
     process::run(apt_get(&install).args(&packages))?;
     match missing(is_there).first() {
         Some(tool) => Err(format!("{} has no {}", tool.package, tool.program)),
         None => Ok(format!("installed {}", packages.join(" "))),
     }
+}
+
+/// Reads the lists of what the mirrors have.
+pub(crate) fn update() -> Result<(), String> {
+    process::run(&mut apt_get(&["update", "--quiet=2"]))
 }
 
 fn apt_get(arguments: &[&str]) -> Command {

@@ -6,32 +6,31 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
-use crate::console::say;
-
 /// Runs a program to its end; it writes to our output.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|error| not_started(command, &error))?;
     verdict(command, status)
 }
 
-/// Runs a program to its end. The reader gets every line of its output as it comes, and answers
-/// whether to show it.
-pub(crate) fn run_reading(
+/// Runs a program to its end. The reader gets every line of its output as it comes.
+pub(crate) fn run_reading(command: &mut Command, read: impl FnMut(&str)) -> Result<(), String> {
+    let status = status_reading(command, read)?;
+    verdict(command, status)
+}
+
+/// As [`run_reading`]; the answer is how the program ended.
+pub(crate) fn status_reading(
     command: &mut Command,
-    mut read: impl FnMut(&str) -> bool,
-) -> Result<(), String> {
+    mut read: impl FnMut(&str),
+) -> Result<ExitStatus, String> {
     command.stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| not_started(command, &error))?;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            if read(&line) {
-                say(&line);
-            }
+            read(&String::from_utf8_lossy(&line));
         }
     }
-    let status = child.wait().map_err(|error| not_started(command, &error))?;
-    verdict(command, status)
+    child.wait().map_err(|error| not_started(command, &error))
 }
 
 /// What a program prints.
