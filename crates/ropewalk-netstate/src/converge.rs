@@ -124,7 +124,7 @@ fn take_back(
 ) -> Vec<(Step, KernelError)> {
     let own = done.iter().rev().filter_map(|&index| steps.get(index)).filter(|planned| {
         planned.lifetime != Lifetime::Shared
-            && !matches!(planned.step.resource(), Resource::Await(_))
+            && !matches!(planned.step.resource(), Resource::Await(_) | Resource::Announcement(_))
     });
     let mut left = Vec::new();
     for planned in own {

@@ -7,7 +7,9 @@ use ropewalk_addr::{Family, IfName, Mac, Prefix, Subnet};
 use ropewalk_cni::{Cidr, CniError, CniResult, Interface, IpConfig, RouteConfig};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
-    resource::{Address, Attribute, Await, Key, LinkAttribute, Route, RouteScope, Sysctl},
+    resource::{
+        Address, Announcement, Attribute, Await, Key, LinkAttribute, Route, RouteScope, Sysctl,
+    },
 };
 
 /// How long the kernel may take to finish duplicate address detection.
@@ -151,6 +153,17 @@ fn declare_routes(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {
         let route = route_of(route, ifname, layer3);
         desired.push(Place::Sandbox, Lifetime::Dependent, route);
     }
+}
+
+/// Declares that neighbours learn the addresses of an interface that is up: the last thing to do.
+/// The sysctls stay on, so that a new MAC is announced too.
+pub(crate) fn announce(desired: &mut Desired, ifname: &IfName) {
+    for (family, parameter) in [("ipv4", "arp_notify"), ("ipv6", "ndisc_notify")] {
+        let path = format!("net/{family}/conf/{ifname}/{parameter}");
+        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
+    }
+    let announcement = Announcement { link: ifname.clone() };
+    desired.push(Place::Sandbox, Lifetime::Dependent, announcement);
 }
 
 /// The interface is administratively up.

@@ -153,9 +153,10 @@ impl FakeKernel {
         self.needs(place, resource)?;
         let key = (place, resource.key());
         match resource {
-            Resource::StaleFlows(_) | Resource::Await(_) | Resource::AddressGuard(_) => {
-                return Ok(());
-            }
+            Resource::StaleFlows(_)
+            | Resource::Await(_)
+            | Resource::Announcement(_)
+            | Resource::AddressGuard(_) => return Ok(()),
             Resource::Veth(veth) => {
                 let peer = veth.peer.as_ref();
                 if self.link_exists(place, &veth.name)

@@ -90,7 +90,8 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         | Resource::IptablesRule(_)
         | Resource::FirewalldSource(_)
         | Resource::StaleFlows(_)
-        | Resource::Await(_) => {}
+        | Resource::Await(_)
+        | Resource::Announcement(_) => {}
     }
     variants
 }

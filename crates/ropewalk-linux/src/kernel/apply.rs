@@ -131,6 +131,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::IptablesRule(rule) => iptables::create_rule(linux, place, rule),
         Resource::FirewalldSource(source) => firewalld::create(linux, source),
         Resource::StaleFlows(stale) => flows::flush(linux, place, stale),
+        Resource::Announcement(announcement) => linux.announce(place, announcement),
         grouped => misplaced(grouped),
     }
 }
@@ -170,7 +171,8 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::BridgePort(_)
         | Resource::AddressGuard(_)
         | Resource::Sysctl(_)
-        | Resource::Await(_) => Ok(()),
+        | Resource::Await(_)
+        | Resource::Announcement(_) => Ok(()),
         Resource::IptablesChain(chain) => iptables::delete_chain(linux, place, chain),
         Resource::IptablesRule(rule) => iptables::delete_rule(linux, place, rule),
         Resource::FirewalldSource(source) => firewalld::delete(linux, source),

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     KernelError, Place,
-    resource::{Bridge, BridgePort, PortVlans, Veth, VethPeer},
+    resource::{Announcement, Attribute, Bridge, BridgePort, PortVlans, Veth, VethPeer},
 };
 use rustix::{io::Errno, rand::GetRandomFlags};
 
@@ -196,8 +196,7 @@ impl Linux {
         self.route(place)?.request(link::change_veth(index, to, master))?;
         if let Some(VethPeer { place, name, mac: Some(mac) }) = &to.peer {
             let index = self.index_of(*place, name)?;
-            let attribute = ropewalk_netstate::resource::Attribute::Mac(*mac);
-            self.route(*place)?.request(link::set_attribute(index, attribute))?;
+            self.route(*place)?.request(link::set_attribute(index, Attribute::Mac(*mac)))?;
         }
         Ok(())
     }
@@ -213,6 +212,25 @@ impl Linux {
         self.forget_links();
         match result {
             Err(error) if is(&error, Errno::NODEV) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Writes a link's MAC as it is, which makes the kernel tell all neighbours the addresses of
+    /// the link (`NETDEV_CHANGEADDR` in net/ipv4/devinet.c and net/ipv6/ndisc.c). A packet socket
+    /// could say the same, but closing one takes a grace period. Links whose MAC is another link's
+    /// (ipvlan) have announced theirs when they came up.
+    pub(super) fn announce(
+        &mut self,
+        place: Place,
+        announcement: &Announcement,
+    ) -> Result<(), KernelError> {
+        let found = self.find_link(place, &announcement.link)?;
+        let Some((index, mac)) = found.and_then(|found| Some((found.index, found.mac?))) else {
+            return Ok(());
+        };
+        match self.route(place)?.request(link::set_attribute(index, Attribute::Mac(mac))) {
+            Err(error) if is(&error, Errno::OPNOTSUPP) => Ok(()),
             other => other,
         }
     }

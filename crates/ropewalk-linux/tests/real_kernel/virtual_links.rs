@@ -155,9 +155,9 @@ fn a_link_on_the_host_tells_its_owner() {
         let wanted = VirtualLink { tag: Some(owner.tag()), ..link("bwp0", VirtualKind::Ifb) };
         let Resource::VirtualLink(found) = lab.creates(HOST, wanted) else { panic!() };
         assert_eq!(found.tag, Some(owner.tag()));
-        let owned = lab.linux.owned(&Scope::TaggedLinks).unwrap();
-        assert_eq!(owned.len(), 1);
-        lab.deletes(HOST, owned[0].resource.clone());
+        let all = lab.linux.owned(&Scope::TaggedLinks).unwrap();
+        assert_eq!(all.len(), 1);
+        lab.deletes(HOST, all[0].resource.clone());
     });
 }
 

@@ -4,6 +4,7 @@
 //! resource with a found one lists the fields that differ. `None` in a wanted field means "any".
 
 mod address;
+mod announcement;
 mod firewalld;
 mod flow;
 pub mod iptables;
@@ -22,6 +23,7 @@ use alloc::{
 use core::fmt;
 
 pub use address::{Address, AddressGuard, Conflicting};
+pub use announcement::Announcement;
 pub use firewalld::FirewalldSource;
 pub use flow::StaleFlows;
 pub use iptables::{IptablesChain, IptablesRule};
@@ -137,6 +139,8 @@ pub enum Key {
     StaleFlows(Family, u8, u16),
     /// Something to wait for.
     Await(Await),
+    /// The announcement of a link's addresses.
+    Announcement(IfName),
 }
 
 macro_rules! kinds {
@@ -207,13 +211,14 @@ kinds!(
     FirewalldSource,
     StaleFlows,
     Await,
+    Announcement,
 );
 
 impl Resource {
     /// Whether this is something to do rather than something to have: it is done at every ADD
     /// (and, if owned, at every DEL), and CHECK has nothing to compare.
     pub fn is_action(&self) -> bool {
-        matches!(self, Self::StaleFlows(_) | Self::Await(_))
+        matches!(self, Self::StaleFlows(_) | Self::Await(_) | Self::Announcement(_))
     }
 
     /// Whether nothing is wanted: elements without a key, which only DEL looks for.
@@ -250,6 +255,7 @@ impl Resource {
         match self {
             Self::StaleFlows(_) => "flush",
             Self::Await(_) => "wait for",
+            Self::Announcement(_) => "announce",
             Self::LinkAttribute(_)
             | Self::Sysctl(_)
             | Self::BridgePort(_)
@@ -274,6 +280,7 @@ impl Resource {
             Self::Route(route) => Some(&route.link),
             Self::Neighbour(neighbour) => Some(&neighbour.link),
             Self::Await(wait) => Some(wait.link()),
+            Self::Announcement(announcement) => Some(&announcement.link),
             Self::Sysctl(_)
             | Self::NftTable(_)
             | Self::NftSet(_)

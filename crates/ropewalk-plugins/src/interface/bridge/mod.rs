@@ -74,6 +74,10 @@ impl Device for Bridge {
             let wait = Await::LinkUp { link, deadline_ms: PORT_DEADLINE_MS };
             desired.push(Place::Host, Lifetime::Dependent, wait);
         }
+        if layer3.is_some() {
+            // Only now does the bridge pass it on.
+            layer3::announce(&mut desired, &attachment.ifname);
+        }
         declare_predecessors(&mut desired, attachment);
         Ok(desired)
     }
@@ -173,8 +177,6 @@ impl Bridge {
         let config = &self.config;
         let options = layer3::Options { detect_duplicates: config.detect_duplicates };
         layer3::declare_detection(desired, &attachment.ifname, layer3, options);
-        let path = format!("net/ipv4/conf/{}/arp_notify", attachment.ifname);
-        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
         layer3::declare(desired, &attachment.ifname, layer3, options);
         gateway::declare(desired, config, layer3);
     }
