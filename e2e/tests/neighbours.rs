@@ -44,3 +44,24 @@ fn row_30_a_neighbour_with_a_stale_entry_learns_the_new_hardware_address_at_once
     let entries = lab.ip_json_in("c1", "neigh show 10.1.2.7");
     assert_ne!(entries[0]["state"], json!(["REACHABLE"]), "nobody has asked");
 }
+
+#[test]
+fn row_30_an_address_that_somebody_has_is_not_taken_if_detection_is_asked_for() {
+    let lab = Lab::new();
+    if lab.reference_fails("enabledad is about IPv6 alone") {
+        return;
+    }
+    let first = bridge(&lab, "c1", &["10.1.2.7/24"]).add().result();
+    let owner = first["interfaces"][2]["mac"].as_str().expect("a MAC");
+    let before = lab.snapshot();
+    let second = bridge(&lab, "c2", &["10.1.2.7/24"]).key("enabledad", &json!(true));
+    let error = second.add().error();
+    let message = &error.msg;
+    assert!(message.contains(&format!("10.1.2.7 is in use by {owner}")), "{message}");
+    lab.nothing_left(&before);
+    assert!(!lab.has_link("c2", "eth0"));
+    let free = bridge(&lab, "c3", &["10.1.2.8/24", "fd00:1::8/64"]).key("enabledad", &json!(true));
+    let result = free.add().result();
+    free.check(&result).silent();
+    assert!(lab.reaches("c3", "10.1.2.7:9"));
+}

@@ -9,6 +9,7 @@
 mod dbus;
 mod error;
 mod kernel;
+mod link_layer;
 mod netlink;
 mod netns;
 mod translate;

@@ -7,7 +7,6 @@ use crate::{
     desired::{Desired, Item, Lifetime, Place},
     kernel::{Kernel, KernelError, Memory, MemoryError, Observed, Partial, Probe, Scope},
     plan::{Conflict, Finding, Plan, Planned, plan_add, plan_check, plan_del},
-    resource::Resource,
     step::Step,
 };
 
@@ -123,8 +122,7 @@ fn take_back(
     done: &[usize],
 ) -> Vec<(Step, KernelError)> {
     let own = done.iter().rev().filter_map(|&index| steps.get(index)).filter(|planned| {
-        planned.lifetime != Lifetime::Shared
-            && !matches!(planned.step.resource(), Resource::Await(_) | Resource::Announcement(_))
+        planned.lifetime != Lifetime::Shared && !planned.step.resource().is_passing()
     });
     let mut left = Vec::new();
     for planned in own {

@@ -8,7 +8,8 @@ use ropewalk_cni::{Cidr, CniError, CniResult, Interface, IpConfig, RouteConfig};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
     resource::{
-        Address, Announcement, Attribute, Await, Key, LinkAttribute, Route, RouteScope, Sysctl,
+        Address, Announcement, Attribute, Await, ConflictProbe, Key, LinkAttribute, Route,
+        RouteScope, Sysctl,
     },
 };
 
@@ -50,7 +51,7 @@ pub(crate) fn of_interface(result: &CniResult, ifname: &str, netns: &str) -> Cni
     CniResult { ips, ..result.clone() }
 }
 
-/// What is told to the neighbours, and asked of them, before an interface has addresses.
+/// What is asked of the neighbours before an interface has addresses.
 pub(crate) fn declare_detection(
     desired: &mut Desired,
     ifname: &IfName,
@@ -64,8 +65,19 @@ pub(crate) fn declare_detection(
     if options.detect_duplicates {
         set("enhanced_dad", "1");
         set("accept_dad", "1");
+        declare_probes(desired, ifname, layer3);
     } else if families(layer3).contains(&Family::V6) {
         set("accept_dad", "0");
+    }
+}
+
+fn declare_probes(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {
+    desired.push(Place::Sandbox, Lifetime::Dependent, up(ifname));
+    for ip in &layer3.ips {
+        if let IpAddr::V4(address) = ip.address.ip {
+            let probe = ConflictProbe { link: ifname.clone(), address };
+            desired.push(Place::Sandbox, Lifetime::Dependent, probe);
+        }
     }
 }
 

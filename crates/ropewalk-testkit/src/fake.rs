@@ -155,6 +155,7 @@ impl FakeKernel {
         match resource {
             Resource::StaleFlows(_)
             | Resource::Await(_)
+            | Resource::ConflictProbe(_)
             | Resource::Announcement(_)
             | Resource::AddressGuard(_) => return Ok(()),
             Resource::Veth(veth) => {

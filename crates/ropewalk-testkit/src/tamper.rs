@@ -91,6 +91,7 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         | Resource::FirewalldSource(_)
         | Resource::StaleFlows(_)
         | Resource::Await(_)
+        | Resource::ConflictProbe(_)
         | Resource::Announcement(_) => {}
     }
     variants

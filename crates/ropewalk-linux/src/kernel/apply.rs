@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
 
-use super::{Linux, firewalld, flows, iptables, packet_filter, simple, sysctl, wait};
+use super::{Linux, conflicts, firewalld, flows, iptables, packet_filter, simple, sysctl, wait};
 use crate::error::error;
 
 /// Steps that go to the kernel together.
@@ -131,6 +131,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::IptablesRule(rule) => iptables::create_rule(linux, place, rule),
         Resource::FirewalldSource(source) => firewalld::create(linux, source),
         Resource::StaleFlows(stale) => flows::flush(linux, place, stale),
+        Resource::ConflictProbe(probe) => conflicts::probe(linux, place, probe),
         Resource::Announcement(announcement) => linux.announce(place, announcement),
         grouped => misplaced(grouped),
     }
@@ -172,6 +173,7 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         | Resource::AddressGuard(_)
         | Resource::Sysctl(_)
         | Resource::Await(_)
+        | Resource::ConflictProbe(_)
         | Resource::Announcement(_) => Ok(()),
         Resource::IptablesChain(chain) => iptables::delete_chain(linux, place, chain),
         Resource::IptablesRule(rule) => iptables::delete_rule(linux, place, rule),

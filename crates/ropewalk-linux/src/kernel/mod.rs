@@ -1,6 +1,7 @@
 //! [`Linux`]: the kernel this program runs on, as `ropewalk-netstate` wants one.
 
 mod apply;
+mod conflicts;
 mod farewell;
 mod firewalld;
 mod flows;

@@ -91,7 +91,10 @@ impl Survey<'_> {
                 Ok(firewalld::find(self.linux, wanted)?.map(Resource::FirewalldSource))
             }
             // Actions are never there.
-            Resource::StaleFlows(_) | Resource::Await(_) | Resource::Announcement(_) => Ok(None),
+            Resource::StaleFlows(_)
+            | Resource::Await(_)
+            | Resource::ConflictProbe(_)
+            | Resource::Announcement(_) => Ok(None),
         }
     }
 

@@ -202,11 +202,11 @@ fn an_address_without_a_route_to_its_subnet_says_so() {
     check(
         &address::create(&Address { prefix_route: false, ..plain }, 7),
         8,
-        r#"    0218000007000000
+        r"    0218000007000000
     2 0a010002
     1 0a010002
     4 0a0100ff
-    8 00020000"#,
+    8 00020000",
     );
 }
 

@@ -3,6 +3,7 @@
 //! kernel knows, such as link indices, are passed in.
 
 pub(crate) mod address;
+pub(crate) mod arp;
 pub(crate) mod bridge_port;
 pub(crate) mod flow;
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod iptables;
 mod link;
 mod neighbour;
 pub mod nft;
+mod probe;
 mod route;
 mod sysctl;
 mod virtual_link;
@@ -32,6 +33,7 @@ pub use link::{
 };
 pub use neighbour::Neighbour;
 pub use nft::{NftChain, NftElements, NftSet, NftTable, NftTaggedRules};
+pub use probe::ConflictProbe;
 use ropewalk_addr::{Family, IfName, Prefix, Subnet};
 pub use route::{Route, RouteScope};
 pub use sysctl::Sysctl;
@@ -139,6 +141,8 @@ pub enum Key {
     StaleFlows(Family, u8, u16),
     /// Something to wait for.
     Await(Await),
+    /// The question whether an address is free.
+    ConflictProbe(IfName, core::net::Ipv4Addr),
     /// The announcement of a link's addresses.
     Announcement(IfName),
 }
@@ -211,6 +215,7 @@ kinds!(
     FirewalldSource,
     StaleFlows,
     Await,
+    ConflictProbe,
     Announcement,
 );
 
@@ -218,7 +223,12 @@ impl Resource {
     /// Whether this is something to do rather than something to have: it is done at every ADD
     /// (and, if owned, at every DEL), and CHECK has nothing to compare.
     pub fn is_action(&self) -> bool {
-        matches!(self, Self::StaleFlows(_) | Self::Await(_) | Self::Announcement(_))
+        matches!(self, Self::StaleFlows(_)) || self.is_passing()
+    }
+
+    /// Whether it leaves nothing that could be taken back.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Await(_) | Self::ConflictProbe(_) | Self::Announcement(_))
     }
 
     /// Whether nothing is wanted: elements without a key, which only DEL looks for.
@@ -255,6 +265,7 @@ impl Resource {
         match self {
             Self::StaleFlows(_) => "flush",
             Self::Await(_) => "wait for",
+            Self::ConflictProbe(_) => "make sure",
             Self::Announcement(_) => "announce",
             Self::LinkAttribute(_)
             | Self::Sysctl(_)
@@ -280,6 +291,7 @@ impl Resource {
             Self::Route(route) => Some(&route.link),
             Self::Neighbour(neighbour) => Some(&neighbour.link),
             Self::Await(wait) => Some(wait.link()),
+            Self::ConflictProbe(probe) => Some(&probe.link),
             Self::Announcement(announcement) => Some(&announcement.link),
             Self::Sysctl(_)
             | Self::NftTable(_)
