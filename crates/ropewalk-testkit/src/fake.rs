@@ -9,6 +9,7 @@ use ropewalk_netstate::{
     resource::{
         AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements, Parent,
         nft::{ElementData, SetRef, Verdict},
+        traffic::{Hook, Verdict as Redirection},
     },
 };
 
@@ -222,6 +223,14 @@ impl FakeKernel {
                 let mut chains = targets.map(|name| Key::NftChain(table.clone(), name.clone()));
                 has(Key::NftSet(group.set.clone())) && chains.all(has)
             }
+            Resource::TrafficClass(class) => has(Key::Qdisc(class.link.clone(), Hook::Root)),
+            Resource::TrafficFilter(filter) => {
+                let target = match &filter.verdict {
+                    Redirection::Redirect(link) => self.link_exists(place, link),
+                    Redirection::Class(_) | Redirection::Other => true,
+                };
+                target && has(Key::Qdisc(filter.link.clone(), filter.hook))
+            }
             Resource::IptablesRule(rule) => {
                 let chain = Key::IptablesChain(rule.family, rule.table.clone(), rule.chain.clone());
                 rule.chain.chars().all(|c| c.is_ascii_uppercase()) || has(chain)
@@ -257,11 +266,9 @@ impl FakeKernel {
         self.state.remove(&(place, resource.key()));
         self.state.retain(|(at, _), other| match other.link() {
             Some(link) => !ends.contains(&(*at, link.clone())),
-            None => {
-                !ends.iter().any(|end| is_parameter_of(*at, other, end))
-                    && !dies_with(other, resource)
-            }
+            None => !ends.iter().any(|end| is_parameter_of(*at, other, end)),
         });
+        self.state.retain(|(at, _), other| *at != place || !dies_with(other, resource));
     }
 
     /// The owner that the comment of a rule names which jumps from one chain to another.
@@ -373,15 +380,24 @@ fn is_parameter_of(at: Place, resource: &Resource, (place, link): &(Place, IfNam
     at == *place && sysctl.path.split('/').any(|part| *part == **link)
 }
 
-/// Rules die with their iptables chain, and so do the rules that jump to it.
+/// Rules die with their iptables chain, and so do the rules that jump to it; classes and filters die
+/// with their queueing discipline.
 fn dies_with(resource: &Resource, gone: &Resource) -> bool {
-    let (Resource::IptablesRule(rule), Resource::IptablesChain(chain)) = (resource, gone) else {
-        return false;
-    };
-    let same_table = rule.family == chain.family && rule.table == chain.table;
-    let jumps = rule.specification.last() == Some(&chain.name)
-        && chain.referenced_from.contains(&rule.chain);
-    same_table && (rule.chain == chain.name || jumps)
+    match (resource, gone) {
+        (Resource::IptablesRule(rule), Resource::IptablesChain(chain)) => {
+            let same_table = rule.family == chain.family && rule.table == chain.table;
+            let jumps = rule.specification.last() == Some(&chain.name)
+                && chain.referenced_from.contains(&rule.chain);
+            same_table && (rule.chain == chain.name || jumps)
+        }
+        (Resource::TrafficClass(class), Resource::Qdisc(qdisc)) => {
+            class.link == qdisc.link && qdisc.hook == Hook::Root
+        }
+        (Resource::TrafficFilter(filter), Resource::Qdisc(qdisc)) => {
+            filter.link == qdisc.link && filter.hook == qdisc.hook
+        }
+        _ => false,
+    }
 }
 
 impl Kernel for FakeKernel {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Resource,
-    resource::{Attribute, LinkAttribute, PortVlans, RouteScope, VirtualKind},
+    resource::{
+        Attribute, LinkAttribute, PortVlans, RouteScope, VirtualKind,
+        traffic::{Discipline, Rate, Selector, Verdict},
+    },
 };
 
 /// Copies of the resource with one field changed that CHECK must notice, each with the name of
@@ -72,6 +75,25 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
             }
         }
         Resource::Neighbour(neighbour) => vary!(neighbour, mac = Mac([2, 0, 0, 0, 0, 99])),
+        Resource::Qdisc(qdisc) => {
+            vary!(qdisc, discipline = Discipline::Other("pfifo".into()));
+            if let Discipline::TokenBucket { rate, limit_bytes } = qdisc.discipline {
+                let other = |rate, limit_bytes| Discipline::TokenBucket { rate, limit_bytes };
+                let [faster, more] = other_rates(rate);
+                vary!(qdisc, discipline = other(faster, limit_bytes));
+                vary!(qdisc, discipline = other(more, limit_bytes));
+                vary!(qdisc, discipline = other(rate, limit_bytes + 1));
+            }
+        }
+        Resource::TrafficClass(class) => {
+            let [faster, more] = other_rates(class.rate);
+            vary!(class, rate = faster);
+            vary!(class, rate = more);
+        }
+        Resource::TrafficFilter(filter) => {
+            let subnet = "192.0.2.0/24".parse().expect("a valid subnet");
+            vary!(filter, verdict = Verdict::Other, selector = Selector::From(subnet));
+        }
         Resource::Sysctl(sysctl) => vary!(sysctl, value = format!("{}9", sysctl.value)),
         Resource::NftChain(chain) => {
             let found_digests = vec!["tampered".to_owned()];
@@ -95,6 +117,11 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         | Resource::Announcement(_) => {}
     }
     variants
+}
+
+fn other_rates(rate: Rate) -> [Rate; 2] {
+    let faster = Rate { bytes_per_second: rate.bytes_per_second + 1, ..rate };
+    [faster, Rate { burst_bytes: rate.burst_bytes + 1, ..rate }]
 }
 
 fn other_value(wanted: &LinkAttribute) -> LinkAttribute {

@@ -149,7 +149,10 @@ fn change(
         (Resource::Membership(_), Resource::Membership(to)) => linux.set_membership(place, to),
         (Resource::BridgePort(_), Resource::BridgePort(to)) => linux.set_bridge_port(place, to),
         (Resource::Sysctl(_), Resource::Sysctl(to)) => sysctl::set(linux, place, to),
-        (Resource::Address(_), Resource::Address(_)) | (Resource::Route(_), Resource::Route(_)) => {
+        (Resource::Address(_), Resource::Address(_))
+        | (Resource::Route(_), Resource::Route(_))
+        | (Resource::Qdisc(_), Resource::Qdisc(_))
+        | (Resource::TrafficFilter(_), Resource::TrafficFilter(_)) => {
             let steps = [Step::Delete(place, from.clone()), Step::Create(place, to.clone())];
             simple::apply(linux, place, &steps)?.into_iter().collect()
         }

@@ -8,7 +8,7 @@ use ropewalk_netstate::{
     KernelError, Observed, Owned, Place, Probe, Resource, Scope,
     resource::{
         Address, AddressGuard, AnyLink, Bridge, BridgePort, LinkAttribute, Membership, Neighbour,
-        Route, Veth, VethPeer, VirtualLink,
+        Qdisc, Route, TrafficClass, TrafficFilter, Veth, VethPeer, VirtualLink, traffic::Verdict,
     },
 };
 use rustix::io::Errno;
@@ -22,7 +22,7 @@ use crate::{
         link::Link,
         neighbour, route,
         route::FoundRoute,
-        virtual_link,
+        traffic, virtual_link,
     },
 };
 
@@ -76,6 +76,9 @@ impl Survey<'_> {
             Resource::AddressGuard(guard) => self.address_guard(at, guard),
             Resource::Route(route) => self.route(at, route),
             Resource::Neighbour(neighbour) => self.neighbour(at, neighbour),
+            Resource::Qdisc(wanted) => self.qdisc(at, wanted),
+            Resource::TrafficClass(wanted) => self.traffic_class(at, wanted),
+            Resource::TrafficFilter(wanted) => self.traffic_filter(at, wanted),
             Resource::Sysctl(wanted) => {
                 Ok(sysctl::find(self.linux, at, wanted)?.map(Resource::Sysctl))
             }
@@ -286,6 +289,48 @@ impl Survey<'_> {
         let question = neighbour::find(wanted.ip, found.index);
         let mac = absent_is_none(self.linux.route(at)?.get(question, neighbour::read))?;
         Ok(mac.map(|mac| Resource::Neighbour(Neighbour { mac, ..wanted.clone() })))
+    }
+
+    fn qdisc(&mut self, at: Place, wanted: &Qdisc) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        let question = traffic::find_qdisc(wanted.hook, found.index);
+        let socket = self.linux.route(at)?;
+        let qdisc =
+            absent_is_none(socket.get(question, |reply| traffic::read_qdisc(reply, wanted)))?;
+        Ok(qdisc.map(Resource::Qdisc))
+    }
+
+    fn traffic_class(
+        &mut self,
+        at: Place,
+        wanted: &TrafficClass,
+    ) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        let socket = self.linux.route(at)?;
+        let question = traffic::list_classes(found.index);
+        let classes = socket.dump(&question, |reply| traffic::read_class(reply, wanted))?;
+        Ok(classes.into_iter().next().map(Resource::TrafficClass))
+    }
+
+    fn traffic_filter(
+        &mut self,
+        at: Place,
+        wanted: &TrafficFilter,
+    ) -> Result<Option<Resource>, KernelError> {
+        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
+        let target = match &wanted.verdict {
+            Verdict::Redirect(target) => self.link(at, target)?.map(|target| target.index),
+            Verdict::Class(_) | Verdict::Other => None,
+        };
+        let socket = self.linux.route(at)?;
+        let question = traffic::list_filters(wanted.hook, found.index);
+        let filters = socket.dump(&question, |reply| traffic::read_filter(reply, wanted, target));
+        // Without a queueing discipline there is nowhere to look.
+        let filters = match filters {
+            Err(error) if is(&error, Errno::INVAL) => Vec::new(),
+            filters => filters?,
+        };
+        Ok(filters.into_iter().next().map(Resource::TrafficFilter))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Steps that are one rtnetlink message each and need nothing from each other's answers:
-//! addresses, routes, neighbours, link attributes. Those that follow each other are sent at once.
+//! addresses, routes, neighbours, traffic control, link attributes. Those that follow each other are sent at once.
 
 use ropewalk_netstate::{
     KernelError, Place, Resource, Step,
-    resource::{Address, Attribute, LinkAttribute, Route},
+    resource::{Address, Attribute, LinkAttribute, Route, traffic::Verdict},
 };
 use rustix::io::Errno;
 
@@ -11,7 +11,7 @@ use super::Linux;
 use crate::{
     error::is,
     netlink::Message,
-    translate::{address, link, neighbour, route},
+    translate::{address, link, neighbour, route, traffic},
 };
 
 /// Whether a step is one of these.
@@ -23,10 +23,16 @@ pub(super) fn is_simple(step: &Step) -> bool {
             Resource::Address(_)
                 | Resource::Route(_)
                 | Resource::Neighbour(_)
+                | Resource::Qdisc(_)
+                | Resource::TrafficClass(_)
+                | Resource::TrafficFilter(_)
                 | Resource::LinkAttribute(_)
         ),
         Step::Change { to, .. } => {
-            matches!(to, Resource::Neighbour(_) | Resource::LinkAttribute(_))
+            matches!(
+                to,
+                Resource::Neighbour(_) | Resource::TrafficClass(_) | Resource::LinkAttribute(_)
+            )
         }
     }
 }
@@ -101,6 +107,15 @@ fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Messag
             Resource::Address(wanted) => Some(address::create(wanted, index)),
             Resource::Route(wanted) => Some(route::create(wanted, index)),
             Resource::Neighbour(wanted) => Some(neighbour::create(wanted, index)),
+            Resource::Qdisc(wanted) => traffic::create_qdisc(wanted, index),
+            Resource::TrafficClass(wanted) => Some(traffic::set_class(wanted, index)),
+            Resource::TrafficFilter(wanted) => {
+                let target = match &wanted.verdict {
+                    Verdict::Redirect(target) => linux.index_of(place, target)?,
+                    Verdict::Class(_) | Verdict::Other => 0,
+                };
+                traffic::create_filter(wanted, index, target)
+            }
             Resource::LinkAttribute(wanted) => Some(link::set_attribute(index, wanted.attribute)),
             _ => None,
         },
@@ -108,6 +123,11 @@ fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Messag
             Resource::Address(there) => Some(address::delete(there.prefix, index)),
             Resource::Route(there) => Some(route::delete(there, index)),
             Resource::Neighbour(there) => Some(neighbour::delete(there.ip, index)),
+            Resource::Qdisc(there) => Some(traffic::delete_qdisc(there.hook, index)),
+            Resource::TrafficClass(there) => Some(traffic::delete_class(there.number, index)),
+            Resource::TrafficFilter(there) => {
+                Some(traffic::delete_filter(there.hook, there.priority, index))
+            }
             Resource::LinkAttribute(there) if there.attribute == Attribute::Up(true) => {
                 Some(link::set_attribute(index, Attribute::Up(false)))
             }

@@ -66,6 +66,11 @@ impl<'a> Attribute<'a> {
         self.array().map(u32::from_ne_bytes)
     }
 
+    /// 64 bits in the host's byte order.
+    pub(crate) fn u64(self) -> Option<u64> {
+        self.array().map(u64::from_ne_bytes)
+    }
+
     /// 16 bits in network byte order.
     pub(crate) fn be16(self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)

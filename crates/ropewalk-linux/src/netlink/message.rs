@@ -67,6 +67,11 @@ impl Message {
         self.bytes(kind, &value.to_ne_bytes())
     }
 
+    /// Appends a 64-bit attribute in the host's byte order.
+    pub(crate) fn u64(&mut self, kind: u16, value: u64) -> &mut Self {
+        self.bytes(kind, &value.to_ne_bytes())
+    }
+
     /// Appends a 16-bit attribute in network byte order.
     pub(crate) fn be16(&mut self, kind: u16, value: u16) -> &mut Self {
         self.bytes(kind, &value.to_be_bytes())

@@ -14,5 +14,6 @@ pub(crate) mod neighbour;
 pub(crate) mod nft;
 pub(crate) mod route;
 pub(crate) mod sysctl;
+pub(crate) mod traffic;
 pub(crate) mod virtual_link;
 pub(crate) mod wait;

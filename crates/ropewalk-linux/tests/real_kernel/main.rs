@@ -12,4 +12,5 @@ mod packet_filter;
 mod packet_filter_rules;
 mod settings;
 mod support;
+mod traffic;
 mod virtual_links;

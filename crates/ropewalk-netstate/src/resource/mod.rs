@@ -14,6 +14,7 @@ pub mod nft;
 mod probe;
 mod route;
 mod sysctl;
+pub mod traffic;
 mod virtual_link;
 mod wait;
 
@@ -37,6 +38,7 @@ pub use probe::ConflictProbe;
 use ropewalk_addr::{Family, IfName, Prefix, Subnet};
 pub use route::{Route, RouteScope};
 pub use sysctl::Sysctl;
+pub use traffic::{Qdisc, TrafficClass, TrafficFilter};
 pub use virtual_link::{
     IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, VirtualKind, VirtualLink,
 };
@@ -119,6 +121,12 @@ pub enum Key {
     Route(Subnet, u32, u32, Option<core::net::IpAddr>, IfName),
     /// A permanent neighbour entry.
     Neighbour(IfName, core::net::IpAddr),
+    /// A queueing discipline, by link and place there.
+    Qdisc(IfName, traffic::Hook),
+    /// A traffic class, by link and number.
+    TrafficClass(IfName, u16),
+    /// A traffic filter, by link, place there and priority.
+    TrafficFilter(IfName, traffic::Hook, u16),
     /// A sysctl, by path below `/proc/sys`.
     Sysctl(String),
     /// An nftables table.
@@ -204,6 +212,9 @@ kinds!(
     AddressGuard,
     Route,
     Neighbour,
+    Qdisc,
+    TrafficClass,
+    TrafficFilter,
     Sysctl,
     NftTable,
     NftSet,
@@ -290,6 +301,9 @@ impl Resource {
             Self::AddressGuard(guard) => Some(&guard.link),
             Self::Route(route) => Some(&route.link),
             Self::Neighbour(neighbour) => Some(&neighbour.link),
+            Self::Qdisc(qdisc) => Some(&qdisc.link),
+            Self::TrafficClass(class) => Some(&class.link),
+            Self::TrafficFilter(filter) => Some(&filter.link),
             Self::Await(wait) => Some(wait.link()),
             Self::ConflictProbe(probe) => Some(&probe.link),
             Self::Announcement(announcement) => Some(&announcement.link),
