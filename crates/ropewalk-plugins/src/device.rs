@@ -79,6 +79,8 @@ pub struct Facts {
     pub port_layer: usize,
     /// Whether firewalld runs.
     pub firewalld: Firewalld,
+    /// Where what the container sends and receives passes.
+    pub passage: Passage,
 }
 
 impl Default for Facts {
@@ -89,8 +91,20 @@ impl Default for Facts {
             container_link: None,
             port_layer: 0,
             firewalld: Firewalld::Absent,
+            passage: Passage::Unknown,
         }
     }
+}
+
+/// Where traffic of the container's interface can be looked at, with the MTU there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// There is no such interface, or nobody asked.
+    Unknown,
+    /// At the host's end of a veth pair: what the host sends there, the container receives.
+    HostEnd(IfName, Option<u32>),
+    /// At the interface itself: it has no end on the host.
+    Itself(Option<u32>),
 }
 
 /// What is known of firewalld.

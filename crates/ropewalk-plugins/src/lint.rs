@@ -31,6 +31,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     let fields = Fields::new(configuration, "");
     config::allow_common(&fields);
     match plugin {
+        "bandwidth" => chained::bandwidth::lint(&fields),
         "bridge" => interface::bridge::lint(&fields),
         "firewall" => chained::firewall::lint(&fields),
         "host-local" => ipam::host_local::lint(&fields),

@@ -34,6 +34,24 @@ pub(crate) fn port_chain(owner: &Owner) -> String {
     format!("CNI-DN-{}", sha512_hex(&[&owner.network, &owner.container], 21))
 }
 
+/// The reference plugins' link for what a container on a network sends, whatever the interface.
+pub(crate) fn shaper(owner: &Owner) -> IfName {
+    shaper_of(&sha512_hex(&[&owner.network, &owner.container], 12))
+}
+
+/// The link for what an interface sends. `eth0` has the reference plugins' name, so that either DEL
+/// finds it; other interfaces of the container have their own. Names cannot contain NUL.
+pub(crate) fn own_shaper(owner: &Owner) -> IfName {
+    if owner.interface == "eth0" {
+        return shaper(owner);
+    }
+    shaper_of(&sha512_hex(&[&owner.network, "\0", &owner.container, "\0", &owner.interface], 12))
+}
+
+fn shaper_of(hash: &str) -> IfName {
+    format!("bwp{hash}").parse().expect("15 plain characters are a name")
+}
+
 /// The start of the comment on the reference plugins' nftables masquerade rules.
 pub(crate) fn masquerade_comment(owner: &Owner) -> String {
     let network = sha512_hex(&[&owner.network], 16);
@@ -60,6 +78,9 @@ mod tests {
         };
         assert_eq!(host_interface(&owner("eth0")), host_interface(&owner("eth0")));
         assert_ne!(host_interface(&owner("eth0")), host_interface(&owner("eth1")));
+        assert_eq!(&*own_shaper(&owner("eth0")), "bwp78be48db7a08");
+        assert_eq!(shaper(&owner("eth1")), own_shaper(&owner("eth0")));
+        assert_ne!(own_shaper(&owner("eth1")), own_shaper(&owner("eth0")));
         assert_eq!(masquerade_chain(&owner("eth0")).len(), 28);
         assert_eq!(port_chain(&owner("eth0")).len(), 28);
     }

@@ -3,7 +3,7 @@
 use ropewalk_cni::{ALL, CniError, Request, Version};
 
 use crate::{
-    chained::{firewall, portmap, tuning},
+    chained::{bandwidth, firewall, portmap, tuning},
     device::Device,
     interface::{bridge, loopback, ptp},
     ipam::{IpamPlugin, host_local, static_addresses},
@@ -35,8 +35,13 @@ pub type Load = fn(&Request) -> Result<Box<dyn Device>, CniError>;
 /// Versions of plugins that need a previous result at DEL: 0.4.0 and newer.
 const SINCE_0_4_0: &[Version] = &[Version::V0_4_0, Version::V1_0_0, Version::V1_1_0];
 
+/// Versions whose results tell interfaces: 0.3.0 and newer.
+const SINCE_0_3_0: &[Version] =
+    &[Version::V0_3_0, Version::V0_3_1, Version::V0_4_0, Version::V1_0_0, Version::V1_1_0];
+
 /// All plugins, by name.
 pub static PLUGINS: &[Plugin] = &[
+    Plugin { name: "bandwidth", versions: SINCE_0_3_0, kind: Kind::Device(bandwidth::load) },
     Plugin { name: "bridge", versions: ALL, kind: Kind::Device(bridge::load) },
     Plugin { name: "firewall", versions: SINCE_0_4_0, kind: Kind::Device(firewall::load) },
     Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },

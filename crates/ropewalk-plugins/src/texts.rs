@@ -3,7 +3,9 @@
 use ropewalk_addr::Family;
 use ropewalk_cni::{CniError, ErrorCode};
 use ropewalk_netstate::{
-    Conflict, Finding, Owner, Resource, Step, converge::ConvergeError, resource::Mismatch,
+    Conflict, Finding, Owner, Resource, Step,
+    converge::ConvergeError,
+    resource::{Mismatch, VirtualKind},
 };
 use ropewalk_store::StoreError;
 
@@ -45,6 +47,10 @@ fn conflict_error(conflict: &Conflict) -> CniError {
             ),
             None => format!("{conflict}; hint: DEL the attachment first"),
         },
+        Conflict::AlreadyThere(_, Resource::Qdisc(_)) => "create qdisc: file exists".to_owned(),
+        Conflict::AlreadyThere(_, Resource::VirtualLink(link)) if link.kind == VirtualKind::Ifb => {
+            "adding link: file exists".to_owned()
+        }
         Conflict::AlreadyThere(..) => format!("{conflict}; hint: DEL the attachment first"),
         Conflict::Taken(..) | Conflict::OtherKind(..) => conflict.to_string(),
     };
@@ -68,6 +74,8 @@ fn step_text(step: &Step, reason: &str) -> String {
         (Step::Create(..), Resource::Sysctl(sysctl)) if reason.contains("no such file") => {
             format!("open /proc/sys/{}: no such file or directory", sysctl.path)
         }
+        (Step::Create(..), Resource::Qdisc(_)) => format!("create qdisc: {reason}"),
+        (Step::Create(..), Resource::TrafficFilter(_)) => format!("add filter: {reason}"),
         (Step::Create(..), Resource::Await(wait)) => match wait {
             ropewalk_netstate::resource::Await::LinkUp { .. } => reason.to_owned(),
             ropewalk_netstate::resource::Await::AddressesReady { link, .. } => {
@@ -112,6 +120,18 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
             sysctl.value,
             mismatch.found.trim_matches('"')
         ),
+        (Resource::Qdisc(qdisc), Some(mismatch)) => {
+            let field = match mismatch.field {
+                "rate" => "Rate",
+                "limit" => "Limit",
+                "burst" => "Buffer",
+                _ => "Qdisc",
+            };
+            format!("{field} doesn't match on {}: {mismatch}", qdisc.link)
+        }
+        (Resource::VirtualLink(link), None) if link.kind == VirtualKind::Ifb => {
+            format!("get ifb device: Link not found ({})", link.name)
+        }
         (Resource::IptablesRule(rule), None) => {
             format!("expected rule [{}] not found", rule.specification.join(" "))
         }

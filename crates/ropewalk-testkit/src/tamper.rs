@@ -6,7 +6,7 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Resource,
     resource::{
-        Attribute, LinkAttribute, PortVlans, RouteScope, VirtualKind,
+        Attribute, LinkAttribute, PortVlans, Qdisc, RouteScope, VirtualKind,
         traffic::{Discipline, Rate, Selector, Verdict},
     },
 };
@@ -76,14 +76,11 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         }
         Resource::Neighbour(neighbour) => vary!(neighbour, mac = Mac([2, 0, 0, 0, 0, 99])),
         Resource::Qdisc(qdisc) => {
-            vary!(qdisc, discipline = Discipline::Other("pfifo".into()));
-            if let Discipline::TokenBucket { rate, limit_bytes } = qdisc.discipline {
-                let other = |rate, limit_bytes| Discipline::TokenBucket { rate, limit_bytes };
-                let [faster, more] = other_rates(rate);
-                vary!(qdisc, discipline = other(faster, limit_bytes));
-                vary!(qdisc, discipline = other(more, limit_bytes));
-                vary!(qdisc, discipline = other(rate, limit_bytes + 1));
-            }
+            let others = other_disciplines(&qdisc.discipline).into_iter();
+            variants
+                .extend(others.map(|discipline| {
+                    ("discipline", Qdisc { discipline, ..qdisc.clone() }.into())
+                }));
         }
         Resource::TrafficClass(class) => {
             let [faster, more] = other_rates(class.rate);
@@ -117,6 +114,17 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         | Resource::Announcement(_) => {}
     }
     variants
+}
+
+fn other_disciplines(discipline: &Discipline) -> Vec<Discipline> {
+    let mut others = vec![Discipline::Other("pfifo".into())];
+    if let Discipline::TokenBucket { rate, limit_bytes } = *discipline {
+        let more = limit_bytes + 1;
+        others.push(Discipline::TokenBucket { rate, limit_bytes: more });
+        let rates = other_rates(rate).into_iter();
+        others.extend(rates.map(|rate| Discipline::TokenBucket { rate, limit_bytes }));
+    }
+    others
 }
 
 fn other_rates(rate: Rate) -> [Rate; 2] {

@@ -61,6 +61,21 @@ impl Linux {
         Ok(self.find_link(place, link)?.map(Into::into))
     }
 
+    /// The host's end of the veth pair whose other end is this link of the sandbox; `None` if the
+    /// link is no such end.
+    pub fn host_end(&mut self, link: &IfName) -> Result<Option<IfName>, KernelError> {
+        if !self.is_there(Place::Sandbox)? {
+            return Ok(None);
+        }
+        let Some(near) = self.find_link(Place::Sandbox, link)? else { return Ok(None) };
+        let Some(index) = near.peer.filter(|_| near.is("veth")) else { return Ok(None) };
+        let found = self.route(Place::Host)?.get(link::find_by_index(index), link::read);
+        // An index means something else in another namespace.
+        let far = absent_is_none(found)?
+            .filter(|far| link::are_ends_of_one_pair((Place::Sandbox, &near), (Place::Host, far)));
+        Ok(far.and_then(|far| far.name.parse().ok()))
+    }
+
     /// The addresses of a link, link-local ones too; none if there is no link.
     pub fn link_addresses(
         &mut self,

@@ -3,7 +3,10 @@
 
 use ropewalk_netstate::{
     KernelError, Place, Resource, Step,
-    resource::{Address, Attribute, LinkAttribute, Route, traffic::Verdict},
+    resource::{
+        Address, Attribute, LinkAttribute, Route,
+        traffic::{Discipline, Verdict},
+    },
 };
 use rustix::io::Errno;
 
@@ -123,7 +126,11 @@ fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Messag
             Resource::Address(there) => Some(address::delete(there.prefix, index)),
             Resource::Route(there) => Some(route::delete(there, index)),
             Resource::Neighbour(there) => Some(neighbour::delete(there.ip, index)),
-            Resource::Qdisc(there) => Some(traffic::delete_qdisc(there.hook, index)),
+            // Of another kind it is not ours.
+            Resource::Qdisc(there) => match there.discipline {
+                Discipline::Other(_) => None,
+                _ => Some(traffic::delete_qdisc(there.hook, index)),
+            },
             Resource::TrafficClass(there) => Some(traffic::delete_class(there.number, index)),
             Resource::TrafficFilter(there) => {
                 Some(traffic::delete_filter(there.hook, there.priority, index))

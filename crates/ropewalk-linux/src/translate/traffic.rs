@@ -97,12 +97,18 @@ fn is_wide(rate: Rate) -> bool {
     u32::try_from(rate.bytes_per_second).is_err()
 }
 
-/// `struct tc_tbf_qopt`. The burst is told in bytes too, since in ticks it is rounded.
+/// `struct tc_tbf_qopt`. The time of the burst is rounded as the reference plugin does, whose CHECK
+/// is exact; where that would be coarse, the burst is told in bytes.
 fn token_bucket(options: &mut Message, rate: Rate, limit_bytes: u32) {
-    let rest = [limit_bytes, ticks_to_send(rate), 0].map(u32::to_ne_bytes);
+    let micros = u64::from(rate.burst_bytes) * 1_000_000 / rate.bytes_per_second.max(1);
+    let rounded = u32::try_from(micros * 1000 / TICK_NS).ok().filter(|_| micros >= 1000);
+    let burst = rounded.unwrap_or_else(|| ticks_to_send(rate));
+    let rest = [limit_bytes, burst, 0].map(u32::to_ne_bytes);
     let parameters = [&rate_spec(rate, 0)[..], &[0; 12], &rest.concat()].concat();
     options.bytes(TCA_TBF_PARMS, &parameters);
-    options.u32(TCA_TBF_BURST, rate.burst_bytes);
+    if rounded.is_none() {
+        options.u32(TCA_TBF_BURST, rate.burst_bytes);
+    }
     if is_wide(rate) {
         options.u64(TCA_TBF_RATE64, rate.bytes_per_second);
     }
@@ -122,7 +128,7 @@ fn burst_bytes(found_ticks: u32, bytes_per_second: u64, wanted: Option<Rate>) ->
     if let Some(wanted) = wanted.filter(|wanted| wanted.bytes_per_second == bytes_per_second) {
         let (exact, saturated) = (ticks(wanted), ticks_to_send(wanted));
         // The kernel cuts what it tells of a discipline to 32 bits.
-        let cut = (exact & u64::from(u32::MAX)) as u32;
+        let cut = u32::try_from(exact % (1 << 32)).unwrap_or_default();
         let means = |expected: u32| {
             let difference = found_ticks.wrapping_sub(expected).cast_signed().unsigned_abs();
             difference <= TOLERANCE_TICKS

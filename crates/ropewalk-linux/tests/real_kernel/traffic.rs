@@ -85,9 +85,13 @@ fn what_the_kernel_chose_is_no_discipline_and_what_others_made_is_another() {
         output_of("tc", &["qdisc", "add", "dev", "near", "root", "handle", "7:", "pfifo"]);
         let found = lab.find(HOST, &wanted.clone().into());
         let discipline = Discipline::Other("pfifo".into());
-        assert_eq!(found, Some(Qdisc { discipline, ..wanted.clone() }.into()));
+        let other = Qdisc { discipline, ..wanted.clone() };
+        assert_eq!(found, Some(other.clone().into()));
         assert_eq!(lab.refuses(HOST, wanted.clone()).errno, libc::EEXIST);
-        lab.changes(HOST, wanted);
+        lab.delete(HOST, other.clone());
+        lab.has(HOST, &other.into());
+        output_of("tc", &["qdisc", "del", "dev", "near", "root"]);
+        lab.create(HOST, wanted);
         lab.changes(HOST, limited("near", rate(2_000_000, 100_000)));
         lab.changes(HOST, classes("near", 1));
         let nowhere = limited("nowhere", rate(1, 2000));

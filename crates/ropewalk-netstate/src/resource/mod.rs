@@ -260,10 +260,16 @@ impl Resource {
         )
     }
 
-    /// Whether nobody but us makes it. What iptables and firewalld hold for an attachment may be the
-    /// reference plugins', under the same names.
+    /// Whether nobody but us makes it. What iptables and firewalld hold for an attachment, and the
+    /// queueing disciplines of its links, may be the reference plugins', under the same names.
     pub fn is_ours_alone(&self) -> bool {
-        !matches!(self, Self::IptablesChain(_) | Self::IptablesRule(_) | Self::FirewalldSource(_))
+        !matches!(
+            self,
+            Self::Qdisc(_)
+                | Self::IptablesChain(_)
+                | Self::IptablesRule(_)
+                | Self::FirewalldSource(_)
+        )
     }
 
     /// Whether a kernel that cannot have it is fine.

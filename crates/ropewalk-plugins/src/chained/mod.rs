@@ -1,5 +1,6 @@
 //! Plugins that change what plugins before them in the chain made.
 
+pub(crate) mod bandwidth;
 pub(crate) mod firewall;
 pub(crate) mod portmap;
 pub(crate) mod tuning;

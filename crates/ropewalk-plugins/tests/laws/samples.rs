@@ -7,7 +7,7 @@ use ropewalk_netstate::{
     resource::{AnyLink, Attribute, LinkAttribute, Sysctl},
 };
 use ropewalk_plugins::{
-    device::{Attachment, Device, Facts, Firewalld, Given},
+    device::{Attachment, Device, Facts, Firewalld, Given, Passage},
     table::{self, Kind},
 };
 use ropewalk_testkit::FakeKernel;
@@ -25,7 +25,7 @@ pub(crate) struct Sample {
 }
 
 fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
-    let has_link = matches!(plugin, "tuning" | "loopback");
+    let has_link = matches!(plugin, "bandwidth" | "tuning" | "loopback");
     Sample { name, plugin, config, facts: Facts::default(), has_link }
 }
 
@@ -33,6 +33,7 @@ fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
 pub(crate) fn samples() -> Vec<Sample> {
     let mut samples = bridges();
     samples.extend(pairs());
+    samples.extend(bandwidths());
     samples.extend(chained());
     samples.push(sample("loopback", "loopback", json!({})));
     for plugin in table::PLUGINS.iter().filter(|plugin| matches!(plugin.kind, Kind::Device(_))) {
@@ -131,6 +132,30 @@ fn chained() -> Vec<Sample> {
     ]
 }
 
+fn bandwidths() -> Vec<Sample> {
+    let rates = json!({"ingressRate": 8_000_000, "ingressBurst": 800_000,
+                       "egressRate": 16_000_000, "egressBurst": 1_600_000});
+    let but = |key: &str| {
+        let mut rates = rates.clone();
+        rates[key] = json!(["10.0.0.0/8", "fd00::/8"]);
+        rates
+    };
+    let at = |passage: Passage, mut sample: Sample| {
+        sample.facts.passage = passage;
+        sample
+    };
+    let host_end = || Passage::HostEnd(host_end(), Some(1500));
+    let itself = || Passage::Itself(Some(1500));
+    let sample = |name, config| sample(name, "bandwidth", config);
+    vec![
+        at(host_end(), sample("slow pair", rates.clone())),
+        at(host_end(), sample("slow pair but for subnets", but("unshapedSubnets"))),
+        at(itself(), sample("slow interface", rates.clone())),
+        at(itself(), sample("slow interface toward subnets", but("shapedSubnets"))),
+        sample("as fast as it goes", json!({})),
+    ]
+}
+
 /// One attachment of a sample, as the n-th container.
 pub(crate) struct Case {
     pub(crate) device: Box<dyn Device>,
@@ -179,6 +204,7 @@ impl Sample {
     pub(crate) fn kernel(&self) -> FakeKernel {
         let mut kernel = FakeKernel::new();
         if self.has_link {
+            kernel.put(Place::Host, AnyLink { name: host_end(), mac: None });
             add_link(&mut kernel, if self.plugin == "loopback" { "lo" } else { "eth0" });
         }
         for chain in ["POSTROUTING", "PREROUTING", "OUTPUT", "FORWARD"] {
@@ -186,6 +212,10 @@ impl Sample {
         }
         kernel
     }
+}
+
+fn host_end() -> IfName {
+    "veth0".parse().expect("a valid name")
 }
 
 fn add_link(kernel: &mut FakeKernel, name: &str) {
