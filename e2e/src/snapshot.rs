@@ -143,7 +143,7 @@ impl Snapshot {
 
     fn take_files(&mut self, lab: &Lab) {
         let script = "find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f \
-                      ! -name lock ! -name 'last_reserved_ip.*' 2>/dev/null || true";
+                      ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' 2>/dev/null || true";
         for path in lab.sh(script).lines() {
             self.put(format!("file {path}"), Sharing::Private);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, check, completions, del, demo, gc, install, lint, man, plan, run, show, status,
+    add, check, completions, del, demo, gc, install, leases, lint, man, plan, run, show, status,
 };
 use crate::exit::Exit;
 
@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Run(run::Options),
     Demo(demo::Options),
     Show(show::Options),
+    Leases(leases::Options),
     Lint(lint::Options),
     Install(install::Options),
     Completions(completions::Options),

@@ -46,7 +46,7 @@ mod go_text;
 mod ordered;
 
 pub use args::{CniArgs, parse_args, parse_args_leniently};
-pub use attachments::{AttachmentId, valid_attachments};
+pub use attachments::{AttachmentId, ValidAttachments, valid_attachments};
 pub use cache::CacheEntry;
 pub use cidr::Cidr;
 pub use delegate::{ExitKind, find_plugin, interpret, interpret_quiet};

@@ -4,7 +4,9 @@
 //! plugin configuration" of the CNI specification. It must never look for files; the
 //! runtime brings their contents.
 
-use crate::attachments::{ATTACHMENTS, AttachmentId, VALID_ATTACHMENTS};
+use crate::attachments::{
+    ATTACHMENTS, AttachmentId, VALID_ATTACHMENTS, VALID_ATTACHMENTS_TIME, ValidAttachments,
+};
 use crate::error::CniError;
 use crate::go_text::{kind_name, quote, type_name};
 use crate::json::decode;
@@ -139,12 +141,14 @@ impl NetworkList {
 
     /// What a plugin gets on standard input for GC. The attachments appear under both
     /// spellings of their key, and not at all when nothing is known about them.
-    pub fn gc_stdin(&self, plugin: &PluginConfig, valid: Option<&[AttachmentId]>) -> String {
+    pub fn gc_stdin(&self, plugin: &PluginConfig, valid: Option<&ValidAttachments>) -> String {
         let mut injected = self.identity();
         if let Some(valid) = valid {
-            let list = Value::Array(valid.iter().map(AttachmentId::to_value).collect());
+            let list = Value::Array(valid.attachments.iter().map(AttachmentId::to_value).collect());
             injected.push((VALID_ATTACHMENTS.to_owned(), list.clone()));
             injected.push((ATTACHMENTS.to_owned(), list));
+            let until = valid.until.and_then(|until| u64::try_from(until.as_millis()).ok());
+            injected.extend(until.map(|ms| (VALID_ATTACHMENTS_TIME.to_owned(), ms.into())));
         }
         plugin.with(injected)
     }

@@ -24,6 +24,7 @@ pub(crate) fn allow_common(fields: &Fields<'_>) {
         "dns",
         "cni.dev/valid-attachments",
         "cni.dev/attachments",
+        "cni.dev/valid-attachments-time",
     ]);
 }
 

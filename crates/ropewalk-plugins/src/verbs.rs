@@ -15,7 +15,7 @@ use ropewalk_store::{Holder, LeaseDirectory};
 
 use crate::{
     device::{Attachment, Device, Given},
-    ipam::Ipam,
+    ipam::{self, Ipam},
     layer3, texts,
 };
 
@@ -221,6 +221,8 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let Some(valid) = valid_attachments(&request.raw)? else {
         return Ok(());
     };
+    let newer = ipam::newer_attachments(request, &valid)?;
+    let valid = [valid.attachments, newer].concat();
     let hashes: Vec<String> = valid
         .iter()
         .flat_map(|id| [(id, id.ifname.as_str()), (id, Owner::ANY_INTERFACE)])

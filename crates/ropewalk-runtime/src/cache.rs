@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use ropewalk_cni::cache::file_name;
 use ropewalk_cni::{CacheEntry, CniError};
@@ -59,6 +60,7 @@ pub struct Records {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     results: PathBuf,
+    locks: PathBuf,
 }
 
 impl Default for Cache {
@@ -68,9 +70,11 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// The records below a folder, in its sub-folder `results`.
+    /// The records below a folder, in its sub-folder `results`; `locks` has a file for each
+    /// network.
     pub fn new(directory: impl AsRef<Path>) -> Self {
-        Self { results: directory.as_ref().join("results") }
+        let directory = directory.as_ref();
+        Self { results: directory.join("results"), locks: directory.join("locks") }
     }
 
     /// The folder with the files.
@@ -145,6 +149,50 @@ impl Cache {
             }
             _ => Ok(()),
         }
+    }
+
+    /// When a record was written; `None` if there is none.
+    pub(crate) fn written(
+        &self,
+        network: &str,
+        container_id: &str,
+        ifname: &str,
+    ) -> Option<SystemTime> {
+        let path = self.path(network, container_id, ifname)?;
+        fs::metadata(path).and_then(|file| file.modified()).ok()
+    }
+
+    /// For ADD and DEL: waits until no GC of the network is under way, and keeps any from beginning
+    /// until the answer is dropped.
+    pub(crate) fn lock_shared(&self, network: &str) -> Result<Option<File>, CacheError> {
+        self.lock(network, File::lock_shared)
+    }
+
+    /// For GC: waits until no other verb of the network is under way, and keeps any from beginning
+    /// until the answer is dropped.
+    pub(crate) fn lock_alone(&self, network: &str) -> Result<Option<File>, CacheError> {
+        self.lock(network, File::lock)
+    }
+
+    /// Where the file cannot be made nothing is locked: neither can a record, so that ADD fails
+    /// anyway, and DEL has to go as far as it can. A network's name that is no file name is refused
+    /// elsewhere.
+    fn lock(
+        &self,
+        network: &str,
+        lock: fn(&File) -> io::Result<()>,
+    ) -> Result<Option<File>, CacheError> {
+        if network.is_empty() || network.contains(['/', '\0']) {
+            return Ok(None);
+        }
+        let path = self.locks.join(format!("{network}.lock"));
+        // Why there is no folder is what opening the file will say.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&self.locks);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let Ok(file) = options.open(&path) else { return Ok(None) };
+        lock(&file).map_err(|source| CacheError { action: "lock", path, source })?;
+        Ok(Some(file))
     }
 
     /// All records. A folder that does not exist has none.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ropewalk_cni::args::format_args;
 use ropewalk_cni::names::{check_container_id, check_network_name};
 use ropewalk_cni::{
-    AttachmentId, CniError, CniResult, Command, NetworkList, PluginConfig, Version,
+    CniError, CniResult, Command, NetworkList, PluginConfig, ValidAttachments, Version,
     check_interface_name, find_plugin,
 };
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ impl<E: Execute> Call<'_, E> {
     }
 
     /// Runs GC with the attachments that are valid, if they are known.
-    pub(crate) fn gc(&self, valid: Option<&[AttachmentId]>) -> Result<(), Box<PluginFailure>> {
+    pub(crate) fn gc(&self, valid: Option<&ValidAttachments>) -> Result<(), Box<PluginFailure>> {
         let stdin = self.list.gc_stdin(self.plugin, valid);
         let variables = self.variables(&Attachment::default());
         let finished = self.run(self.find()?, variables, stdin);

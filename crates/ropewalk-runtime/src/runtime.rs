@@ -93,6 +93,7 @@ impl<E: Execute> Runtime<E> {
         attachment: &Attachment,
     ) -> Result<CniResult, RuntimeError> {
         list.require_plugins().map_err(RuntimeError::Refused)?;
+        let _lock = self.cache.lock_shared(&list.name).map_err(RuntimeError::Cache)?;
         for plugin in &list.plugins {
             let ready = self.call(Command::Add, list, plugin).require_ready(attachment);
             let rollback = Rollback::Complete;
@@ -142,6 +143,16 @@ impl<E: Execute> Runtime<E> {
     /// Detaches a container: runs all plugins in reverse order, whatever fails, and removes the
     /// record if nothing did. A container that is not attached is fine.
     pub fn del(&self, list: &NetworkList, attachment: &Attachment) -> Result<(), RuntimeError> {
+        let _lock = self.cache.lock_shared(&list.name).map_err(RuntimeError::Cache)?;
+        self.detach(list, attachment)
+    }
+
+    /// DEL for a caller who has the lock.
+    pub(crate) fn detach(
+        &self,
+        list: &NetworkList,
+        attachment: &Attachment,
+    ) -> Result<(), RuntimeError> {
         let previous = if reaches(list, "0.4.0").unwrap_or(false) {
             // A record that cannot be read must not stop anybody from cleaning up.
             self.recorded_result(list, attachment).ok().flatten()

@@ -1,6 +1,7 @@
 //! A directory with one file per leased address, as the reference plugin `host-local` keeps it:
 //! `<dataDir>/<network>/<address>` holds `<container id>\r\n<interface>`; `lock` is locked with
-//! flock(2); `last_reserved_ip.<n>` holds the address given last from range set n.
+//! flock(2); `last_reserved_ip.<n>` holds the address given last from range set n. `boot_id` is
+//! ours, see [`LockedLeases::forget_earlier_boot`].
 
 use std::{
     collections::HashSet,
@@ -9,9 +10,10 @@ use std::{
     net::IpAddr,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use crate::StoreError;
+use crate::{StateFile, StoreError};
 
 /// Who holds a lease. Very old reservations name the container only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +78,29 @@ impl LeaseDirectory {
             return Ok(Vec::new());
         }
         read_leases(&self.path)
+    }
+
+    /// Who holds leases that were written at this moment or later, without locking.
+    pub fn holders_since(&self, moment: SystemTime) -> Result<Vec<Holder>, StoreError> {
+        let mut holders = Vec::new();
+        for lease in self.leases()? {
+            let path = self.path.join(lease.ip.to_string());
+            match fs::metadata(&path).and_then(|file| file.modified()) {
+                Ok(written) if written >= moment => holders.push(lease.holder),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::new("stat", &path, error));
+                }
+                _ => {}
+            }
+        }
+        // Whoever began a reservation and did not come to write the holder has none.
+        holders.retain(|holder| !holder.container.is_empty());
+        Ok(holders)
+    }
+
+    /// Whether the leases were given in another boot than this one and are to be forgotten.
+    pub fn is_of_earlier_boot(&self, boot: &str) -> Result<bool, StoreError> {
+        Ok(boot_file(&self.path).read()?.is_some_and(|known| known != boot))
     }
 
     /// The address given last from a range set, without locking: for showing.
@@ -188,6 +213,21 @@ impl LockedLeases {
         Ok(dropped)
     }
 
+    /// Drops all leases if they were given in another boot, and remembers this one. Without a
+    /// memory of any boot the leases may be of this one, and stay.
+    pub fn forget_earlier_boot(&self, boot: &str) -> Result<(), StoreError> {
+        let file = boot_file(&self.path);
+        let known = file.read()?;
+        if known.as_deref() == Some(boot) {
+            return Ok(());
+        }
+        if known.is_some() {
+            self.retain(&HashSet::new())?;
+        }
+        // Remembered last: whoever is killed before has to begin again.
+        file.write(boot)
+    }
+
     /// The address given last from a range set; `None` if there is none or it cannot be read.
     pub fn last_reserved(&self, range_set: usize) -> Option<IpAddr> {
         read_last_reserved(&self.path, range_set)
@@ -210,6 +250,10 @@ impl LockedLeases {
         };
         write().map_err(|error| StoreError::new("write", &path, error))
     }
+}
+
+fn boot_file(directory: &Path) -> StateFile {
+    StateFile::new(directory, "boot_id", "host-local")
 }
 
 fn last_reserved_path(directory: &Path, range_set: usize) -> PathBuf {
@@ -303,6 +347,37 @@ mod tests {
         let dropped = leases.retain(&HashSet::from([valid])).unwrap();
         assert_eq!(dropped.len(), 2);
         assert_eq!(fs::read_dir(root.path().join("lan")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn leases_of_another_boot_are_forgotten_once() {
+        let (root, leases) = directory();
+        let of_boot = |boot| LeaseDirectory::new(root.path(), "lan").is_of_earlier_boot(boot);
+        let holder = Holder::new("c1", "eth0");
+        leases.reserve(ip("10.0.0.2"), &holder).unwrap();
+        assert!(!of_boot("one").unwrap());
+        leases.forget_earlier_boot("one").unwrap();
+        leases.forget_earlier_boot("one").unwrap();
+        assert_eq!(leases.held_by(&holder).unwrap(), [ip("10.0.0.2")]);
+        assert!(of_boot("two").unwrap());
+        leases.forget_earlier_boot("two").unwrap();
+        assert_eq!(leases.held_by(&holder).unwrap(), [] as [IpAddr; 0]);
+        leases.reserve(ip("10.0.0.2"), &holder).unwrap();
+        leases.forget_earlier_boot("two").unwrap();
+        assert_eq!(leases.held_by(&holder).unwrap(), [ip("10.0.0.2")]);
+    }
+
+    #[test]
+    fn holders_are_told_by_the_age_of_their_leases() {
+        let (root, leases) = directory();
+        let directory = LeaseDirectory::new(root.path(), "lan");
+        leases.reserve(ip("10.0.0.2"), &Holder::new("c1", "eth0")).unwrap();
+        leases.reserve(ip("10.0.0.3"), &Holder::new("c2", "eth0")).unwrap();
+        fs::write(root.path().join("lan/10.0.0.4"), "").unwrap();
+        let moment = SystemTime::now() - std::time::Duration::from_hours(1);
+        let old = File::options().write(true).open(root.path().join("lan/10.0.0.2")).unwrap();
+        old.set_modified(moment - std::time::Duration::from_secs(1)).unwrap();
+        assert_eq!(directory.holders_since(moment).unwrap(), [Holder::new("c2", "eth0")]);
     }
 
     #[test]

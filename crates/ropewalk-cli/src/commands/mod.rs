@@ -7,6 +7,7 @@ pub(crate) mod del;
 pub(crate) mod demo;
 pub(crate) mod gc;
 pub(crate) mod install;
+pub(crate) mod leases;
 pub(crate) mod lint;
 pub(crate) mod man;
 pub(crate) mod plan;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Del(options) => del::run(&options, output)?,
         Command::Gc(options) => gc::run(options, output)?,
         Command::Status(options) => status::run(&options, output)?,
+        Command::Leases(options) => leases::run(&options, output)?,
         Command::Show(options) => show::run(&options, output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
         Command::Plan(options) => plan::run(&options, output)?,

@@ -2,19 +2,16 @@
 //!
 //! It only reads, so what it shows may have changed by the time it is shown.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use ropewalk_cni::CacheEntry;
 use ropewalk_runtime::{Broken, Network};
-use ropewalk_store::{Lease, LeaseDirectory};
 use serde_json::{Map, Value, json};
 
-use crate::exit::Exit;
+use crate::commands::leases;
 use crate::failure::Failure;
-use crate::options::{CacheOptions, ConfigOptions};
+use crate::options::ConfigOptions;
 use crate::output::Output;
 use crate::table;
 
@@ -28,11 +25,7 @@ pub(crate) struct Options {
     config: ConfigOptions,
 
     #[command(flatten)]
-    cache: CacheOptions,
-
-    /// Folder with the leases of the host-local plugin
-    #[arg(long, value_name = "DIR", default_value = LeaseDirectory::DEFAULT)]
-    lease_dir: PathBuf,
+    books: leases::Books,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,7 +141,7 @@ impl Section {
 }
 
 fn records(options: &Options) -> Result<ropewalk_runtime::Records, Failure> {
-    options.cache.cache().records().map_err(|error| Failure::of_cache(&error))
+    options.books.cache.cache().records().map_err(|error| Failure::of_cache(&error))
 }
 
 fn attachments(options: &Options, output: Output) -> Result<Section, Failure> {
@@ -186,69 +179,7 @@ fn attachment(entry: &CacheEntry) -> (Vec<String>, Value) {
 }
 
 fn leases(options: &Options) -> Result<Section, Failure> {
-    let records = records(options)?.entries;
-    let mut section = Section {
-        what: What::Leases,
-        heading: &["NETWORK", "ADDRESS", "CONTAINER", "INTERFACE", "RECORD"],
-        rows: Vec::new(),
-        values: Vec::new(),
-    };
-    for network in lease_networks(&options.lease_dir)? {
-        let leases = LeaseDirectory::new(&options.lease_dir, &network).leases();
-        let mut leases = leases.map_err(|error| Failure::failed(error.to_string()))?;
-        leases.sort_by_key(|lease| lease.ip);
-        for lease in leases {
-            section.add_lease(&network, &lease, &records);
-        }
-    }
-    Ok(section)
-}
-
-impl Section {
-    fn add_lease(&mut self, network: &str, lease: &Lease, records: &[CacheEntry]) {
-        let holder = &lease.holder;
-        let is_recorded = records.iter().any(|entry| {
-            entry.network_name == network
-                && entry.container_id == holder.container
-                && holder.interface.as_ref().is_none_or(|interface| *interface == entry.if_name)
-        });
-        self.rows.push(vec![
-            network.to_owned(),
-            lease.ip.to_string(),
-            holder.container.clone(),
-            holder.interface.clone().unwrap_or_else(|| "-".to_owned()),
-            if is_recorded { "yes" } else { "no" }.to_owned(),
-        ]);
-        self.values.push(json!({
-            "network": network,
-            "address": lease.ip.to_string(),
-            "containerID": holder.container,
-            "ifname": holder.interface,
-            "recorded": is_recorded,
-        }));
-    }
-}
-
-/// The networks that have leases, by name.
-fn lease_networks(directory: &Path) -> Result<Vec<String>, Failure> {
-    let failed = |error: io::Error| {
-        let exit = match error.kind() {
-            io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-            _ => Exit::Failed,
-        };
-        Failure::new(exit, format!("failed to list {}: {error}", directory.display()))
-    };
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        if entry.path().is_dir() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
+    let booked = leases::booked(&options.books)?;
+    let (rows, values) = booked.iter().map(|booked| (booked.row(), booked.value())).unzip();
+    Ok(Section { what: What::Leases, heading: leases::HEADING, rows, values })
 }

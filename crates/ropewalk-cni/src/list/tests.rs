@@ -2,6 +2,7 @@
 
 use super::*;
 use serde_json::json;
+use std::time::Duration;
 
 #[track_caller]
 fn refused(text: &str, expected: &str) {
@@ -195,11 +196,14 @@ fn gc_names_the_valid_attachments_under_both_keys() {
     let list = parse(&json!({"name": "n", "cniVersion": "1.1.0", "plugins": [{"type": "x"}]}));
     let id = AttachmentId { container_id: "c1".to_owned(), ifname: "eth0".to_owned() };
     let ids = r#"[{"containerID":"c1","ifname":"eth0"}]"#;
-    let stdin = list.gc_stdin(&list.plugins[0], Some(&[id]));
+    let valid = ValidAttachments { attachments: vec![id], until: None };
+    let stdin = list.gc_stdin(&list.plugins[0], Some(&valid));
     let expected = format!(
         "{{\"cni.dev/attachments\":{ids},\"cni.dev/valid-attachments\":{ids},\
          \"cniVersion\":\"1.1.0\",\"name\":\"n\",\"type\":\"x\"}}"
     );
     assert_eq!(stdin, expected);
-    assert!(list.gc_stdin(&list.plugins[0], Some(&[])).contains(r#"attachments":[]"#));
+    let none = ValidAttachments { until: Some(Duration::from_secs(2)), ..Default::default() };
+    let stdin = list.gc_stdin(&list.plugins[0], Some(&none));
+    assert!(stdin.contains(r#"attachments":[],"cni.dev/valid-attachments-time":2000,"#), "{stdin}");
 }

@@ -3,11 +3,13 @@
 
 mod delegate;
 pub(crate) mod host_local;
+mod newer;
 pub(crate) mod static_addresses;
 
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 
 pub(crate) use delegate::{Ipam, preview};
+pub(crate) use newer::newer_attachments;
 
 /// An IPAM plugin.
 pub trait IpamPlugin: Sync {

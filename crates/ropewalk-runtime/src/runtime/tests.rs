@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::SystemTime;
 
 use ropewalk_cni::AttachmentId;
 use serde_json::json;
@@ -334,6 +335,38 @@ fn gc_deletes_what_is_not_valid_and_tells_the_plugins() {
     let valid = json!([{ "containerID": "c2", "ifname": "eth0" }]);
     assert_eq!(seen[1].stdin["cni.dev/valid-attachments"], valid);
     assert_eq!(seen[1].stdin["cni.dev/attachments"], valid);
+}
+
+#[test]
+fn gc_keeps_what_was_recorded_after_the_list_was_taken() {
+    let bench = Bench::new("1.1.0", json!([{ "type": "a" }]));
+    let early = SystemTime::now();
+    bench.add().unwrap();
+    bench.calls();
+    bench.runtime.gc(&bench.list, &ValidSet::AsOf(Vec::new(), early)).unwrap();
+    let seen = bench.seen();
+    assert_eq!(seen.len(), 1, "GC alone");
+    let valid = json!([{ "containerID": "c1", "ifname": "eth0" }]);
+    assert_eq!(seen[0].stdin["cni.dev/valid-attachments"], valid);
+    assert!(seen[0].stdin["cni.dev/valid-attachments-time"].is_u64());
+    let late = SystemTime::now() + Duration::from_hours(1);
+    bench.runtime.gc(&bench.list, &ValidSet::AsOf(Vec::new(), late)).unwrap();
+    assert_eq!(bench.calls(), ["DEL a", "GC a"]);
+}
+
+#[test]
+fn gc_waits_for_an_add_that_is_under_way() {
+    let bench = Bench::new("1.1.0", json!([{ "type": "a" }]));
+    let cache = &bench.runtime.cache;
+    let under_way = cache.lock_shared("lan").unwrap();
+    let another = cache.lock_shared("lan").unwrap();
+    std::thread::scope(|scope| {
+        let gc = scope.spawn(|| cache.lock_alone("lan").unwrap());
+        assert!(!gc.is_finished());
+        assert!(cache.lock_alone("dmz").unwrap().is_some(), "another network does not wait");
+        drop((under_way, another));
+        assert!(gc.join().unwrap().is_some());
+    });
 }
 
 #[test]

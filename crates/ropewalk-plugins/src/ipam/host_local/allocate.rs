@@ -66,6 +66,9 @@ fn requested(
     if ip == range.gateway {
         return Err(CniError::internal(format!("requested ip {ip} is subnet's gateway")));
     }
+    if range.excludes(ip) {
+        return Err(CniError::internal(format!("requested ip {ip} is excluded from {range}")));
+    }
     if leases.reserve(ip, holder).map_err(|error| store_error(&error))? {
         Ok(config(ip, range))
     } else {
@@ -109,7 +112,9 @@ pub(crate) fn preview(
     let is_free = |ip: IpAddr| leased.iter().all(|lease| lease.ip != ip);
     let one = |(index, set): (usize, &RangeSet)| {
         let ip = match wanted.take(set) {
-            Some(ip) => Some(ip).filter(|ip| is_free(*ip)),
+            Some(ip) => Some(ip).filter(|ip| {
+                is_free(*ip) && set.range_of(*ip).is_some_and(|range| !range.excludes(*ip))
+            }),
             None => set.candidates(last_reserved(index)).map(|(ip, _)| ip).find(|ip| is_free(*ip)),
         };
         let range = ip.and_then(|ip| Some((ip, set.range_of(ip)?)));

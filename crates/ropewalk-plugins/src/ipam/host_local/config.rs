@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) data_directory: Option<PathBuf>,
     pub(crate) resolv_conf: Option<PathBuf>,
     pub(crate) requested: Vec<IpAddr>,
+    /// Whether leases end with the boot in which they were given.
+    pub(crate) forget_on_reboot: bool,
 }
 
 impl Config {
@@ -36,6 +38,7 @@ impl Config {
             data_directory: path(&ipam, "dataDir"),
             resolv_conf: path(&ipam, "resolvConf"),
             requested,
+            forget_on_reboot: ipam.bool("forgetOnReboot").unwrap_or_default(),
         };
         fields.finish().map_err(|errors| config_error("", &errors))?;
         let first = config.sets.iter().filter_map(|set| set.0.first());
@@ -63,6 +66,7 @@ pub(crate) fn lint(fields: &Fields<'_>) {
         config::routes(&ipam, "routes");
         path(&ipam, "dataDir");
         path(&ipam, "resolvConf");
+        ipam.bool("forgetOnReboot");
     }
 }
 
@@ -155,9 +159,10 @@ fn raw_range(fields: &Fields<'_>) -> Option<RawRange> {
         })
     };
     let (start, end, gateway) = (ip("rangeStart"), ip("rangeEnd"), ip("gateway"));
+    let exclude = fields.strings("exclude").unwrap_or_default();
     if fields.value("subnet").is_none() {
         fields.report("range has no subnet");
     }
     let subnet = layer3::prefix(fields.parsed("subnet", str::parse::<Cidr>)?);
-    Some(RawRange { subnet, start, end, gateway })
+    Some(RawRange { subnet, start, end, gateway, exclude })
 }

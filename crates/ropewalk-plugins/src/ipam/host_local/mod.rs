@@ -6,13 +6,13 @@ mod config;
 mod ranges;
 mod resolv_conf;
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use ropewalk_cni::{CniError, CniResult, ErrorCode, IpConfig, Request, valid_attachments};
-use ropewalk_store::{Holder, LeaseDirectory, LockedLeases};
+use ropewalk_store::{Holder, Lease, LeaseDirectory, LockedLeases};
 
 use self::{allocate::Wanted, config::Config};
-use super::IpamPlugin;
+use super::{IpamPlugin, newer::newer_holders};
 use crate::texts::store_error;
 
 pub(crate) use config::lint;
@@ -44,7 +44,7 @@ impl IpamPlugin for HostLocal {
     fn preview(&self, request: &Request) -> Result<CniResult, CniError> {
         let config = Config::read(request)?;
         let directory = directory(&config, request);
-        let leased = directory.leases().map_err(|error| store_error(&error))?;
+        let leased = leases(&config, &directory)?;
         let ips = allocate::preview(&config, &leased, |set| directory.last_reserved(set))?;
         Ok(CniResult { ips, routes: config.routes, ..CniResult::default() })
     }
@@ -73,15 +73,17 @@ impl IpamPlugin for HostLocal {
             return Ok(());
         };
         let config = Config::read(request)?;
-        let valid: HashSet<Holder> =
-            valid.iter().map(|id| Holder::new(&id.container_id, &id.ifname)).collect();
-        lock(&config, request)?.retain(&valid).map(|_| ()).map_err(|e| store_error(&e))
+        let leases = lock(&config, request)?;
+        let newer = newer_holders(&directory(&config, request), &valid)?;
+        let valid = valid.attachments.iter();
+        let valid = valid.map(|id| Holder::new(&id.container_id, &id.ifname)).chain(newer);
+        leases.retain(&valid.collect()).map(|_| ()).map_err(|e| store_error(&e))
     }
 
     /// Some range set without a free address means that no ADD can succeed.
     fn status(&self, request: &Request) -> Result<(), CniError> {
         let config = Config::read(request)?;
-        let taken = directory(&config, request).leases().map_err(|e| store_error(&e))?;
+        let taken = leases(&config, &directory(&config, request))?;
         let taken: HashSet<_> = taken.into_iter().map(|lease| lease.ip).collect();
         for set in &config.sets {
             if set.candidates(None).all(|(ip, _)| taken.contains(&ip)) {
@@ -106,7 +108,29 @@ fn directory(config: &Config, request: &Request) -> LeaseDirectory {
 }
 
 fn lock(config: &Config, request: &Request) -> Result<LockedLeases, CniError> {
-    directory(config, request).lock().map_err(|error| store_error(&error))
+    let leases = directory(config, request).lock().map_err(|error| store_error(&error))?;
+    if config.forget_on_reboot {
+        leases.forget_earlier_boot(&boot_id()?).map_err(|error| store_error(&error))?;
+    }
+    Ok(leases)
+}
+
+/// The leases that count, changing nothing.
+fn leases(config: &Config, directory: &LeaseDirectory) -> Result<Vec<Lease>, CniError> {
+    let forgotten = config.forget_on_reboot
+        && directory.is_of_earlier_boot(&boot_id()?).map_err(|error| store_error(&error))?;
+    if forgotten {
+        return Ok(Vec::new());
+    }
+    directory.leases().map_err(|error| store_error(&error))
+}
+
+/// What the kernel calls this boot.
+fn boot_id() -> Result<String, CniError> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let id = fs::read_to_string(PATH)
+        .map_err(|error| CniError::internal(format!("failed to read {PATH}: {error}")))?;
+    Ok(id.trim().to_owned())
 }
 
 /// One address from each range set; `claimed` tells what was reserved on the way.

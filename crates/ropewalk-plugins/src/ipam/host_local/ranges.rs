@@ -1,8 +1,11 @@
 //! Ranges of addresses and sets of them: which addresses there are, in which order. Pure.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, ops::RangeInclusive};
 
 use ropewalk_addr::{Family, Subnet};
+use ropewalk_cni::Cidr;
+
+use crate::layer3;
 
 /// Addresses from `start` to `end` of a subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub(crate) struct Range {
     pub(crate) start: IpAddr,
     pub(crate) end: IpAddr,
     pub(crate) gateway: IpAddr,
+    /// Addresses that are never given, as numbers.
+    pub(crate) excluded: Vec<RangeInclusive<u128>>,
 }
 
 /// Alternative ranges: an attachment gets one address from the set.
@@ -24,6 +29,8 @@ pub(crate) struct RawRange {
     pub(crate) start: Option<IpAddr>,
     pub(crate) end: Option<IpAddr>,
     pub(crate) gateway: Option<IpAddr>,
+    /// Addresses, subnets and pairs `first-last`.
+    pub(crate) exclude: Vec<String>,
 }
 
 /// An address as a number, so that both families count alike.
@@ -39,6 +46,13 @@ fn next(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => IpAddr::V4(ip.to_bits().saturating_add(1).into()),
         IpAddr::V6(ip) => IpAddr::V6(ip.to_bits().saturating_add(1).into()),
+    }
+}
+
+fn ip(number: u128, family: Family) -> IpAddr {
+    match (family, u32::try_from(number)) {
+        (Family::V4, Ok(bits)) => IpAddr::V4(bits.into()),
+        _ => IpAddr::V6(number.into()),
     }
 }
 
@@ -78,13 +92,60 @@ impl RawRange {
         if number(start) > number(end) {
             return Err(format!("RangeStart {start} not in network {subnet}"));
         }
-        Ok(Range { subnet, start, end, gateway: self.gateway.unwrap_or(first) })
+        let excluded = self.exclude.iter().map(|text| excluded(text, subnet));
+        let excluded = excluded.collect::<Result<_, String>>()?;
+        Ok(Range { subnet, start, end, gateway: self.gateway.unwrap_or(first), excluded })
     }
+}
+
+/// An address, a subnet or a pair `first-last`, all of it within the network: what lies elsewhere
+/// is a misspelling.
+fn excluded(text: &str, subnet: Subnet) -> Result<RangeInclusive<u128>, String> {
+    let address = |text: &str| text.trim().parse::<IpAddr>().ok();
+    let pair = match text.split_once('-') {
+        Some((first, last)) => address(first).zip(address(last)),
+        None => Cidr::parse_with_optional_prefix(text.trim()).ok().map(|cidr| {
+            let excluded = layer3::subnet(cidr);
+            (excluded.ip(), excluded.last())
+        }),
+    };
+    let (first, last) = pair.ok_or_else(|| {
+        format!("cannot exclude {text:?}: it is no address, subnet or pair first-last")
+    })?;
+    if !subnet.contains(first) || !subnet.contains(last) || number(first) > number(last) {
+        return Err(format!("cannot exclude {text:?}: it is not in network {subnet}"));
+    }
+    Ok(number(first)..=number(last))
 }
 
 impl Range {
     pub(crate) fn contains(&self, ip: IpAddr) -> bool {
         self.subnet.contains(ip) && (number(self.start)..=number(self.end)).contains(&number(ip))
+    }
+
+    pub(crate) fn excludes(&self, ip: IpAddr) -> bool {
+        self.excluded.iter().any(|excluded| excluded.contains(&number(ip)))
+    }
+
+    /// What may be given: the range without its gateway and what is excluded, in pieces, ascending.
+    fn pieces(&self) -> Vec<RangeInclusive<u128>> {
+        let mut holes = self.excluded.clone();
+        if self.contains(self.gateway) {
+            holes.push(number(self.gateway)..=number(self.gateway));
+        }
+        holes.sort_by_key(|hole| *hole.start());
+        let mut pieces = Vec::new();
+        let mut start = Some(number(self.start));
+        for hole in holes {
+            let Some(first) = start else { break };
+            if let Some(last) = hole.start().checked_sub(1).filter(|last| *last >= first) {
+                pieces.push(first..=last.min(number(self.end)));
+            }
+            start = hole.end().checked_add(1).map(|behind| behind.max(first));
+        }
+        pieces.extend(start.map(|first| first..=number(self.end)));
+        pieces.retain(|piece| !piece.is_empty());
+        pieces
     }
 
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
@@ -120,21 +181,34 @@ impl RangeSet {
         self.0.iter().find(|range| range.contains(ip))
     }
 
-    /// Every address but the gateways, each once, beginning behind `last` and wrapping around.
-    pub(crate) fn candidates(&self, last: Option<IpAddr>) -> Candidates<'_> {
-        let after = last.and_then(|last| {
+    /// Every address but the gateways and what is excluded, each once, beginning behind `last` and
+    /// wrapping around.
+    pub(crate) fn candidates(
+        &self,
+        last: Option<IpAddr>,
+    ) -> impl Iterator<Item = (IpAddr, &Range)> {
+        let split = last.and_then(|last| {
             let index = self.0.iter().position(|range| range.contains(last))?;
-            Some((index, last))
+            Some((index, number(last)))
         });
-        let (index, ip) = match after {
-            Some((index, last)) if last != self.0[index].end => (index, next(last)),
-            Some((index, _)) => {
-                let index = (index + 1) % self.0.len();
-                (index, self.0[index].start)
+        let (mut behind, mut before) = (Vec::new(), Vec::new());
+        for (index, range) in self.0.iter().enumerate() {
+            for piece in range.pieces() {
+                match split {
+                    Some((split, _)) if index < split => before.push((piece, range)),
+                    Some((split, last)) if index == split => {
+                        before.push((*piece.start()..=last.min(*piece.end()), range));
+                        let start = last.saturating_add(1).max(*piece.start());
+                        behind.push((start..=*piece.end(), range));
+                    }
+                    _ => behind.push((piece, range)),
+                }
             }
-            None => (0, self.0[0].start),
-        };
-        Candidates { set: self, index, ip, first: (index, ip), started: false }
+        }
+        behind.extend(before);
+        behind.into_iter().flat_map(|(piece, range)| {
+            piece.map(move |number| (ip(number, range.subnet.family()), range))
+        })
     }
 }
 
@@ -153,52 +227,18 @@ impl fmt::Display for RangeSet {
     }
 }
 
-/// See [`RangeSet::candidates`].
-#[derive(Debug)]
-pub(crate) struct Candidates<'a> {
-    set: &'a RangeSet,
-    index: usize,
-    ip: IpAddr,
-    first: (usize, IpAddr),
-    started: bool,
-}
-
-impl<'a> Iterator for Candidates<'a> {
-    type Item = (IpAddr, &'a Range);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let here = (self.index, self.ip);
-            if self.started && here == self.first {
-                return None;
-            }
-            self.started = true;
-            let range = &self.set.0[self.index];
-            if self.ip == range.end {
-                self.index = (self.index + 1) % self.set.0.len();
-                self.ip = self.set.0[self.index].start;
-            } else {
-                self.ip = next(self.ip);
-            }
-            if here.1 != range.gateway {
-                return Some((here.1, range));
-            }
-            // A set that is nothing but its gateway has no candidates.
-            if (self.index, self.ip) == self.first {
-                return None;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn excluding(subnet: &str, exclude: &[&str]) -> Result<Range, String> {
+        let exclude = exclude.iter().map(ToString::to_string).collect();
+        let subnet = subnet.parse().unwrap();
+        RawRange { subnet, start: None, end: None, gateway: None, exclude }.resolve()
+    }
+
     fn range(subnet: &str) -> Range {
-        let raw =
-            RawRange { subnet: subnet.parse().unwrap(), start: None, end: None, gateway: None };
-        raw.resolve().unwrap()
+        excluding(subnet, &[]).unwrap()
     }
 
     fn addresses(set: &RangeSet, last: Option<&str>) -> Vec<String> {
@@ -240,5 +280,39 @@ mod tests {
         let top =
             RangeSet::new(vec![range("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124")]).unwrap();
         assert_eq!(top.candidates(None).count(), 14);
+    }
+
+    #[test]
+    fn what_is_excluded_is_passed_over_at_once_however_much_it_is() {
+        let exclude = ["10.0.0.0/30", "10.0.0.5", "10.0.0.6-10.0.0.7"];
+        let set = RangeSet::new(vec![excluding("10.0.0.0/28", &exclude).unwrap()]).unwrap();
+        let all: Vec<String> =
+            [4, 8, 9, 10, 11, 12, 13, 14].map(|byte| format!("10.0.0.{byte}")).into();
+        assert_eq!(addresses(&set, None), all);
+        assert_eq!(addresses(&set, Some("10.0.0.5"))[0], "10.0.0.8");
+        assert_eq!(addresses(&set, Some("10.0.0.14")), all);
+        let nearly_all = ["fd00::/65", "fd00::8000:0:0:0-fd00::ffff:ffff:ffff:fffe"];
+        let wide = RangeSet::new(vec![excluding("fd00::/64", &nearly_all).unwrap()]).unwrap();
+        assert_eq!(addresses(&wide, None), ["fd00::ffff:ffff:ffff:ffff"]);
+        let none = RangeSet::new(vec![excluding("fd00::/64", &["fd00::/64"]).unwrap()]).unwrap();
+        assert_eq!(none.candidates(None).count(), 0);
+        let top = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124";
+        let top = RangeSet::new(vec![excluding(top, &[top]).unwrap()]).unwrap();
+        assert_eq!(top.candidates(None).count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_excluded_is_said() {
+        for (text, reason) in [
+            ("zz", "it is no address"),
+            ("10.0.0.1-", "it is no address"),
+            ("10.0.0.9-10.0.0.1", "it is not in network 10.0.0.0/24"),
+            ("10.0.1.0-10.0.1.9", "it is not in network 10.0.0.0/24"),
+            ("10.0.0.0/16", "it is not in network 10.0.0.0/24"),
+            ("fd00::1", "it is not in network 10.0.0.0/24"),
+        ] {
+            let error = excluding("10.0.0.0/24", &[text]).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 }
