@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, check, completions, del, demo, gc, install, leases, lint, man, plan, run, show, status,
+    add, check, completions, del, demo, gc, handover, install, leases, lint, man, plan, run, show,
+    status, uninstall,
 };
 use crate::exit::Exit;
 
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Leases(leases::Options),
     Lint(lint::Options),
     Install(install::Options),
+    Uninstall(uninstall::Options),
+    Handover(handover::Options),
     Completions(completions::Options),
     Man(man::Options),
 }

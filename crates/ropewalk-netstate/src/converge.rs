@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     desired::{Desired, Item, Lifetime, Place},
     kernel::{Kernel, KernelError, Memory, MemoryError, Observed, Partial, Probe, Scope},
-    plan::{Conflict, Finding, Plan, Planned, plan_add, plan_check, plan_del},
+    plan::{Conflict, Finding, Plan, Planned, plan_add, plan_check, plan_completion, plan_del},
     step::Step,
 };
 
@@ -163,6 +163,37 @@ pub fn del(
     }
     delete(kernel, &plan_del(desired, &observed, &remembered))?;
     Ok(memory.forget()?)
+}
+
+/// The steps from one form of an attachment's things to another: first what is missing of the
+/// wanted form is made, then what is owned of the other form goes.
+pub fn preview_exchange(
+    kernel: &mut dyn Kernel,
+    wanted: &Desired,
+    other: &Desired,
+) -> Result<Vec<Step>, ConvergeError> {
+    let there = kernel.observe(&probes_of_wanted(wanted)).map_err(ConvergeError::Observe)?;
+    let owned = kernel.observe(&probes_of_owned(other)).map_err(ConvergeError::Observe)?;
+    let mut steps = plan_completion(wanted, &there);
+    steps.extend(plan_del(other, &owned, &[]));
+    Ok(steps)
+}
+
+/// Does what [`preview_exchange`] tells. Nothing is taken back if a step fails, since nothing was
+/// taken away before all was made; doing it again goes on.
+pub fn exchange(
+    kernel: &mut dyn Kernel,
+    wanted: &Desired,
+    other: &Desired,
+) -> Result<Vec<Step>, ConvergeError> {
+    let steps = preview_exchange(kernel, wanted, other)?;
+    match kernel.apply(&steps) {
+        Ok(()) => Ok(steps),
+        Err(Partial { failed, error, .. }) => {
+            let step = Box::new(steps[failed].clone());
+            Err(ConvergeError::Step { step, error, left: Vec::new() })
+        }
+    }
 }
 
 /// GC: deletes what lies in the scopes, belongs to the network and whose owner is not valid.

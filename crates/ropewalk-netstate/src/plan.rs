@@ -206,6 +206,19 @@ impl Plan {
     }
 }
 
+/// The steps that make what is missing of a state; what is there stays as it is.
+pub(crate) fn plan_completion(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let is_missing = |item: &&Item| {
+        let found = observed.find(item.place, &item.resource.key());
+        item.lifetime != Lifetime::Predecessor
+            && !item.resource.is_action()
+            && !item.resource.is_empty()
+            && found.is_none_or(Resource::is_empty)
+    };
+    let missing = desired.items().iter().filter(is_missing);
+    missing.map(|item| Step::Create(item.place, item.resource.clone())).collect()
+}
+
 /// What is not as ADD left it.
 pub fn plan_check(desired: &Desired, observed: &Observed) -> Vec<Finding> {
     let checked = |item: &&Item| {

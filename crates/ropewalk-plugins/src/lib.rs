@@ -7,6 +7,7 @@ mod chained;
 mod config;
 pub mod device;
 mod feature;
+mod hand_over;
 mod interface;
 mod ipam;
 mod layer3;
@@ -19,6 +20,7 @@ pub mod table;
 mod texts;
 mod verbs;
 
+pub use hand_over::{Form, hand_over, preview_hand_over};
 pub use lint::{Remark, RemarkKind, lint};
 pub use owned::owned;
 pub use preview::{Preview, preview};

@@ -156,7 +156,7 @@ fn check_sandbox(
 }
 
 /// What CHECK and DEL know: what the result of the ADD tells.
-fn known_before(
+pub(crate) fn known_before(
     device: &dyn Device,
     kernel: &mut Linux,
     attachment: &Attachment,

@@ -29,6 +29,11 @@ pub(crate) struct Options {
     #[arg(long)]
     dry_run: bool,
 
+    /// Keep the files that are replaced in this folder, for `ropewalk uninstall`; what it has
+    /// already stays
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
     /// The binary with all plugins [default: ropewalk-plugins beside this program, else this
     /// program]
     #[arg(long, value_name = "BINARY")]
@@ -63,7 +68,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
 
 /// Decides everything first, then does it; the answer is the binary and what became of each name.
 fn install(options: &Options) -> Result<(PathBuf, Plan), Failure> {
-    let binary = binary(options)?;
+    let binary = binary(options.from.as_ref())?;
     let directory = &options.directory;
     let mut plan = Plan::new();
     for name in ropewalk_plugins::names() {
@@ -76,16 +81,19 @@ fn install(options: &Options) -> Result<(PathBuf, Plan), Failure> {
     }
     fs::create_dir_all(directory).map_err(|error| failure(directory, &error))?;
     let mut source = binary.clone();
-    for (name, _) in plan.iter().filter(|(_, action)| **action != Action::Keep) {
+    for (name, action) in plan.iter().filter(|(_, action)| **action != Action::Keep) {
         let target = directory.join(name);
+        if let (Some(kept), Action::Replace) = (&options.keep, action) {
+            keep(&target, kept, name).map_err(|error| failure(kept, &error))?;
+        }
         replace(&mut source, &target).map_err(|error| failure(&target, &error))?;
     }
     Ok((binary, plan))
 }
 
 /// The binary to install, with every link followed: the links must outlive it.
-fn binary(options: &Options) -> Result<PathBuf, Failure> {
-    let path = match &options.from {
+pub(super) fn binary(from: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let path = match from {
         Some(path) => path.clone(),
         None => default_binary()
             .map_err(|error| Failure::failed(format!("failed to find this program: {error}")))?,
@@ -105,7 +113,7 @@ fn default_binary() -> io::Result<PathBuf> {
     Ok(if beside.is_file() { beside } else { program })
 }
 
-fn failure(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn failure(path: &Path, error: &io::Error) -> Failure {
     let message = format!("failed to install {}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -128,9 +136,19 @@ fn action(binary: &Path, target: &Path) -> io::Result<Action> {
     Ok(if is_same { Action::Keep } else { Action::Replace })
 }
 
+/// Keeps a file under its name, unless one was kept before: that is the original.
+fn keep(file: &Path, directory: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let kept = directory.join(name);
+    if kept.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    replace(&mut file.to_owned(), &kept)
+}
+
 /// Puts a link in place of a name. Where a link is impossible the first name becomes a copy, and
 /// the source of the links that follow.
-fn replace(source: &mut PathBuf, target: &Path) -> io::Result<()> {
+pub(super) fn replace(source: &mut PathBuf, target: &Path) -> io::Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let temporary = target.with_file_name(format!(".{name}.new"));
     remove_if_there(&temporary)?;

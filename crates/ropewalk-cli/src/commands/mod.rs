@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod del;
 pub(crate) mod demo;
 pub(crate) mod gc;
+pub(crate) mod handover;
 pub(crate) mod install;
 pub(crate) mod leases;
 pub(crate) mod lint;
@@ -14,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod uninstall;
 
 use std::process::ExitCode;
 
@@ -36,7 +38,9 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Plan(options) => plan::run(&options, output)?,
         Command::Run(options) => return run::run(&options, output),
         Command::Demo(options) => return demo::run(&options, output),
+        Command::Handover(options) => handover::run(&options, output)?,
         Command::Install(options) => install::run(&options, output)?,
+        Command::Uninstall(options) => uninstall::run(&options, output)?,
         Command::Completions(options) => completions::run(&options, output)?,
         Command::Man(options) => man::run(&options, output)?,
     }

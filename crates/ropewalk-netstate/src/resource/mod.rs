@@ -272,6 +272,20 @@ impl Resource {
         )
     }
 
+    /// Whether it is part of a packet filter.
+    pub fn is_packet_filter(&self) -> bool {
+        matches!(
+            self,
+            Self::NftTable(_)
+                | Self::NftSet(_)
+                | Self::NftChain(_)
+                | Self::NftElements(_)
+                | Self::NftTaggedRules(_)
+                | Self::IptablesChain(_)
+                | Self::IptablesRule(_)
+        )
+    }
+
     /// Whether a kernel that cannot have it is fine.
     pub fn is_optional(&self) -> bool {
         matches!(self, Self::Sysctl(sysctl) if sysctl.optional)

@@ -14,7 +14,7 @@ impl Bench {
         fs::write(&binary, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
         let directory = root.path().join("opt/cni/bin");
-        let options = Options { directory, dry_run: false, from: Some(binary) };
+        let options = Options { directory, dry_run: false, keep: None, from: Some(binary) };
         Self { root, options }
     }
 
@@ -93,4 +93,21 @@ fn what_cannot_be_executed_is_not_installed() {
     bench.options.from = Some(file.clone());
     let expected = format!("failed to install {}: not an executable file", file.display());
     assert_eq!(bench.run().unwrap_err().message, expected);
+}
+
+#[test]
+fn what_is_replaced_is_kept_once_and_returns() {
+    let mut bench = Bench::new();
+    let kept = bench.root.path().join("kept");
+    bench.options.keep = Some(kept.clone());
+    let bridge = bench.options.directory.join("bridge");
+    fs::create_dir_all(&bench.options.directory).unwrap();
+    fs::write(&bridge, "the first").unwrap();
+    bench.run().unwrap();
+    assert_eq!(fs::read_to_string(kept.join("bridge")).unwrap(), "the first");
+    // Somebody replaces it again: the original stays.
+    fs::remove_file(&bridge).unwrap();
+    fs::write(&bridge, "the second").unwrap();
+    bench.run().unwrap();
+    assert_eq!(fs::read_to_string(kept.join("bridge")).unwrap(), "the first");
 }
