@@ -15,5 +15,5 @@ mod netns;
 mod translate;
 mod uapi;
 
-pub use kernel::{LinkState, Linux};
+pub use kernel::{LinkAddress, LinkRoute, LinkState, Linux, Routing};
 pub use netns::{Netns, NetnsError, unshare_private_host};

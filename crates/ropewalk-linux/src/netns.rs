@@ -107,6 +107,12 @@ impl Netns {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))
     }
 
+    /// Waits until nobody has the namespace locked, and locks it until this value is dropped.
+    pub(crate) fn lock(&self) -> Result<(), NetnsError> {
+        let lock = || rustix::fs::flock(&self.0, rustix::fs::FlockOperation::LockExclusive);
+        rustix::io::retry_on_intr(lock).map_err(refused("lock the network namespace"))
+    }
+
     /// Whether two are the same namespace.
     pub fn is_same(&self, other: &Self) -> Result<bool, NetnsError> {
         let identity = |netns: &Self| {

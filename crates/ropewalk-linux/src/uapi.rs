@@ -109,10 +109,22 @@ pub(crate) const RTA_VIA: u16 = 18;
 pub(crate) const RTA_MULTIPATH: u16 = 9;
 pub(crate) const RTAX_MTU: u16 = 2;
 pub(crate) const RTAX_ADVMSS: u16 = 8;
+pub(crate) const RTNH_F_ONLINK: u8 = 4;
 pub(crate) const RTN_UNICAST: u8 = 1;
 pub(crate) const RTPROT_BOOT: u8 = 3;
 pub(crate) const RT_SCOPE_NOWHERE: u8 = 255;
 pub(crate) const RTN_LOCAL: u32 = 2;
+
+// Routing rules: `linux/rtnetlink.h`, `linux/fib_rules.h`.
+pub(crate) const RTM_NEWRULE: u16 = 32;
+pub(crate) const RTM_DELRULE: u16 = 33;
+pub(crate) const RTM_GETRULE: u16 = 34;
+pub(crate) const FRA_SRC: u16 = 2;
+pub(crate) const FRA_PRIORITY: u16 = 6;
+pub(crate) const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+pub(crate) const FRA_TABLE: u16 = 15;
+pub(crate) const FRA_PROTOCOL: u16 = 21;
+pub(crate) const FR_ACT_TO_TBL: u8 = 1;
 
 // Neighbours: `linux/neighbour.h`.
 pub(crate) const NDA_DST: u16 = 1;

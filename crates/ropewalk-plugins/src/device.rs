@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{AttachmentId, CniError, CniResult, ErrorCode, Request, check_interface_name};
-use ropewalk_linux::Linux;
+use ropewalk_linux::{Linux, Routing};
 use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
 
 /// One interface of one container on one network.
@@ -81,6 +81,8 @@ pub struct Facts {
     pub firewalld: Firewalld,
     /// Where what the container sends and receives passes.
     pub passage: Passage,
+    /// What routing is like around the container's interface, or why that could not be read.
+    pub routing: Result<Routing, String>,
 }
 
 impl Default for Facts {
@@ -92,6 +94,7 @@ impl Default for Facts {
             port_layer: 0,
             firewalld: Firewalld::Absent,
             passage: Passage::Unknown,
+            routing: Ok(Routing::default()),
         }
     }
 }

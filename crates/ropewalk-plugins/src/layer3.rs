@@ -185,7 +185,7 @@ pub(crate) fn up(ifname: &IfName) -> LinkAttribute {
 
 /// A route without a gateway goes through the first gateway of its family, if there is one and no
 /// scope says that the destination is nearer.
-fn route_of(route: &RouteConfig, ifname: &IfName, layer3: &CniResult) -> Route {
+pub(crate) fn route_of(route: &RouteConfig, ifname: &IfName, layer3: &CniResult) -> Route {
     let destination = subnet(route.dst);
     let family_gateway = || {
         let gateways = layer3.ips.iter().filter_map(|ip| ip.gateway);

@@ -37,6 +37,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
         "host-local" => ipam::host_local::lint(&fields),
         "portmap" => chained::portmap::lint(&fields),
         "ptp" => interface::ptp::lint(&fields),
+        "sbr" => chained::sbr::lint(&fields),
         "static" => ipam::static_addresses::lint(&fields),
         "tuning" => chained::tuning::lint(&fields),
         _ => {}

@@ -3,7 +3,7 @@
 use ropewalk_cni::{ALL, CniError, Request, Version};
 
 use crate::{
-    chained::{bandwidth, firewall, portmap, tuning},
+    chained::{bandwidth, firewall, portmap, sbr, tuning},
     device::Device,
     interface::{bridge, loopback, ptp},
     ipam::{IpamPlugin, host_local, static_addresses},
@@ -48,6 +48,7 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },
     Plugin { name: "portmap", versions: ALL, kind: Kind::Device(portmap::load) },
     Plugin { name: "ptp", versions: ALL, kind: Kind::Device(ptp::load) },
+    Plugin { name: "sbr", versions: ALL, kind: Kind::Device(sbr::load) },
     Plugin { name: "static", versions: ALL, kind: Kind::Ipam(&static_addresses::Static) },
     Plugin { name: "tuning", versions: ALL, kind: Kind::Device(tuning::load) },
 ];

@@ -7,7 +7,7 @@ use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
     Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Resource, Scope, Step, Tag,
     resource::{
-        AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements, Parent,
+        AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements, Parent, RouteAbsence,
         nft::{ElementData, SetRef, Verdict},
         traffic::{Hook, Verdict as Redirection},
     },
@@ -171,6 +171,9 @@ impl FakeKernel {
                 return Err(error(EEXIST, "file exists"));
             }
             Resource::NftElements(wanted) => return self.add_elements(place, wanted),
+            Resource::RouteAbsence(unwanted) => {
+                self.state.remove(&(place, Resource::from(unwanted.0.clone()).key()));
+            }
             // Setting is not creating; and what a racing ADD has made just now is there.
             _ => {}
         }
@@ -263,7 +266,12 @@ impl FakeKernel {
         if let Resource::NftElements(gone) = resource {
             return self.delete_elements(place, gone);
         }
-        self.state.remove(&(place, resource.key()));
+        let was_there = self.state.remove(&(place, resource.key())).is_some();
+        if let Resource::RouteAbsence(RouteAbsence(missing)) = resource
+            && was_there
+        {
+            self.put(place, missing.clone());
+        }
         self.state.retain(|(at, _), other| match other.link() {
             Some(link) => !ends.contains(&(*at, link.clone())),
             None => !ends.iter().any(|end| is_parameter_of(*at, other, end)),
@@ -332,6 +340,11 @@ impl FakeKernel {
                         if found.attribute == Attribute::Up(false))
                 })
                 .cloned(),
+            Resource::RouteAbsence(unwanted) => {
+                let is_there =
+                    self.state.contains_key(&(place, Resource::from(unwanted.0.clone()).key()));
+                (!is_there).then(|| wanted.clone())
+            }
             other => self.state.get(&(place, other.key())).cloned(),
         }
     }

@@ -73,6 +73,17 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
             if route.scope.is_some() {
                 vary!(route, scope = Some(RouteScope(200)));
             }
+            if route.source.is_some() {
+                vary!(route, source = None);
+            }
+            if !route.hops.is_empty() {
+                vary!(route, hops = Vec::new());
+            }
+        }
+        Resource::RoutingRule(rule) => {
+            if rule.priority.is_some() {
+                vary!(rule, priority = Some(1));
+            }
         }
         Resource::Neighbour(neighbour) => vary!(neighbour, mac = Mac([2, 0, 0, 0, 0, 99])),
         Resource::Qdisc(qdisc) => {
@@ -101,6 +112,7 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         }
         Resource::NftElements(elements) => vary!(elements, elements = BTreeMap::new()),
         Resource::AnyLink(_)
+        | Resource::RouteAbsence(_)
         | Resource::AddressGuard(_)
         | Resource::NftTable(_)
         | Resource::NftSet(_)

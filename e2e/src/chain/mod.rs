@@ -3,6 +3,7 @@
 //! Each test file uses a part of it. It must know no more of the product than a runtime does.
 
 pub mod packets;
+pub mod routes;
 
 use crate::{Lab, Outcome, Plugin, Snapshot, Value, json};
 

@@ -61,6 +61,9 @@ fn group_at(steps: &[Step], start: usize) -> (Group, usize) {
     if simple::is_simple(&steps[start]) {
         return (Group::Simple, run(simple::is_simple));
     }
+    if simple::is_removal(&steps[start]) {
+        return (Group::Simple, run(simple::is_removal));
+    }
     if packet_filter::is_part(&steps[start]) {
         return (Group::Transaction, run(packet_filter::is_part));
     }
@@ -151,6 +154,7 @@ fn change(
         (Resource::Sysctl(_), Resource::Sysctl(to)) => sysctl::set(linux, place, to),
         (Resource::Address(_), Resource::Address(_))
         | (Resource::Route(_), Resource::Route(_))
+        | (Resource::RoutingRule(_), Resource::RoutingRule(_))
         | (Resource::Qdisc(_), Resource::Qdisc(_))
         | (Resource::TrafficFilter(_), Resource::TrafficFilter(_)) => {
             let steps = [Step::Delete(place, from.clone()), Step::Create(place, to.clone())];

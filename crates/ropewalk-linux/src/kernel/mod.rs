@@ -11,6 +11,7 @@ mod observe;
 mod packet_filter;
 mod place;
 mod queries;
+mod routing;
 mod simple;
 mod sysctl;
 mod virtual_links;
@@ -19,7 +20,10 @@ mod wait;
 use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Scope, Step};
 
 use self::place::{Sandbox, Sockets};
-pub use self::queries::LinkState;
+pub use self::{
+    queries::LinkState,
+    routing::{LinkAddress, LinkRoute, Routing},
+};
 use crate::{dbus::Bus, netns::Netns};
 
 /// The kernel, with the namespace of the calling thread as the host and at most one sandbox.

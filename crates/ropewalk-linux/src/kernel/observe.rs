@@ -8,7 +8,8 @@ use ropewalk_netstate::{
     KernelError, Observed, Owned, Place, Probe, Resource, Scope,
     resource::{
         Address, AddressGuard, AnyLink, Bridge, BridgePort, LinkAttribute, Membership, Neighbour,
-        Qdisc, Route, TrafficClass, TrafficFilter, Veth, VethPeer, VirtualLink, traffic::Verdict,
+        Qdisc, Route, RouteAbsence, RoutingRule, TrafficClass, TrafficFilter, Veth, VethPeer,
+        VirtualLink, traffic::Verdict,
     },
 };
 use rustix::io::Errno;
@@ -22,7 +23,7 @@ use crate::{
         link::Link,
         neighbour, route,
         route::FoundRoute,
-        traffic, virtual_link,
+        routing_rule, traffic, virtual_link,
     },
 };
 
@@ -75,6 +76,8 @@ impl Survey<'_> {
             Resource::Address(address) => self.address(at, address),
             Resource::AddressGuard(guard) => self.address_guard(at, guard),
             Resource::Route(route) => self.route(at, route),
+            Resource::RouteAbsence(absence) => self.route_absence(at, absence),
+            Resource::RoutingRule(rule) => self.routing_rule(at, rule),
             Resource::Neighbour(neighbour) => self.neighbour(at, neighbour),
             Resource::Qdisc(wanted) => self.qdisc(at, wanted),
             Resource::TrafficClass(wanted) => self.traffic_class(at, wanted),
@@ -278,6 +281,29 @@ impl Survey<'_> {
     fn route(&mut self, at: Place, wanted: &Route) -> Result<Option<Resource>, KernelError> {
         let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
         Ok(self.linux.find_route(at, wanted, found.index)?.map(Resource::Route))
+    }
+
+    fn route_absence(
+        &mut self,
+        at: Place,
+        wanted: &RouteAbsence,
+    ) -> Result<Option<Resource>, KernelError> {
+        let is_absent = self.route(at, &wanted.0)?.is_none();
+        Ok(is_absent.then(|| Resource::RouteAbsence(wanted.clone())))
+    }
+
+    fn routing_rule(
+        &mut self,
+        at: Place,
+        wanted: &RoutingRule,
+    ) -> Result<Option<Resource>, KernelError> {
+        let question = routing_rule::list(wanted.source.family());
+        let found = self.linux.route(at)?.dump(&question, |reply| {
+            let found = routing_rule::read(reply)?.resource()?;
+            let is_it = (found.source, found.table) == (wanted.source, wanted.table);
+            is_it.then_some(found)
+        })?;
+        Ok(found.into_iter().next().map(Resource::RoutingRule))
     }
 
     fn neighbour(

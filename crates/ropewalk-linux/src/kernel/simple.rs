@@ -1,5 +1,6 @@
 //! Steps that are one rtnetlink message each and need nothing from each other's answers:
-//! addresses, routes, neighbours, traffic control, link attributes. Those that follow each other are sent at once.
+//! addresses, routes, rules, neighbours, traffic control, link attributes. Those that follow each
+//! other are sent at once.
 
 use ropewalk_netstate::{
     KernelError, Place, Resource, Step,
@@ -14,17 +15,26 @@ use super::Linux;
 use crate::{
     error::is,
     netlink::Message,
-    translate::{address, link, neighbour, route, traffic},
+    translate::{address, link, neighbour, route, routing_rule, traffic},
 };
+
+/// Whether a step takes a route away. These go apart from the others, because what is sent with a
+/// step that fails is done all the same, and not every route can be put back.
+pub(super) fn is_removal(step: &Step) -> bool {
+    matches!(step, Step::Create(_, Resource::RouteAbsence(_)))
+}
 
 /// Whether a step is one of these.
 pub(super) fn is_simple(step: &Step) -> bool {
     match step {
         Step::Create(_, Resource::Address(address)) if address.pins_mac => false,
+        Step::Create(_, Resource::RouteAbsence(_)) => false,
         Step::Create(_, resource) | Step::Delete(_, resource) => matches!(
             resource,
             Resource::Address(_)
                 | Resource::Route(_)
+                | Resource::RouteAbsence(_)
+                | Resource::RoutingRule(_)
                 | Resource::Neighbour(_)
                 | Resource::Qdisc(_)
                 | Resource::TrafficClass(_)
@@ -94,6 +104,12 @@ pub(super) fn create_pinning(
 
 /// The message of a step; `None` if there is nothing to do.
 fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Message>, KernelError> {
+    if let Resource::RoutingRule(rule) = step.resource() {
+        let is_deleted = matches!(step, Step::Delete(..));
+        let message =
+            if is_deleted { routing_rule::delete(rule) } else { routing_rule::create(rule) };
+        return Ok(Some(message));
+    }
     let index = match step.resource().link() {
         Some(name) => linux.index_of(place, name),
         None => return Ok(None),
@@ -109,6 +125,7 @@ fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Messag
         Step::Create(_, resource) | Step::Change { to: resource, .. } => match resource {
             Resource::Address(wanted) => Some(address::create(wanted, index)),
             Resource::Route(wanted) => Some(route::create(wanted, index)),
+            Resource::RouteAbsence(unwanted) => Some(route::delete(&unwanted.0, index)),
             Resource::Neighbour(wanted) => Some(neighbour::create(wanted, index)),
             Resource::Qdisc(wanted) => traffic::create_qdisc(wanted, index),
             Resource::TrafficClass(wanted) => Some(traffic::set_class(wanted, index)),
@@ -125,6 +142,7 @@ fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Messag
         Step::Delete(_, resource) => match resource {
             Resource::Address(there) => Some(address::delete(there.prefix, index)),
             Resource::Route(there) => Some(route::delete(there, index)),
+            Resource::RouteAbsence(missing) => Some(route::create(&missing.0, index)),
             Resource::Neighbour(there) => Some(neighbour::delete(there.ip, index)),
             // Of another kind it is not ours.
             Resource::Qdisc(there) => match there.discipline {
@@ -152,7 +170,10 @@ fn settle(
 ) -> Result<(), KernelError> {
     let Err(error) = answer else { return Ok(()) };
     let is_as_wanted = match step {
-        Step::Delete(..) => is_absence(&error),
+        Step::Delete(_, Resource::RouteAbsence(missing)) if is(&error, Errno::EXIST) => {
+            has_route(linux, place, &missing.0)?
+        }
+        Step::Create(_, Resource::RouteAbsence(_)) | Step::Delete(..) => is_absence(&error),
         Step::Create(_, Resource::Address(wanted)) if is(&error, Errno::EXIST) => {
             has_address(linux, place, wanted)?
         }

@@ -7,8 +7,8 @@ use ropewalk_addr::Mac;
 use ropewalk_netstate::{
     Place,
     resource::{
-        Address, Bridge, BridgePort, MacvlanMode, Neighbour, NftChain, NftElements, NftSet, Route,
-        StaleFlows, Veth, VethPeer, VirtualKind, VirtualLink,
+        Address, Bridge, BridgePort, Hop, MacvlanMode, Neighbour, NftChain, NftElements, NftSet,
+        Route, RouteScope, RoutingRule, StaleFlows, Veth, VethPeer, VirtualKind, VirtualLink,
         nft::{
             Connection, DataType, Datum, ElementData, Field, MapsTo, NftFamily, Rule, SetRef,
             Statement, TableRef, Verdict,
@@ -19,7 +19,7 @@ use ropewalk_netstate::{
 use super::{
     address, bridge_port, flow, link, neighbour, nft,
     nft::{chain, element, set},
-    route, virtual_link,
+    route, routing_rule, virtual_link,
 };
 use crate::{
     netlink::{Message, Replies},
@@ -290,6 +290,51 @@ fn a_rule_checks_the_protocol_once_and_carries_its_digest() {
     check(&messages[2], 4, &expected.concat());
 }
 
+fn rule() -> RoutingRule {
+    RoutingRule { source: "10.1.0.2/32".parse().unwrap(), table: 300, priority: Some(77) }
+}
+
+#[test]
+fn a_rule_tells_its_source_and_its_table() {
+    let message = routing_rule::create(&rule());
+    check(
+        &message,
+        12,
+        "    020020000000000100000000
+    2 0a010002
+    15 2c010000
+    6 4d000000",
+    );
+}
+
+fn shared_route() -> Route {
+    let gateway = |n| Some([10, 1, 0, n].into());
+    let mut route = Route::new("0.0.0.0/0".parse().unwrap(), gateway(1), "eth0".parse().unwrap());
+    route.hops =
+        vec![Hop { gateway: gateway(1), weight: 1 }, Hop { gateway: gateway(9), weight: 3 }];
+    (route.table, route.onlink, route.protocol) = (100, true, Some(2));
+    route.scope = Some(RouteScope::UNIVERSE);
+    route
+}
+
+#[test]
+fn a_route_with_several_hops_is_one_message() {
+    check(
+        &route::create(&shared_route(), 3),
+        12,
+        "    020000000002000104000000
+    15 64000000
+    9 1000040003000000080005000a0100011000040203000000080005000a010009",
+    );
+    check(
+        &route::delete(&shared_route(), 3),
+        12,
+        "    020000000000ff0004000000
+    15 64000000
+    9 1000040003000000080005000a0100011000040203000000080005000a010009",
+    );
+}
+
 /// Messages that look like answers: the kernel's have the same attributes.
 fn samples() -> Vec<Vec<u8>> {
     let index = 3;
@@ -313,6 +358,8 @@ fn samples() -> Vec<Vec<u8>> {
         bridge_port::add_vlans(index, &[membership]),
         address::create(&address, index),
         route::create(&route, index),
+        route::create(&shared_route(), index),
+        routing_rule::create(&rule()),
         neighbour::create(&neighbour, index),
         virtual_link::create(&name(), &macvlan(), None),
         virtual_link::number_namespace(7),
@@ -336,6 +383,7 @@ fn read_all(bytes: &[u8]) {
         let _ = bridge_port::read_vlans(&reply, 3);
         let _ = address::read(&reply);
         let _ = route::read(&reply);
+        let _ = routing_rule::read(&reply);
         let _ = neighbour::read(&reply);
         let _ = virtual_link::read_namespace_number(&reply);
         let _ = nft::set::read(&reply, &ports().set);
@@ -356,9 +404,9 @@ fn no_bytes_make_a_reader_panic() {
         state ^= state << 17;
         usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
     };
-    // Types of messages that readers look for: new link, address, route, neighbour, and those of
-    // nftables and connection tracking.
-    let kinds: [u16; 11] = [16, 20, 24, 28, 2, 3, 2563, 2566, 2569, 2572, 256];
+    // Types of messages that readers look for: new link, address, route, neighbour, rule, and
+    // those of nftables and connection tracking.
+    let kinds: [u16; 12] = [16, 20, 24, 28, 32, 2, 3, 2563, 2566, 2569, 2572, 256];
     for sample in samples() {
         for kind in kinds {
             let mut sample = sample.clone();

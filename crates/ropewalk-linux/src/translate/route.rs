@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ropewalk_addr::{Family, Prefix, Subnet};
-use ropewalk_netstate::resource::{Route, RouteScope};
+use ropewalk_addr::{Family, IfName, Prefix, Subnet};
+use ropewalk_netstate::resource::{Hop, Route, RouteScope};
 
 use super::address::family_number;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     uapi::{
         NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF,
         RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS, RTAX_MTU, RTM_DELROUTE,
-        RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTPROT_BOOT,
+        RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTNH_F_ONLINK, RTPROT_BOOT,
     },
 };
 
@@ -33,12 +33,27 @@ pub(crate) struct FoundRoute {
     kind: u8,
     mtu: Option<u32>,
     advmss: Option<u32>,
+    protocol: u8,
+    onlink: bool,
+    /// All next hops if there are several.
+    hops: Vec<FoundHop>,
 }
 
-fn header(message: &mut Message, family: Family, length: u8, scope: u8, kind: u8) {
-    let protocol = if kind == RTN_UNICAST { RTPROT_BOOT } else { 0 };
-    let start = [family_number(family), length, 0, 0, 0, protocol, scope, kind];
-    message.raw(&[&start[..], &[0; 4]].concat());
+/// One of several next hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FoundHop {
+    link: u32,
+    hop: Hop,
+    onlink: bool,
+}
+
+/// `struct rtmsg` for a destination: protocol, scope and type differ.
+fn header(message: &mut Message, route: &Route, [protocol, scope, kind]: [u8; 3]) {
+    let destination = route.destination;
+    let family = family_number(destination.family());
+    let start = [family, destination.length(), 0, 0, 0, protocol, scope, kind];
+    let flags = if route.onlink { u32::from(RTNH_F_ONLINK) } else { 0 };
+    message.raw(&[start[..].to_vec(), flags.to_ne_bytes().to_vec()].concat());
 }
 
 fn usual_scope(route: &Route) -> RouteScope {
@@ -54,8 +69,8 @@ fn usual_scope(route: &Route) -> RouteScope {
 pub(crate) fn create(route: &Route, index: u32) -> Message {
     let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE);
     let scope = route.scope.unwrap_or_else(|| usual_scope(route));
-    let destination = route.destination;
-    header(&mut message, destination.family(), destination.length(), scope.0, RTN_UNICAST);
+    let protocol = route.protocol.unwrap_or(RTPROT_BOOT);
+    header(&mut message, route, [protocol, scope.0, RTN_UNICAST]);
     identity(&mut message, route, index);
     if let Some(source) = route.source {
         message.ip(RTA_PREFSRC, source);
@@ -75,8 +90,7 @@ pub(crate) fn create(route: &Route, index: u32) -> Message {
 /// Removes a route, whatever its scope, source and metrics are.
 pub(crate) fn delete(route: &Route, index: u32) -> Message {
     let mut message = Message::acknowledged(RTM_DELROUTE, 0);
-    let destination = route.destination;
-    header(&mut message, destination.family(), destination.length(), RT_SCOPE_NOWHERE, 0);
+    header(&mut message, route, [0, RT_SCOPE_NOWHERE, 0]);
     identity(&mut message, route, index);
     message
 }
@@ -86,7 +100,19 @@ fn identity(message: &mut Message, route: &Route, index: u32) {
     if !route.destination.is_default() {
         message.ip(RTA_DST, route.destination.ip());
     }
-    message.u32(RTA_TABLE, route.table).u32(RTA_OIF, index);
+    message.u32(RTA_TABLE, route.table);
+    if route.hops.is_empty() {
+        message.u32(RTA_OIF, index);
+        gateway(message, route);
+    } else {
+        message.bytes(RTA_MULTIPATH, &hops(route, index));
+    }
+    if route.priority != 0 {
+        message.u32(RTA_PRIORITY, route.priority);
+    }
+}
+
+fn gateway(message: &mut Message, route: &Route) {
     match route.gateway {
         Some(gateway) if Family::of(gateway) == route.destination.family() => {
             message.ip(RTA_GATEWAY, gateway);
@@ -101,15 +127,37 @@ fn identity(message: &mut Message, route: &Route, index: u32) {
         }
         None => {}
     }
-    if route.priority != 0 {
-        message.u32(RTA_PRIORITY, route.priority);
-    }
 }
 
-/// Asks for the routes of a family, in one table and through one link where these are given.
-pub(crate) fn list(family: Family, table: u32, link: Option<u32>) -> Message {
+/// An array of `struct rtnexthop`, each with its gateway. Only IPv4 has these.
+fn hops(route: &Route, index: u32) -> Vec<u8> {
+    let flags = if route.onlink { RTNH_F_ONLINK } else { 0 };
+    let one = |hop: &Hop| {
+        let gateway = match hop.gateway {
+            Some(IpAddr::V4(ip)) => {
+                [[8u16, RTA_GATEWAY].map(u16::to_ne_bytes).concat(), ip.octets().to_vec()].concat()
+            }
+            Some(IpAddr::V6(_)) | None => Vec::new(),
+        };
+        let length: u16 = if gateway.is_empty() { 8 } else { 16 };
+        // The kernel counts the share from 0.
+        let share = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+        let [a, b] = length.to_ne_bytes();
+        [vec![a, b, flags, share], index.to_ne_bytes().to_vec(), gateway].concat()
+    };
+    route.hops.iter().flat_map(one).collect()
+}
+
+/// Asks for the routes of a family in all tables.
+pub(crate) fn list_all(family: Family) -> Message {
     let mut message = Message::dump(RTM_GETROUTE);
     message.raw(&[&[family_number(family)][..], &[0; 11]].concat());
+    message
+}
+
+/// Asks for the routes of a family in one table, through one link if that is given.
+pub(crate) fn list(family: Family, table: u32, link: Option<u32>) -> Message {
+    let mut message = list_all(family);
     message.u32(RTA_TABLE, table);
     if let Some(index) = link {
         message.u32(RTA_OIF, index);
@@ -154,10 +202,19 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<Vec<FoundRoute>> {
         kind: header[7],
         mtu: metric(RTAX_MTU),
         advmss: metric(RTAX_ADVMSS),
+        protocol: header[5],
+        onlink: header[8..]
+            .first_chunk()
+            .is_some_and(|flags| u32::from_ne_bytes(*flags) & u32::from(RTNH_F_ONLINK) != 0),
+        hops: Vec::new(),
     };
     let Some(hops) = attributes.first(RTA_MULTIPATH) else { return Some(vec![route]) };
-    let through = |(link, gateway)| FoundRoute { link: Some(link), gateway, ..route.clone() };
-    Some(read_hops(hops.payload).into_iter().map(through).collect())
+    let hops = read_hops(hops.payload);
+    let through = |FoundHop { link, hop, onlink }| {
+        let (link, gateway) = (Some(link), hop.gateway);
+        FoundRoute { link, gateway, onlink, hops: hops.clone(), ..route.clone() }
+    };
+    Some(hops.iter().copied().map(through).collect())
 }
 
 /// A gateway of the route's own family, or of the other one.
@@ -170,13 +227,18 @@ fn read_gateway(attributes: &Attributes<'_>) -> Option<IpAddr> {
     own.or_else(other)
 }
 
-/// Reads an array of `struct rtnexthop`, each with its attributes: link and gateway.
-fn read_hops(mut bytes: &[u8]) -> Vec<(u32, Option<IpAddr>)> {
+/// Reads an array of `struct rtnexthop`, each with its attributes.
+fn read_hops(mut bytes: &[u8]) -> Vec<FoundHop> {
     let mut hops = Vec::new();
-    while let Some(&[a, b, _, _, c, d, e, f]) = bytes.first_chunk::<8>() {
+    while let Some(&[a, b, flags, share, c, d, e, f]) = bytes.first_chunk::<8>() {
         let length = usize::from(u16::from_ne_bytes([a, b]));
         let Some(hop) = bytes.get(..length).filter(|hop| hop.len() >= 8) else { break };
-        hops.push((u32::from_ne_bytes([c, d, e, f]), read_gateway(&Attributes::behind(hop, 8))));
+        let gateway = read_gateway(&Attributes::behind(hop, 8));
+        hops.push(FoundHop {
+            link: u32::from_ne_bytes([c, d, e, f]),
+            hop: Hop { gateway, weight: u16::from(share) + 1 },
+            onlink: flags & RTNH_F_ONLINK != 0,
+        });
         bytes = bytes.get(padded(length)..).unwrap_or_default();
     }
     hops
@@ -208,7 +270,38 @@ impl FoundRoute {
             Family::V4 => Some(RouteScope(self.scope)),
             Family::V6 => wanted.scope.or(Some(RouteScope::UNIVERSE)),
         };
-        let (mtu, advmss, source) = (self.mtu, self.advmss, self.source);
-        Route { source, scope, mtu, advmss, ..wanted.clone() }
+        let Self { mtu, advmss, source, onlink, .. } = *self;
+        let (protocol, hops) = (Some(self.protocol), self.own_hops());
+        Route { source, scope, mtu, advmss, protocol, onlink, hops, ..wanted.clone() }
+    }
+
+    /// The route as a resource, where its link has this name. `None` for all but the first hop of
+    /// an IPv4 route through the link, because the resource has all of them.
+    pub(crate) fn through(&self, link: &IfName) -> Option<Route> {
+        let own = self.own_hops();
+        if own.first().is_some_and(|first| first.gateway != self.gateway) {
+            return None;
+        }
+        let is_default =
+            self.destination.family() == Family::V6 && self.priority == DEFAULT_PRIORITY_V6;
+        let plain = Route {
+            table: self.table,
+            priority: if is_default { 0 } else { self.priority },
+            ..Route::new(self.destination, self.gateway, link.clone())
+        };
+        Some(self.resource(&plain))
+    }
+
+    /// Whether some of its next hops are through other links.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.hops.iter().any(|hop| Some(hop.link) != self.link)
+    }
+
+    /// The next hops through the link of this one, if there are several.
+    fn own_hops(&self) -> Vec<Hop> {
+        let own = self.hops.iter().filter(|hop| Some(hop.link) == self.link).map(|hop| hop.hop);
+        let own: Vec<Hop> = own.collect();
+        let is_one = own.len() < 2 || self.destination.family() == Family::V6;
+        if is_one { Vec::new() } else { own }
     }
 }

@@ -10,6 +10,7 @@ mod links;
 mod namespaces;
 mod packet_filter;
 mod packet_filter_rules;
+mod routing;
 mod settings;
 mod support;
 mod traffic;

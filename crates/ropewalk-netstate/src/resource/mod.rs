@@ -13,6 +13,8 @@ mod neighbour;
 pub mod nft;
 mod probe;
 mod route;
+mod route_absence;
+mod routing_rule;
 mod sysctl;
 pub mod traffic;
 mod virtual_link;
@@ -36,7 +38,9 @@ pub use neighbour::Neighbour;
 pub use nft::{NftChain, NftElements, NftSet, NftTable, NftTaggedRules};
 pub use probe::ConflictProbe;
 use ropewalk_addr::{Family, IfName, Prefix, Subnet};
-pub use route::{Route, RouteScope};
+pub use route::{Hop, Route, RouteScope};
+pub use route_absence::RouteAbsence;
+pub use routing_rule::RoutingRule;
 pub use sysctl::Sysctl;
 pub use traffic::{Qdisc, TrafficClass, TrafficFilter};
 pub use virtual_link::{
@@ -119,6 +123,10 @@ pub enum Key {
     AddressGuard(IfName, Family),
     /// A route: destination, table, priority, gateway, link.
     Route(Subnet, u32, u32, Option<core::net::IpAddr>, IfName),
+    /// The absence of a route, told as a route is.
+    RouteAbsence(Subnet, u32, u32, Option<core::net::IpAddr>, IfName),
+    /// A rule of policy routing: source, table.
+    RoutingRule(Subnet, u32),
     /// A permanent neighbour entry.
     Neighbour(IfName, core::net::IpAddr),
     /// A queueing discipline, by link and place there.
@@ -211,6 +219,8 @@ kinds!(
     Address,
     AddressGuard,
     Route,
+    RouteAbsence,
+    RoutingRule,
     Neighbour,
     Qdisc,
     TrafficClass,
@@ -302,7 +312,7 @@ impl Resource {
             | Self::Sysctl(_)
             | Self::BridgePort(_)
             | Self::Membership(_) => "set",
-            Self::AddressGuard(_) => "ensure",
+            Self::AddressGuard(_) | Self::RouteAbsence(_) => "ensure",
             _ => "create",
         }
     }
@@ -320,6 +330,7 @@ impl Resource {
             Self::Address(address) => Some(&address.link),
             Self::AddressGuard(guard) => Some(&guard.link),
             Self::Route(route) => Some(&route.link),
+            Self::RouteAbsence(absence) => Some(&absence.0.link),
             Self::Neighbour(neighbour) => Some(&neighbour.link),
             Self::Qdisc(qdisc) => Some(&qdisc.link),
             Self::TrafficClass(class) => Some(&class.link),
@@ -327,7 +338,8 @@ impl Resource {
             Self::Await(wait) => Some(wait.link()),
             Self::ConflictProbe(probe) => Some(&probe.link),
             Self::Announcement(announcement) => Some(&announcement.link),
-            Self::Sysctl(_)
+            Self::RoutingRule(_)
+            | Self::Sysctl(_)
             | Self::NftTable(_)
             | Self::NftSet(_)
             | Self::NftChain(_)

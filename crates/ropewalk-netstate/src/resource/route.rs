@@ -41,6 +41,22 @@ pub struct Route {
     pub mtu: Option<u32>,
     /// Advertised TCP segment size in bytes.
     pub advmss: Option<u32>,
+    /// Who made it (rtnetlink(7), `rtm_protocol`); `None` for an administrator. Not compared.
+    pub protocol: Option<u8>,
+    /// Whether the gateway is on the link although no address says so. Not compared.
+    pub onlink: bool,
+    /// All next hops of an IPv4 route that has several through the link; `gateway` is the first
+    /// one's. Empty for a route with one. IPv6 has a route for each hop.
+    pub hops: Vec<Hop>,
+}
+
+/// One of several next hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The next hop; `None` for a destination on the link.
+    pub gateway: Option<IpAddr>,
+    /// Its share of the packets, from 1 to 256.
+    pub weight: u16,
 }
 
 impl Route {
@@ -59,6 +75,9 @@ impl Route {
             scope: None,
             mtu: None,
             advmss: None,
+            protocol: None,
+            onlink: false,
+            hops: Vec::new(),
         }
     }
 
@@ -72,6 +91,7 @@ impl Route {
             .wanted("scope", self.scope.as_ref(), found.scope.as_ref())
             .wanted("mtu", self.mtu.as_ref(), found.mtu.as_ref())
             .wanted("advmss", self.advmss.as_ref(), found.advmss.as_ref())
+            .wanted("hops", Some(&self.hops).filter(|hops| !hops.is_empty()), Some(&found.hops))
             .finish()
     }
 }

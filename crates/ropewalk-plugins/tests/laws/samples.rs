@@ -2,9 +2,10 @@
 
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{ALL, CniResult, Environment, Request};
+use ropewalk_linux::{LinkAddress, LinkRoute, Routing};
 use ropewalk_netstate::{
     Desired, Place,
-    resource::{AnyLink, Attribute, LinkAttribute, Sysctl},
+    resource::{AnyLink, Attribute, LinkAttribute, Route, Sysctl},
 };
 use ropewalk_plugins::{
     device::{Attachment, Device, Facts, Firewalld, Given, Passage},
@@ -25,7 +26,7 @@ pub(crate) struct Sample {
 }
 
 fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
-    let has_link = matches!(plugin, "bandwidth" | "tuning" | "loopback");
+    let has_link = matches!(plugin, "bandwidth" | "tuning" | "loopback" | "sbr");
     Sample { name, plugin, config, facts: Facts::default(), has_link }
 }
 
@@ -35,6 +36,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(pairs());
     samples.extend(bandwidths());
     samples.extend(chained());
+    samples.extend(routed());
     samples.push(sample("loopback", "loopback", json!({})));
     for plugin in table::PLUGINS.iter().filter(|plugin| matches!(plugin.kind, Kind::Device(_))) {
         let covered = samples.iter().any(|sample| sample.plugin == plugin.name);
@@ -132,6 +134,45 @@ fn chained() -> Vec<Sample> {
     ]
 }
 
+/// Plugins that change the routes of a link; the first container's has these.
+fn routed() -> Vec<Sample> {
+    let has_route = true;
+    let prefixes = ["10.1.2.1/24", "fd00:1::1/64"].map(|text| text.parse().expect("a prefix"));
+    let route = |destination: &str, gateway: Option<&str>| {
+        let gateway = gateway.map(|text| text.parse().expect("an address"));
+        let destination = destination.parse().expect("a subnet");
+        let route = Route::new(destination, gateway, "eth0".parse().expect("a valid name"));
+        LinkRoute { route, shared: false }
+    };
+    let routing = Routing {
+        has_link: true,
+        addresses: prefixes.map(|prefix| LinkAddress { prefix, has_route }).to_vec(),
+        routes: vec![
+            route("10.1.2.0/24", None),
+            route("fd00:1::/64", None),
+            route("0.0.0.0/0", Some("10.1.2.1")),
+            route("::/0", Some("fe80::1")),
+        ],
+        used_tables: [100, Route::MAIN_TABLE].into(),
+        ..Routing::default()
+    };
+    let routed = |name: &'static str, plugin: &'static str, config: Value| {
+        let mut sample = sample(name, plugin, config);
+        sample.facts.routing = Ok(routing.clone());
+        sample
+    };
+    vec![
+        routed("routed by source", "sbr", json!({})),
+        routed("routed by source, with hints", "sbr", json!({"addSourceHints": true})),
+        routed(
+            "routed by source, main table kept",
+            "sbr",
+            json!({"keepMain": true, "gateways": ["10.1.2.9"]}),
+        ),
+        routed("routed to a table of somebody else", "sbr", json!({"table": 250})),
+    ]
+}
+
 fn bandwidths() -> Vec<Sample> {
     let rates = json!({"ingressRate": 8_000_000, "ingressBurst": 800_000,
                        "egressRate": 16_000_000, "egressBurst": 1_600_000});
@@ -206,6 +247,9 @@ impl Sample {
         if self.has_link {
             kernel.put(Place::Host, AnyLink { name: host_end(), mac: None });
             add_link(&mut kernel, if self.plugin == "loopback" { "lo" } else { "eth0" });
+        }
+        for found in self.facts.routing.iter().flat_map(|routing| &routing.routes) {
+            kernel.put(Place::Sandbox, found.route.clone());
         }
         for chain in ["POSTROUTING", "PREROUTING", "OUTPUT", "FORWARD"] {
             assert!(chain.chars().all(char::is_uppercase), "built-in chains need no creation");
