@@ -11,12 +11,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ropewalk-addr", &[]),
     ("ropewalk-netstate", &["ropewalk-addr"]),
     ("ropewalk-cni", &["ropewalk-addr"]),
+    ("ropewalk-dhcp", &["ropewalk-addr"]),
     ("ropewalk-store", &["ropewalk-addr"]),
     ("ropewalk-linux", &["ropewalk-addr", "ropewalk-netstate"]),
     ("ropewalk-runtime", &["ropewalk-cni"]),
     (
         "ropewalk-plugins",
-        &["ropewalk-addr", "ropewalk-cni", "ropewalk-linux", "ropewalk-netstate", "ropewalk-store"],
+        &[
+            "ropewalk-addr",
+            "ropewalk-cni",
+            "ropewalk-dhcp",
+            "ropewalk-linux",
+            "ropewalk-netstate",
+            "ropewalk-store",
+        ],
     ),
     (
         "ropewalk-cli",

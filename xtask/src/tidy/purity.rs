@@ -7,7 +7,8 @@ use crate::source::{Source, has_word, numbered};
 const SYSTEM_CRATE: &str = "crates/ropewalk-linux/";
 
 /// Crates without the standard library.
-const NO_STD: [&str; 2] = ["crates/ropewalk-addr/", "crates/ropewalk-netstate/"];
+const NO_STD: [&str; 3] =
+    ["crates/ropewalk-addr/", "crates/ropewalk-dhcp/", "crates/ropewalk-netstate/"];
 
 /// The crate that has the standard library, but none of the modules that reach the world.
 const NO_WORLD: &str = "crates/ropewalk-cni/";

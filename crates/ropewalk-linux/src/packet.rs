@@ -1,0 +1,158 @@
+//! Frames of one link, for who has no address yet: a socket below IP that hears answers of DHCP
+//! servers and nothing else.
+//!
+//! It never knows what is in them; the kernel drops what is not for a client of DHCP.
+
+use std::{
+    mem,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use ropewalk_addr::IfName;
+use ropewalk_netstate::KernelError;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netdevice::name_to_index,
+        recv, send, socket_with,
+    },
+};
+
+use crate::{
+    error::{error, error_about},
+    netns::Netns,
+};
+
+/// Accepts whole or first IPv4 datagrams of UDP to port 68, as `tcpdump -d` would write it:
+/// EtherType, protocol, fragment offset, and the port behind a header of any length.
+const TO_DHCP_CLIENTS: [libc::sock_filter; 11] = [
+    instruction(0x28, 0, 0, 12),
+    instruction(0x15, 0, 8, 0x0800),
+    instruction(0x30, 0, 0, 23),
+    instruction(0x15, 0, 6, 17),
+    instruction(0x28, 0, 0, 20),
+    instruction(0x45, 4, 0, 0x1fff),
+    instruction(0xb1, 0, 0, 14),
+    instruction(0x48, 0, 0, 16),
+    instruction(0x15, 0, 1, 68),
+    instruction(0x06, 0, 0, 0xffff),
+    instruction(0x06, 0, 0, 0),
+];
+
+const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
+
+/// A socket that sends frames through one link and hears what is for DHCP clients there.
+#[derive(Debug)]
+pub struct PacketSocket(OwnedFd);
+
+impl PacketSocket {
+    /// Opens it in a namespace. It listens from now on; while it is open, it keeps the namespace
+    /// from vanishing.
+    pub fn open(netns: &Netns, link: &IfName) -> Result<Self, KernelError> {
+        netns.within(|| Self::open_here(link)).map_err(|reason| error(reason.to_string()))?
+    }
+
+    fn open_here(link: &IfName) -> Result<Self, KernelError> {
+        let failed = |errno| error_about(errno, &format!("listen on {link}"));
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        // Without a protocol nothing is heard until the filter is there and the link is chosen.
+        let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
+            .map_err(failed)?;
+        attach_filter(&socket).map_err(failed)?;
+        let index = name_to_index(&socket, link).map_err(failed)?;
+        bind(&socket, index).map_err(failed)?;
+        Ok(Self(socket))
+    }
+
+    /// Sends one frame.
+    pub fn send(&self, frame: &[u8]) -> Result<(), KernelError> {
+        let sent = send(&self.0, frame, SendFlags::empty());
+        sent.map(drop).map_err(|errno| error_about(errno, "send"))
+    }
+
+    /// The next frame that is there, cut to the buffer; `None` if there is none.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+        loop {
+            match recv(&self.0, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((length, _)) => return buffer.get(..length),
+                Err(Errno::INTR) => {}
+                // A link that went down is told once, as an error; what is to come is still heard.
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn attach_filter(socket: &OwnedFd) -> Result<(), Errno> {
+    let mut filter = TO_DHCP_CLIENTS;
+    let length = u16::try_from(filter.len()).unwrap_or_default();
+    let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel copies the program and the instructions it points to, which live until
+    // the call is over; the length given is that of the structure.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of_u32::<libc::sock_fprog>(),
+        )
+    };
+    verdict(result)
+}
+
+fn bind(socket: &OwnedFd, index: u32) -> Result<(), Errno> {
+    // SAFETY: all zeros is a valid value of this structure of integers.
+    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = (libc::ETH_P_IP as u16).to_be();
+    address.sll_ifindex = i32::try_from(index).map_err(|_| Errno::NODEV)?;
+    // SAFETY: the kernel reads one structure of the length given.
+    let result = unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast(),
+            size_of_u32::<libc::sockaddr_ll>(),
+        )
+    };
+    verdict(result)
+}
+
+fn size_of_u32<T>() -> u32 {
+    u32::try_from(mem::size_of::<T>()).unwrap_or_default()
+}
+
+fn verdict(result: i32) -> Result<(), Errno> {
+    if result == 0 {
+        return Ok(());
+    }
+    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+}
+
+/// Waits until there is something to read from one of these, or the time is over; `None` waits for
+/// ever. Which of them it is has to be tried.
+pub fn wait_for_input(
+    sources: &[BorrowedFd<'_>],
+    time: Option<Duration>,
+) -> Result<(), KernelError> {
+    let waiting = sources.iter().map(|source| PollFd::from_borrowed_fd(*source, PollFlags::IN));
+    let mut waiting: Vec<PollFd<'_>> = waiting.collect();
+    let time = time.map(|time| Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    });
+    match poll(&mut waiting, time.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(error_about(errno, "wait for input")),
+    }
+}
