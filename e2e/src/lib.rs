@@ -29,6 +29,7 @@ pub mod chain;
 mod lab;
 mod outcome;
 mod plugin;
+mod process;
 mod snapshot;
 mod traffic;
 
@@ -36,5 +37,6 @@ pub use binaries::{PLUGIN_NAMES, command_path, reference};
 pub use lab::Lab;
 pub use outcome::{CniError, Outcome};
 pub use plugin::{Plugin, Running};
+pub use process::Process;
 pub use serde_json::{Value, json};
 pub use snapshot::Snapshot;

@@ -46,6 +46,9 @@ const TOOLS: &[Tool] = &[
     tool("cpio", "cpio", "packs the first file system of test hosts"),
     tool("modprobe", "kmod", "finds the modules of test hosts, and loads them there"),
     tool("xz", "xz-utils", "unpacks the kernel of test hosts"),
+    tool("/usr/sbin/dnsmasq", "dnsmasq-base", "a DHCP server to lease addresses from"),
+    tool("/usr/sbin/dhcpd", "isc-dhcp-server", "another one"),
+    tool("/usr/sbin/kea-dhcp4", "kea-dhcp4-server", "a third one"),
     tool("go", "golang-go", "builds a program on libcni, whose records ours must equal"),
     tool(LIBCNI, "golang-github-appc-cni-dev", "libcni itself"),
 ];

@@ -84,6 +84,15 @@ impl Lease {
     }
 }
 
+impl Lease {
+    /// Whether an address is in the network of the leased one.
+    pub(crate) fn is_on_link(&self, other: Ipv4Addr) -> bool {
+        let length = u32::from(self.prefix_length.unwrap_or(32));
+        let mask = u32::MAX.checked_shl(32 - length).unwrap_or_default();
+        u32::from(self.address) & mask == u32::from(other) & mask
+    }
+}
+
 /// T1, T2 and the end. Times that are out of order are replaced by the usual fractions.
 fn times(message: &Message) -> (Option<Duration>, Option<Duration>, Option<Duration>) {
     let options = &message.options;

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod arp;
 mod client;
 mod frame;
 pub mod gob;
@@ -19,7 +20,7 @@ mod options;
 mod random;
 pub mod rpc;
 
-pub use client::{Client, Event, Grant, Identity, Pace, State, Transmission};
+pub use client::{Client, Event, Grant, Identity, Pace, Release, State, Transmission};
 pub use frame::{CLIENT_PORT, Datagram, Destination, SERVER_PORT};
 pub use lease::{Lease, StaticRoute};
 pub use message::{InvalidMessage, Kind, Message};

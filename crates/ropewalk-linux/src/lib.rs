@@ -19,5 +19,5 @@ mod uapi;
 
 pub use kernel::{LinkAddress, LinkRoute, LinkState, Linux, Routing};
 pub use netns::{Netns, NetnsError, unshare_private_host};
-pub use packet::{PacketSocket, wait_for_input};
+pub use packet::{Hears, PacketSocket, wait_for_input};
 pub use service::{Ending, sockets_handed_over, take_handed_over};

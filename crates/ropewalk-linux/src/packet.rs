@@ -1,7 +1,7 @@
 //! Frames of one link, for who has no address yet: a socket below IP that hears answers of DHCP
-//! servers and nothing else.
+//! servers, or ARP, and nothing else.
 //!
-//! It never knows what is in them; the kernel drops what is not for a client of DHCP.
+//! It never knows what is in them; the kernel drops what is not asked for.
 
 use std::{
     mem,
@@ -45,26 +45,41 @@ const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
 }
 
-/// A socket that sends frames through one link and hears what is for DHCP clients there.
+/// What a socket hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// What is sent to clients of DHCP.
+    DhcpAnswers,
+    /// ARP.
+    Arp,
+}
+
+/// A socket that sends frames through one link and hears some of those that arrive there.
 #[derive(Debug)]
 pub struct PacketSocket(OwnedFd);
 
 impl PacketSocket {
     /// Opens it in a namespace. It listens from now on; while it is open, it keeps the namespace
     /// from vanishing.
-    pub fn open(netns: &Netns, link: &IfName) -> Result<Self, KernelError> {
-        netns.within(|| Self::open_here(link)).map_err(|reason| error(reason.to_string()))?
+    pub fn open(netns: &Netns, link: &IfName, hears: Hears) -> Result<Self, KernelError> {
+        netns.within(|| Self::open_here(link, hears)).map_err(|reason| error(reason.to_string()))?
     }
 
-    fn open_here(link: &IfName) -> Result<Self, KernelError> {
+    fn open_here(link: &IfName, hears: Hears) -> Result<Self, KernelError> {
         let failed = |errno| error_about(errno, &format!("listen on {link}"));
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // Without a protocol nothing is heard until the filter is there and the link is chosen.
-        let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
-            .map_err(failed)?;
-        attach_filter(&socket).map_err(failed)?;
+        let socket =
+            socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None).map_err(failed)?;
+        let protocol = match hears {
+            Hears::DhcpAnswers => {
+                attach_filter(&socket).map_err(failed)?;
+                libc::ETH_P_IP
+            }
+            Hears::Arp => libc::ETH_P_ARP,
+        };
         let index = name_to_index(&socket, link).map_err(failed)?;
-        bind(&socket, index).map_err(failed)?;
+        bind(&socket, protocol, index).map_err(failed)?;
         Ok(Self(socket))
     }
 
@@ -111,11 +126,12 @@ fn attach_filter(socket: &OwnedFd) -> Result<(), Errno> {
     verdict(result)
 }
 
-fn bind(socket: &OwnedFd, index: u32) -> Result<(), Errno> {
+fn bind(socket: &OwnedFd, protocol: i32, index: u32) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid value of this structure of integers.
     let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = (libc::ETH_P_IP as u16).to_be();
+    let u16_of = |number: i32| u16::try_from(number).unwrap_or_default();
+    address.sll_family = u16_of(libc::AF_PACKET);
+    address.sll_protocol = u16_of(protocol).to_be();
     address.sll_ifindex = i32::try_from(index).map_err(|_| Errno::NODEV)?;
     // SAFETY: the kernel reads one structure of the length given.
     let result = unsafe {

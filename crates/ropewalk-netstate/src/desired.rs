@@ -80,6 +80,16 @@ impl Desired {
         }
     }
 
+    /// The items whose place and key `other` does not have.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let is_new = |item: &&Item| {
+            let key = item.resource.key();
+            !other.items.iter().any(|i| i.place == item.place && i.resource.key() == key)
+        };
+        Self { items: self.items.iter().filter(is_new).cloned().collect() }
+    }
+
     /// The items, in order of creation.
     pub fn items(&self) -> &[Item] {
         &self.items

@@ -11,6 +11,7 @@ mod hand_over;
 mod interface;
 mod ipam;
 mod layer3;
+mod link_first;
 mod lint;
 mod names;
 mod owned;
@@ -21,6 +22,7 @@ mod texts;
 mod verbs;
 
 pub use hand_over::{Form, hand_over, preview_hand_over};
+pub use ipam::dhcp::{FLAGS as DHCP_DAEMON_FLAGS, Options as DhcpDaemonOptions, run_daemon};
 pub use lint::{Remark, RemarkKind, lint};
 pub use owned::owned;
 pub use preview::{Preview, preview};

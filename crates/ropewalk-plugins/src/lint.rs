@@ -33,6 +33,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     match plugin {
         "bandwidth" => chained::bandwidth::lint(&fields),
         "bridge" => interface::bridge::lint(&fields),
+        "dhcp" => ipam::dhcp::lint(&fields),
         "firewall" => chained::firewall::lint(&fields),
         "host-local" => ipam::host_local::lint(&fields),
         "portmap" => chained::portmap::lint(&fields),
@@ -44,6 +45,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     }
     let delegate = config::ipam_type(&fields).filter(|delegate| delegate != plugin);
     match delegate.as_deref() {
+        Some("dhcp") => ipam::dhcp::lint(&fields),
         Some("host-local") => ipam::host_local::lint(&fields),
         Some("static") => ipam::static_addresses::lint(&fields),
         // Another program's keys are its own.

@@ -35,6 +35,9 @@ pub fn main(name: &str) -> ExitCode {
         print(&error.to_json());
         std::process::exit(1);
     }));
+    if name == "dhcp" && std::env::args_os().nth(1).is_some_and(|word| word == "daemon") {
+        return ipam::dhcp::run_daemon(std::env::args_os().skip(2));
+    }
     let Some(plugin) = table::find(name) else {
         let known: Vec<_> = names().collect();
         return fail(&CniError::internal(format!(

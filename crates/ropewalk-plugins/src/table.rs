@@ -6,7 +6,7 @@ use crate::{
     chained::{bandwidth, firewall, portmap, sbr, tuning},
     device::Device,
     interface::{bridge, loopback, ptp},
-    ipam::{IpamPlugin, host_local, static_addresses},
+    ipam::{IpamPlugin, dhcp, host_local, static_addresses},
 };
 
 /// One plugin.
@@ -43,6 +43,7 @@ const SINCE_0_3_0: &[Version] =
 pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "bandwidth", versions: SINCE_0_3_0, kind: Kind::Device(bandwidth::load) },
     Plugin { name: "bridge", versions: ALL, kind: Kind::Device(bridge::load) },
+    Plugin { name: "dhcp", versions: ALL, kind: Kind::Ipam(&dhcp::Dhcp) },
     Plugin { name: "firewall", versions: SINCE_0_4_0, kind: Kind::Device(firewall::load) },
     Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },
     Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },

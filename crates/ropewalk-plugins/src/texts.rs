@@ -147,6 +147,11 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
     CniError::internal(text)
 }
 
+/// Why input or output failed, in the words of Go programs: without the number, in lower case.
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
 /// The error for a state file that could not be used.
 pub(crate) fn store_error(error: &StoreError) -> CniError {
     CniError::internal(error.to_string())

@@ -16,7 +16,9 @@ use ropewalk_store::{Holder, LeaseDirectory};
 use crate::{
     device::{Attachment, Device, Given},
     ipam::{self, Ipam},
-    layer3, texts,
+    layer3,
+    link_first::LinkFirst,
+    texts,
 };
 
 /// Does what the request asks for. The answer goes to standard output.
@@ -42,6 +44,10 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     };
     let ipam = Ipam::find(ipam, request)?;
     refuse_second(device, &mut kernel, &attachment, &given)?;
+    if ipam.needs_link() {
+        let link_first = LinkFirst { device, request, attachment: &attachment, ipam: &ipam };
+        return link_first.add(&mut kernel, given);
+    }
     let given = Given { layer3: Some(ipam.claim(request)?), ..given };
     make(device, &mut kernel, request, &attachment, &given).map_err(|error| {
         match ipam.release(request) {
@@ -87,9 +93,7 @@ fn make(
     attachment: &Attachment,
     given: &Given,
 ) -> Result<CniResult, CniError> {
-    if given.layer3.as_ref().is_some_and(|layer3| layer3.ips.is_empty()) {
-        return Err(CniError::internal("IPAM plugin returned missing IP config"));
-    }
+    refuse_no_addresses(given)?;
     let desired = device.declare(attachment, given)?;
     // A result that the version asked for cannot carry is an error before anything is made.
     device.result(attachment, given, &Observed::new()).to_value(request.version)?;
@@ -100,8 +104,16 @@ fn make(
     Ok(device.result(attachment, given, &observed))
 }
 
+/// An address plugin that gives no address has failed.
+pub(crate) fn refuse_no_addresses(given: &Given) -> Result<(), CniError> {
+    if given.layer3.as_ref().is_some_and(|layer3| layer3.ips.is_empty()) {
+        return Err(CniError::internal("IPAM plugin returned missing IP config"));
+    }
+    Ok(())
+}
+
 /// Results tell the links that were made and their hardware addresses.
-fn links(desired: &Desired) -> Vec<Probe<'_>> {
+pub(crate) fn links(desired: &Desired) -> Vec<Probe<'_>> {
     let own = desired
         .items()
         .iter()

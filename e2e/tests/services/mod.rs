@@ -4,10 +4,9 @@
 //! however that ends, and before the private host does.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ropewalk_e2e::Lab;
+use ropewalk_e2e::{Lab, Process};
 
 /// Where a system bus listens unless the environment says otherwise.
 pub(crate) const SOCKET: &str = "/run/dbus/system_bus_socket";
@@ -28,32 +27,6 @@ const CONFIGURATION: &str = r#"
 </busconfig>
 "#;
 
-/// A process that is killed when it is dropped.
-struct Process(Child);
-
-impl Process {
-    /// Starts a program of a Debian package in a private host.
-    fn start(lab: &Lab, package: &str, words: &[&str], stdout: Stdio) -> Self {
-        let program = words[0];
-        assert!(
-            std::path::Path::new(program).exists(),
-            "this test needs {program}: apt-get install --no-install-recommends {package}"
-        );
-        // Neither nsenter nor setpriv stays: the child is the program itself.
-        let mut command: Command = lab.enter();
-        command.args(["setpriv", "--pdeathsig", "KILL"]).args(words);
-        command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null());
-        Self(command.spawn().expect("nsenter is installed"))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.0.kill().expect("our own child can be killed");
-        self.0.wait().expect("our own child can be waited for");
-    }
-}
-
 /// A running bus.
 pub(crate) struct Bus {
     _process: Process,
@@ -73,8 +46,8 @@ impl Bus {
         let configuration = format!("--config-file={path}");
         let words =
             ["/usr/bin/dbus-daemon", &configuration, "--nofork", "--nopidfile", "--print-address"];
-        let mut process = Process::start(lab, "dbus-daemon", &words, Stdio::piped());
-        let stdout = process.0.stdout.take().expect("standard output is a pipe");
+        let mut process = Process::start_piped(lab, "dbus-daemon", &words);
+        let stdout = process.child().stdout.take().expect("standard output is a pipe");
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address).expect("the bus can be read");
         assert!(address.starts_with("unix:path="), "the bus did not start: {address:?}");
@@ -100,7 +73,7 @@ impl<'lab> Firewalld<'lab> {
             "--log-file=/run/lab/firewalld.log",
         ];
         lab.sh("cp -r /etc/firewalld /run/lab/");
-        let process = Process::start(lab, "firewalld", &words, Stdio::null());
+        let process = Process::start(lab, "firewalld", &words, "/run/lab/firewalld.out");
         let deadline = Instant::now() + Duration::from_mins(1);
         while lab.try_sh("firewall-cmd --state").code != 0 {
             let log = lab.try_sh("cat /run/lab/firewalld.log").stdout;

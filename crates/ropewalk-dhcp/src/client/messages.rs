@@ -51,25 +51,11 @@ impl Client {
         frame::to_server(self.identity.hardware, source, destination, &message.to_bytes())
     }
 
-    /// A release goes to the server alone, from the address that is given back: servers ignore
-    /// those from anywhere else.
-    pub(super) fn frame_of_release(&self, grant: &Grant) -> Vec<u8> {
-        let message = self.release_message(grant);
-        let (source, destination) = (grant.lease.address, to_server(grant));
-        frame::to_server(self.identity.hardware, source, destination, &message.to_bytes())
-    }
-
     pub(super) fn frame_of_decline(&self, grant: &Grant) -> Vec<u8> {
         let mut message = self.farewell(Kind::Decline, grant);
         message.options.set(option::REQUESTED_ADDRESS, grant.lease.address.octets());
         let (source, destination) = (Ipv4Addr::UNSPECIFIED, Destination::Everybody);
         frame::to_server(self.identity.hardware, source, destination, &message.to_bytes())
-    }
-
-    /// The message that gives a lease back, for those who cannot send it as a frame because the
-    /// interface is gone.
-    pub fn release_message(&self, grant: &Grant) -> Message {
-        Message { client_address: grant.lease.address, ..self.farewell(Kind::Release, grant) }
     }
 
     fn message(&self, kind: Kind) -> Message {
@@ -84,7 +70,7 @@ impl Client {
     }
 
     /// RELEASE and DECLINE say who speaks of what, and nothing else.
-    fn farewell(&self, kind: Kind, grant: &Grant) -> Message {
+    pub(super) fn farewell(&self, kind: Kind, grant: &Grant) -> Message {
         let mut message = Message::request(kind, self.transaction, self.identity.hardware);
         message.options.set(option::SERVER_IDENTIFIER, grant.lease.server.octets());
         if let Some(identifier) = self.identity.options.get(option::CLIENT_IDENTIFIER) {

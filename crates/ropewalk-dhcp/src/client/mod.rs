@@ -12,11 +12,14 @@
 //! ```
 
 mod messages;
+mod release;
 #[cfg(test)]
 mod tests;
 
 use alloc::vec::Vec;
 use core::time::Duration;
+
+pub use release::Release;
 
 use ropewalk_addr::Mac;
 
@@ -55,11 +58,12 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// Servers that answer do so within milliseconds, so that the first repetition comes soon; the
-    /// other times are the reference daemon's.
+    /// A server answers within milliseconds, and what is lost at first is lost because the link has
+    /// only just come up: the first repetition comes soon. The other times are the reference
+    /// daemon's.
     fn default() -> Self {
         Self {
-            first: Duration::from_millis(500),
+            first: Duration::from_millis(50),
             longest: Duration::from_secs(62),
             patience: Duration::from_secs(10),
             limit: Duration::from_secs(208),
@@ -302,12 +306,12 @@ impl Client {
         }
     }
 
-    /// Gives the address back: the frame that tells the server, if there is something to tell.
-    pub fn release(&mut self, now: Duration) -> Option<Vec<u8>> {
+    /// Gives the address back: what the server is to be told, if there is something to tell.
+    pub fn release(&mut self, now: Duration) -> Option<Release> {
         let grant = self.grant.take()?;
         self.enter(State::Init, now);
         self.deadline = None;
-        Some(self.frame_of_release(&grant))
+        Some(self.release_of(&grant))
     }
 
     /// The address turned out to be somebody else's: tells the server, and looks for another one

@@ -84,8 +84,8 @@ fn bound() -> Client {
     client
 }
 
-/// Sleeps until the next deadline.
-fn sleep(client: &mut Client) -> (Duration, Transmission) {
+/// What happens when nothing happens until the next deadline.
+fn silence(client: &mut Client) -> (Duration, Transmission) {
     let now = client.deadline().expect("a deadline");
     (now, client.wake(now))
 }
@@ -113,21 +113,21 @@ fn an_address_is_discovered_requested_and_granted() {
 }
 
 #[test]
-fn the_first_repetition_comes_within_a_second_and_pauses_double() {
+fn the_first_repetition_comes_at_once_and_pauses_double() {
     let mut client = client();
     let first = sent(&client.start(Duration::ZERO)).message.transaction;
     let mut times = Vec::new();
     let gave_up = loop {
-        let (now, transmission) = sleep(&mut client);
+        let (now, transmission) = silence(&mut client);
         if transmission.event.is_some() {
             break (now, transmission);
         }
         assert_eq!(sent(&transmission).message.transaction, first);
         times.push(now);
     };
-    assert!(times[0] < seconds(1), "{times:?}");
+    assert!(times[0] < Duration::from_millis(60), "{times:?}");
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= seconds(69)), "{times:?}");
-    assert!((9..14).contains(&times.len()), "{times:?}");
+    assert!((11..17).contains(&times.len()), "{times:?}");
     assert_eq!(gave_up, (seconds(208), Event::GaveUp.into()));
     assert_eq!(client.deadline(), None);
 }
@@ -139,7 +139,7 @@ fn an_offer_is_pursued_for_a_while_and_then_forgotten() {
     let offer = answer(Kind::Offer, &discover, ADDRESS);
     client.receive(Duration::ZERO, STATION, &offer);
     loop {
-        let (now, transmission) = sleep(&mut client);
+        let (now, transmission) = silence(&mut client);
         let message = sent(&transmission).message;
         if message.kind == Kind::Discover {
             assert_eq!(now, seconds(10));
@@ -159,7 +159,7 @@ fn a_refused_request_leads_back_to_the_start_after_a_pause() {
     let nak = answer(Kind::Nak, &request, ADDRESS);
     assert_eq!(client.receive(Duration::ZERO, STATION, &nak), Transmission::default());
     assert_eq!(client.state(), State::Init);
-    let (now, transmission) = sleep(&mut client);
+    let (now, transmission) = silence(&mut client);
     assert!(now > Duration::ZERO && now < seconds(1));
     assert_eq!(sent(&transmission).message.kind, Kind::Discover);
 }
@@ -185,7 +185,7 @@ fn answers_to_others_are_not_ours() {
 #[test]
 fn a_lease_is_renewed_by_its_server_from_its_address() {
     let mut client = bound();
-    let (now, transmission) = sleep(&mut client);
+    let (now, transmission) = silence(&mut client);
     assert_eq!((now, client.state()), (seconds(500), State::Renewing));
     let request = sent(&transmission);
     assert_eq!((request.station, request.source, request.target), (STATION, ADDRESS, SERVER));
@@ -205,7 +205,7 @@ fn a_silent_server_is_asked_less_often_and_then_all_servers_are() {
     let mut renewals = Vec::new();
     let mut rebindings = Vec::new();
     let expired = loop {
-        let (now, transmission) = sleep(&mut client);
+        let (now, transmission) = silence(&mut client);
         if transmission.event.is_some() {
             break (now, transmission);
         }
@@ -226,7 +226,7 @@ fn a_silent_server_is_asked_less_often_and_then_all_servers_are() {
 fn a_server_may_take_the_address_back_but_not_change_it() {
     for (kind, address) in [(Kind::Nak, ADDRESS), (Kind::Ack, Ipv4Addr::new(10, 1, 0, 6))] {
         let mut client = bound();
-        let request = sent(&sleep(&mut client).1).message;
+        let request = sent(&silence(&mut client).1).message;
         let refusal = answer(kind, &request, address);
         assert_eq!(client.receive(seconds(501), STATION, &refusal), Event::Refused.into());
         assert_eq!((client.state(), client.deadline()), (State::Init, None));
@@ -236,7 +236,11 @@ fn a_server_may_take_the_address_back_but_not_change_it() {
 #[test]
 fn an_address_is_given_back_to_its_server_from_itself() {
     let mut client = bound();
-    let release = read(&client.release(seconds(5)).unwrap());
+    let release = client.release(seconds(5)).unwrap();
+    assert_eq!(release.next_hop, SERVER);
+    let moved = Mac([2, 0, 0, 0, 0, 8]);
+    assert_eq!(read(&release.frame(Some(moved))).station, moved);
+    let release = read(&release.frame(None));
     assert_eq!((release.station, release.source, release.target), (STATION, ADDRESS, SERVER));
     let message = release.message;
     assert_eq!((message.kind, message.client_address), (Kind::Release, ADDRESS));
@@ -247,6 +251,24 @@ fn an_address_is_given_back_to_its_server_from_itself() {
 }
 
 #[test]
+fn a_server_behind_a_router_is_told_through_it() {
+    let mut client = client();
+    let discover = sent(&client.start(Duration::ZERO)).message;
+    let far = |kind, request: &Message| {
+        let mut message = answer(kind, request, ADDRESS);
+        message.options.set(option::SERVER_IDENTIFIER, [10, 9, 0, 1]);
+        message.options.set(option::ROUTERS, [10, 1, 0, 254]);
+        message
+    };
+    let offer = far(Kind::Offer, &discover);
+    let request = sent(&client.receive(Duration::ZERO, STATION, &offer)).message;
+    client.receive(Duration::ZERO, STATION, &far(Kind::Ack, &request));
+    let release = client.release(seconds(5)).unwrap();
+    assert_eq!(release.next_hop, Ipv4Addr::new(10, 1, 0, 254));
+    assert_eq!(read(&release.frame(None)).target, Ipv4Addr::new(10, 9, 0, 1));
+}
+
+#[test]
 fn an_address_of_somebody_else_is_declined_and_another_one_sought() {
     let mut client = bound();
     let decline = read(&client.decline(seconds(1)).unwrap());
@@ -254,7 +276,7 @@ fn an_address_of_somebody_else_is_declined_and_another_one_sought() {
     assert_eq!(decline.message.kind, Kind::Decline);
     assert_eq!(decline.message.client_address, Ipv4Addr::UNSPECIFIED);
     assert_eq!(decline.message.options.address(option::REQUESTED_ADDRESS), Some(ADDRESS));
-    let (now, transmission) = sleep(&mut client);
+    let (now, transmission) = silence(&mut client);
     assert_eq!(now, seconds(11));
     assert_eq!(sent(&transmission).message.kind, Kind::Discover);
 }
@@ -282,7 +304,7 @@ fn a_lease_that_should_have_been_renewed_is_confirmed_by_anybody() {
     assert_eq!(client.receive(seconds(601), STATION, &ack), Event::Granted.into());
     assert_eq!(client.deadline(), Some(seconds(1100)));
     let renewal = loop {
-        let (now, _) = sleep(&mut silent);
+        let (now, _) = silence(&mut silent);
         if silent.state() == State::Renewing {
             break now;
         }

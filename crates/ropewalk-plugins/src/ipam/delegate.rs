@@ -15,7 +15,10 @@ use ropewalk_cni::{
 };
 
 use super::IpamPlugin;
-use crate::table::{self, Kind};
+use crate::{
+    table::{self, Kind},
+    texts,
+};
 
 /// An IPAM plugin, found.
 pub(crate) enum Ipam {
@@ -35,6 +38,15 @@ impl Ipam {
             Some(Kind::Ipam(plugin)) => Self::InProcess(*plugin),
             _ => Self::Executed(path),
         })
+    }
+
+    /// Whether it speaks over the attachment's link. Of programs, only the reference's `dhcp` is
+    /// known to.
+    pub(crate) fn needs_link(&self) -> bool {
+        match self {
+            Self::InProcess(plugin) => plugin.needs_link(),
+            Self::Executed(path) => Path::new(path).file_name().is_some_and(|name| name == "dhcp"),
+        }
     }
 
     pub(crate) fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
@@ -112,8 +124,7 @@ fn exit_kind(output: &Output) -> ExitKind {
 /// Runs the plugin with our environment but for the command, and our whole configuration.
 fn execute(path: &str, request: &Request, command: Command) -> Result<Output, CniError> {
     let not_started = |error: &io::Error| {
-        let reason =
-            error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase();
+        let reason = texts::io_reason(error);
         let exit = ExitKind::NotStarted(format!("fork/exec {path}: {reason}"));
         match interpret_quiet(&exit, b"", b"") {
             Err(error) => error,

@@ -2,6 +2,7 @@
 //! `release` are what ADD, CHECK and DEL are for the others.
 
 mod delegate;
+pub(crate) mod dhcp;
 pub(crate) mod host_local;
 mod newer;
 pub(crate) mod static_addresses;
@@ -13,6 +14,12 @@ pub(crate) use newer::newer_attachments;
 
 /// An IPAM plugin.
 pub trait IpamPlugin: Sync {
+    /// Whether it speaks over the attachment's link, which then has to be there when addresses are
+    /// leased and when they are given back.
+    fn needs_link(&self) -> bool {
+        false
+    }
+
     /// Leases addresses to the attachment. A failure leaves nothing leased.
     fn claim(&self, request: &Request) -> Result<CniResult, CniError>;
 

@@ -1,0 +1,171 @@
+//! Leases on disk: one file for each, from which a daemon that is started anew goes on.
+//!
+//! A record holds what came in, the plugin's arguments and the server's message, and nothing that
+//! follows from them.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ropewalk_dhcp::{Grant, Message, rpc::Arguments};
+use ropewalk_store::StateFile;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{attachment::Name, say};
+
+/// How the names of records end.
+const ENDING: &str = ".json";
+
+/// What is kept of a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    /// What the plugin was called with.
+    pub(super) arguments: Arguments,
+    /// What the server granted.
+    pub(super) grant: Grant,
+    /// Whether answers are broadcast.
+    pub(super) broadcast: bool,
+}
+
+/// A directory of records.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    directory: PathBuf,
+}
+
+impl Book {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// All records; those that cannot be read are passed over and told of.
+    pub(super) fn read(&self) -> Vec<Record> {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
+        let mut records = Vec::new();
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || !name.ends_with(ENDING) {
+                continue;
+            }
+            match fs::read(&path).ok().and_then(|bytes| Record::parse(&bytes)) {
+                Some(record) => records.push(record),
+                None => say(format_args!("{}: not a record of a lease", path.display())),
+            }
+        }
+        records
+    }
+
+    pub(super) fn write(&self, name: &Name, record: &Record) -> Result<(), String> {
+        self.file(name).write(&record.to_json()).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn remove(&self, name: &Name) {
+        if let Err(error) = self.file(name).remove() {
+            say(format_args!("{name}: {error}"));
+        }
+    }
+
+    /// Container ids and network names may be longer together than a file's name.
+    fn file(&self, name: &Name) -> StateFile {
+        let digest = Sha256::digest(name.to_string());
+        StateFile::new(&self.directory, &format!("{}{ENDING}", hex(&digest)), "daemon")
+    }
+}
+
+impl Record {
+    fn to_json(&self) -> String {
+        let arguments = &self.arguments;
+        let record = json!({
+            "containerId": arguments.container,
+            "netns": arguments.netns,
+            "ifName": arguments.interface,
+            "args": arguments.args,
+            "path": arguments.path,
+            "configuration": String::from_utf8_lossy(&arguments.configuration),
+            "address": self.grant.lease.address.to_string(),
+            "acknowledgement": hex(&self.grant.acknowledgement.to_bytes()),
+            "station": self.grant.station.to_string(),
+            "since": u64::try_from(self.grant.since.as_millis()).unwrap_or_default(),
+            "broadcast": self.broadcast,
+        });
+        format!("{record:#}\n")
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let record: Value = serde_json::from_slice(bytes).ok()?;
+        let text = |key: &str| record[key].as_str().map(str::to_owned);
+        let acknowledgement = Message::parse(&unhex(&text("acknowledgement")?)?).ok()?;
+        let since = Duration::from_millis(record["since"].as_u64()?);
+        Some(Self {
+            arguments: Arguments {
+                container: text("containerId")?,
+                netns: text("netns")?,
+                interface: text("ifName")?,
+                args: text("args")?,
+                path: text("path")?,
+                configuration: text("configuration")?.into_bytes(),
+            },
+            grant: Grant::new(acknowledgement, text("station")?.parse().ok()?, since)?,
+            broadcast: record["broadcast"].as_bool()?,
+        })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ropewalk_dhcp::{Kind, option};
+
+    #[test]
+    fn records_are_read_as_they_were_written_and_damaged_ones_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let book = Book::new(&directory.path().join("leases"));
+        assert_eq!(book.read(), []);
+        let mut message = Message::request(Kind::Ack, 7, "02:00:00:00:00:01".parse().unwrap());
+        message.is_reply = true;
+        message.your_address = [10, 1, 0, 5].into();
+        message.options.set(option::SERVER_IDENTIFIER, [10, 1, 0, 1]);
+        let station = "02:00:00:00:00:09".parse().unwrap();
+        let record = Record {
+            arguments: Arguments {
+                container: "c1".to_owned(),
+                netns: "/run/netns/c1".to_owned(),
+                interface: "eth0".to_owned(),
+                configuration: br#"{"name": "lan"}"#.to_vec(),
+                ..Arguments::default()
+            },
+            grant: Grant::new(message, station, Duration::from_millis(1_234)).unwrap(),
+            broadcast: true,
+        };
+        let name = |container: &str| Name {
+            container: container.to_owned(),
+            network: "lan".to_owned(),
+            interface: "eth0".to_owned(),
+        };
+        book.write(&name("c1"), &record).unwrap();
+        book.write(&name("c2"), &record).unwrap();
+        assert_eq!(book.read(), [record.clone(), record.clone()]);
+        fs::write(book.file(&name("c2")).path(), "{}").unwrap();
+        assert_eq!(book.read(), [record]);
+        book.remove(&name("c1"));
+        assert_eq!(book.read(), []);
+    }
+}

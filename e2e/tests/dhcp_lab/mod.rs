@@ -1,0 +1,108 @@
+//! A network with a DHCP server, and the daemon that leases addresses from it.
+//!
+//! The server is Debian's and listens on the bridge `lan0` of the private host.
+
+mod servers;
+
+use ropewalk_e2e::{Lab, Plugin, Process, Value, json, reference};
+
+pub(crate) use servers::{Server, Settings, Software};
+
+/// The bridge that servers listen on.
+pub(crate) const BRIDGE: &str = "lan0";
+
+/// Where the daemon listens.
+pub(crate) const SOCKET: &str = "/run/cni/dhcp.sock";
+
+/// Debian's reference plugin, which is its own daemon.
+pub(crate) const REFERENCE: &str = "/usr/lib/cni/dhcp";
+
+/// Where the daemon's words go.
+const LOG: &str = "/run/lab/daemon.log";
+
+/// A private host with the bridge and without a server.
+pub(crate) fn lab_with_bridge() -> Lab {
+    let lab = Lab::new();
+    lab.sh(&format!(
+        "ip link add {BRIDGE} type bridge; ip address add 10.7.0.1/24 dev {BRIDGE}; \
+         ip link set {BRIDGE} up; ip netns add c1"
+    ));
+    lab
+}
+
+/// A running daemon.
+pub(crate) struct Daemon<'lab> {
+    lab: &'lab Lab,
+    process: Process,
+}
+
+impl<'lab> Daemon<'lab> {
+    /// Starts the daemon of the plugins under test.
+    pub(crate) fn start(lab: &'lab Lab) -> Self {
+        Self::start_with(lab, &[])
+    }
+
+    /// Starts it with more flags.
+    pub(crate) fn start_with(lab: &'lab Lab, flags: &[&str]) -> Self {
+        let program = format!("{}/dhcp", lab.plugin_directory());
+        Self::start_program(lab, &program, flags)
+    }
+
+    /// Starts the daemon of any `dhcp` plugin.
+    pub(crate) fn start_program(lab: &'lab Lab, program: &str, flags: &[&str]) -> Self {
+        let package = "containernetworking-plugins";
+        let words = [&[program, "daemon"], flags].concat();
+        let process = Process::start(lab, package, &words, LOG);
+        let daemon = Self { lab, process };
+        daemon.lab.wait_until("the daemon listens", || {
+            let probe = "import socket; socket.socket(socket.AF_UNIX).connect('SOCKET')";
+            let probe = probe.replace("SOCKET", SOCKET);
+            lab.try_sh(&format!("python3 -c \"{probe}\"")).code == 0
+        });
+        daemon
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        self.lab.read(LOG)
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn terminate(self) {
+        self.process.terminate();
+    }
+}
+
+/// The bridge plugin for `c1`, with more keys for `ipam`.
+pub(crate) fn bridge<'lab>(lab: &'lab Lab, ipam: &Value) -> Plugin<'lab> {
+    lab.plugin("bridge").on("c1").config(configuration(ipam))
+}
+
+/// A configuration of a network on the bridge.
+pub(crate) fn configuration(ipam: &Value) -> Value {
+    let mut own = json!({ "type": "dhcp" });
+    for (key, value) in ipam.as_object().into_iter().flatten() {
+        own[key] = value.clone();
+    }
+    let version = if reference() { "1.0.0" } else { "1.1.0" };
+    json!({
+        "cniVersion": version, "name": "lan", "type": "bridge", "bridge": BRIDGE, "ipam": own,
+    })
+}
+
+/// The one address of a result, without its prefix length.
+#[track_caller]
+pub(crate) fn address(result: &Value) -> String {
+    let address = result["ips"][0]["address"].as_str().expect("a result with an address");
+    address.split('/').next().unwrap_or_default().to_owned()
+}
+
+/// The plugin `dhcp` itself, called for a link that is there: `eth0` of `c1`, a port of the bridge.
+pub(crate) fn direct<'lab>(lab: &'lab Lab, ipam: &Value) -> Plugin<'lab> {
+    if !lab.has_link("c1", "eth0") {
+        lab.sh(&format!(
+            "ip link add port type veth peer name eth0 netns c1; ip link set port master {BRIDGE} up"
+        ));
+    }
+    lab.plugin("dhcp").on("c1").config(configuration(ipam))
+}

@@ -1,0 +1,110 @@
+//! DH: the three DHCP servers that Debian has, each with everything that matters.
+
+mod dhcp_lab;
+
+use std::time::{Duration, Instant};
+
+use dhcp_lab::{Daemon, Server, Software, address, bridge, direct, lab_with_bridge};
+use ropewalk_e2e::{Lab, json};
+
+/// What one ADD of a bridge may take, from the start of the plugin to its end, on a machine that has
+/// a processor for everybody.
+const LIMIT: Duration = Duration::from_millis(150);
+
+/// The limit on this machine at this moment: where five processes want one processor, everything
+/// takes five times as long.
+fn limit() -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").expect("/proc is mounted");
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).expect("a number");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = f64::from(u32::try_from(processors).unwrap_or(1));
+    LIMIT.mul_f64((load / processors).max(1.0))
+}
+
+/// Leases twenty addresses, one container after the other.
+#[track_caller]
+fn twenty_of_twenty(software: Software) {
+    let lab = lab_with_bridge();
+    let _server = Server::start(&lab, software);
+    let daemon = Daemon::start(&lab);
+    let mut times = Vec::new();
+    for number in 0..20 {
+        let name = format!("c{}", number + 2);
+        lab.netns(&name);
+        let plugin = bridge(&lab, &json!({})).on(&name);
+        let begin = Instant::now();
+        let outcome = plugin.add();
+        times.push(begin.elapsed());
+        outcome.result();
+    }
+    let limit = limit();
+    let is_slow = times.iter().any(|time| *time >= limit);
+    assert!(!is_slow, "{software:?}: {limit:?}: {times:?}\n{}", daemon.log());
+}
+
+#[test]
+fn dh_258_twenty_of_twenty_with_dnsmasq() {
+    twenty_of_twenty(Software::Dnsmasq);
+}
+
+#[test]
+fn dh_258_twenty_of_twenty_with_isc_dhcpd() {
+    twenty_of_twenty(Software::Isc);
+}
+
+#[test]
+fn dh_258_twenty_of_twenty_with_kea() {
+    twenty_of_twenty(Software::Kea);
+}
+
+/// ADD and DEL of the plugin alone, so that the server must have heard the release.
+#[track_caller]
+fn release(software: Software) {
+    let lab = lab_with_bridge();
+    let server = Server::start(&lab, software);
+    let _daemon = Daemon::start(&lab);
+    if lab.reference_fails("its release goes to a broadcast MAC without a source address") {
+        return;
+    }
+    let plugin = direct(&lab, &json!({}));
+    let result = plugin.add().result();
+    plugin.del(&result).silent();
+    server.drops(&address(&result));
+}
+
+#[test]
+fn dh_261_dnsmasq_drops_a_released_lease() {
+    release(Software::Dnsmasq);
+}
+
+#[test]
+fn dh_261_isc_dhcpd_drops_a_released_lease() {
+    release(Software::Isc);
+}
+
+#[test]
+fn dh_261_kea_drops_a_released_lease() {
+    release(Software::Kea);
+}
+
+/// The bridge plugin as a whole: the lease is given back while the link is there.
+#[track_caller]
+fn release_of_a_bridge(lab: &Lab, software: Software) {
+    let server = Server::start(lab, software);
+    let _daemon = Daemon::start(lab);
+    let plugin = bridge(lab, &json!({}));
+    let result = plugin.add().result();
+    plugin.del(&result).silent();
+    server.drops(&address(&result));
+}
+
+#[test]
+fn row_05_a_lease_is_given_back_before_its_link_goes() {
+    for software in [Software::Dnsmasq, Software::Isc, Software::Kea] {
+        let lab = lab_with_bridge();
+        if lab.reference_fails("the link is deleted first") {
+            return;
+        }
+        release_of_a_bridge(&lab, software);
+    }
+}
