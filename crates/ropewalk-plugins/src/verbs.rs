@@ -39,12 +39,12 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     let mut kernel = Linux::with_sandbox(sandbox(request)?);
     let facts = device.facts(&mut kernel, &attachment, previous.as_ref());
     let given = Given { previous, facts, ..Given::default() };
-    let Some(ipam) = device.ipam() else {
+    let Some(name) = device.ipam() else {
         return make(device, &mut kernel, request, &attachment, &given);
     };
-    let ipam = Ipam::find(ipam, request)?;
+    let ipam = Ipam::find(name, request)?;
     refuse_second(device, &mut kernel, &attachment, &given)?;
-    if ipam.needs_link() {
+    if ipam::needs_link(name) {
         let link_first = LinkFirst { device, request, attachment: &attachment, ipam: &ipam };
         return link_first.add(&mut kernel, given);
     }
@@ -210,7 +210,7 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     };
     // An address is free for others when nobody has it any more; but a DHCP server learns over the
     // link itself that its lease is not needed.
-    let (released, deleted) = if ipam == Some("dhcp") {
+    let (released, deleted) = if ipam.is_some_and(ipam::needs_link) {
         (release(), delete())
     } else {
         let deleted = delete();

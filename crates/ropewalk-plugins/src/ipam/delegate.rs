@@ -40,15 +40,6 @@ impl Ipam {
         })
     }
 
-    /// Whether it speaks over the attachment's link. Of programs, only the reference's `dhcp` is
-    /// known to.
-    pub(crate) fn needs_link(&self) -> bool {
-        match self {
-            Self::InProcess(plugin) => plugin.needs_link(),
-            Self::Executed(path) => Path::new(path).file_name().is_some_and(|name| name == "dhcp"),
-        }
-    }
-
     pub(crate) fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
         match self {
             Self::InProcess(plugin) => plugin.claim(request),

@@ -12,14 +12,14 @@ use ropewalk_cni::{CniError, CniResult, Command, Request};
 pub(crate) use delegate::{Ipam, preview};
 pub(crate) use newer::newer_attachments;
 
+/// Whether the plugin of this type, ours or another, speaks over the attachment's link, which then
+/// has to be there when addresses are leased and when they are given back.
+pub(crate) fn needs_link(name: &str) -> bool {
+    name == "dhcp"
+}
+
 /// An IPAM plugin.
 pub trait IpamPlugin: Sync {
-    /// Whether it speaks over the attachment's link, which then has to be there when addresses are
-    /// leased and when they are given back.
-    fn needs_link(&self) -> bool {
-        false
-    }
-
     /// Leases addresses to the attachment. A failure leaves nothing leased.
     fn claim(&self, request: &Request) -> Result<CniResult, CniError>;
 

@@ -21,10 +21,6 @@ pub use daemon::{FLAGS, Options, main as run_daemon};
 pub(crate) struct Dhcp;
 
 impl IpamPlugin for Dhcp {
-    fn needs_link(&self) -> bool {
-        true
-    }
-
     fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
         let config = Config::of(request)?;
         Ok(result::read(&connection::call(&config.socket, ALLOCATE, &arguments(request)?)?))

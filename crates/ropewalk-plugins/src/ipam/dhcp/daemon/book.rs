@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) grant: Grant,
     /// Whether answers are broadcast.
     pub(super) broadcast: bool,
+    /// When the first lease was asked for.
+    pub(super) begun: Duration,
 }
 
 /// A directory of records.
@@ -90,7 +92,8 @@ impl Record {
             "address": self.grant.lease.address.to_string(),
             "acknowledgement": hex(&self.grant.acknowledgement.to_bytes()),
             "station": self.grant.station.to_string(),
-            "since": u64::try_from(self.grant.since.as_millis()).unwrap_or_default(),
+            "begun": milliseconds(self.begun),
+            "since": milliseconds(self.grant.since),
             "broadcast": self.broadcast,
         });
         format!("{record:#}\n")
@@ -100,7 +103,7 @@ impl Record {
         let record: Value = serde_json::from_slice(bytes).ok()?;
         let text = |key: &str| record[key].as_str().map(str::to_owned);
         let acknowledgement = Message::parse(&unhex(&text("acknowledgement")?)?).ok()?;
-        let since = Duration::from_millis(record["since"].as_u64()?);
+        let time = |key: &str| record[key].as_u64().map(Duration::from_millis);
         Some(Self {
             arguments: Arguments {
                 container: text("containerId")?,
@@ -110,10 +113,15 @@ impl Record {
                 path: text("path")?,
                 configuration: text("configuration")?.into_bytes(),
             },
-            grant: Grant::new(acknowledgement, text("station")?.parse().ok()?, since)?,
+            grant: Grant::new(acknowledgement, text("station")?.parse().ok()?, time("since")?)?,
             broadcast: record["broadcast"].as_bool()?,
+            begun: time("begun")?,
         })
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or_default()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -154,6 +162,7 @@ mod tests {
             },
             grant: Grant::new(message, station, Duration::from_millis(1_234)).unwrap(),
             broadcast: true,
+            begun: Duration::from_millis(1_000),
         };
         let name = |container: &str| Name {
             container: container.to_owned(),

@@ -38,8 +38,8 @@ pub(super) enum Order {
     Confirm(Name),
     /// An end to a lease, if there is one.
     Release(Name),
-    /// An end to all leases of a network but these.
-    Collect { network: String, valid: BTreeSet<Name> },
+    /// An end to all leases of a network but these, and those that were begun later.
+    Collect { network: String, valid: BTreeSet<Name>, until: Option<Duration> },
 }
 
 /// What comes of it.
@@ -77,6 +77,8 @@ struct Holding {
     attachment: Attachment,
     identity: Identity,
     client: Client,
+    /// When the first lease was asked for.
+    begun: Duration,
     socket: Option<PacketSocket>,
     /// Until when an answer is waited for. A socket keeps its namespace from vanishing, so it must
     /// not stay open for as long as a lease lasts.
@@ -152,7 +154,7 @@ impl Keeper {
     }
 
     fn resume(&mut self, record: Record, options: &Options) {
-        let Record { arguments, grant, broadcast } = record;
+        let Record { arguments, grant, broadcast, begun } = record;
         let attachment = match Attachment::of(arguments, &options.host_prefix) {
             Ok(attachment) => attachment,
             Err(error) => return say(format_args!("lease of {}: {error}", grant.lease.address)),
@@ -160,7 +162,7 @@ impl Keeper {
         let identity = attachment.identity_of(grant.acknowledgement.hardware, broadcast);
         let name = attachment.name.clone();
         say(format_args!("{name}: still has {}", grant.lease.address));
-        let mut holding = Holding::new(attachment, identity, self.pace);
+        let mut holding = Holding::new(attachment, identity, self.pace, begun);
         let transmission = holding.client.resume(self.clock.now(), grant);
         self.holdings.insert(name.clone(), holding);
         self.follow(&name, transmission);
@@ -178,10 +180,14 @@ impl Keeper {
                     let farewell = self.release(&name).into_iter();
                     reply(&answer, Ok(Answer::Ended(farewell.collect())));
                 }
-                Order::Collect { network, valid } => {
-                    let own = self.holdings.keys().filter(|name| name.network == network);
-                    let invalid: Vec<Name> =
-                        own.filter(|name| !valid.contains(*name)).cloned().collect();
+                Order::Collect { network, valid, until } => {
+                    let is_invalid = |(name, holding): &(&Name, &Holding)| {
+                        name.network == network
+                            && !valid.contains(*name)
+                            && until.is_none_or(|until| holding.begun < until)
+                    };
+                    let invalid = self.holdings.iter().filter(is_invalid);
+                    let invalid: Vec<Name> = invalid.map(|(name, _)| name.clone()).collect();
                     let farewells = invalid.iter().filter_map(|name| self.release(name));
                     reply(&answer, Ok(Answer::Ended(farewells.collect())));
                 }
@@ -205,10 +211,11 @@ impl Keeper {
         }
         say(format_args!("{name}: acquiring lease"));
         let identity = attachment.identity(&seat, self.broadcast);
-        let mut holding = Holding::new(attachment, identity, self.pace);
+        let now = self.clock.now();
+        let mut holding = Holding::new(attachment, identity, self.pace, now);
         holding.socket = Some(seat.socket);
         holding.waiting.push(answer);
-        let transmission = holding.client.start(self.clock.now());
+        let transmission = holding.client.start(now);
         self.holdings.insert(name.clone(), holding);
         self.follow(&name, transmission);
     }
@@ -297,8 +304,12 @@ impl Keeper {
         let Some(holding) = self.holdings.get_mut(name) else { return };
         holding.socket = None;
         let Some(grant) = holding.client.grant() else { return };
-        let time = now.saturating_sub(grant.since).as_millis();
-        say(format_args!("{name}: lease of {} granted within {time} ms", grant.lease.address));
+        if holding.waiting.is_empty() {
+            say(format_args!("{name}: lease of {} renewed", grant.lease.address));
+        } else {
+            let time = now.saturating_sub(holding.begun).as_millis();
+            say(format_args!("{name}: lease of {} granted after {time} ms", grant.lease.address));
+        }
         let result = result::of_lease(&grant.lease, &holding.attachment.config);
         let record = holding.record(grant);
         if let Err(error) = self.book.write(name, &record) {
@@ -338,11 +349,12 @@ impl Keeper {
 }
 
 impl Holding {
-    fn new(attachment: Attachment, identity: Identity, pace: Pace) -> Self {
+    fn new(attachment: Attachment, identity: Identity, pace: Pace, begun: Duration) -> Self {
         Self {
             attachment,
             client: Client::new(identity.clone(), pace, seed()),
             identity,
+            begun,
             socket: None,
             listening_until: Duration::ZERO,
             waiting: Vec::new(),
@@ -379,6 +391,7 @@ impl Holding {
             arguments: self.attachment.arguments.clone(),
             grant: grant.clone(),
             broadcast: self.identity.broadcast,
+            begun: self.begun,
         }
     }
 

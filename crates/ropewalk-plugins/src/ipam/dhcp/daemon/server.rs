@@ -176,8 +176,9 @@ impl Desk {
             network: network.clone(),
             interface: id.ifname,
         };
-        let valid: BTreeSet<Name> = valid.into_iter().map(name).collect();
-        self.end(Order::Collect { network: network.clone(), valid })
+        let until = valid.until;
+        let valid: BTreeSet<Name> = valid.attachments.into_iter().map(name).collect();
+        self.end(Order::Collect { network: network.clone(), valid, until })
     }
 }
 

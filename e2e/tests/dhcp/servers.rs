@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ropewalk_e2e::{Lab, Process, Value, json};
 
-use super::BRIDGE;
+use crate::stage::BRIDGE;
 
 /// The program of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,11 @@
-//! DH: the three DHCP servers that Debian has, each with everything that matters.
-
-mod dhcp_lab;
+//! The three servers that Debian has: how fast they lease, and whether they take back.
 
 use std::time::{Duration, Instant};
 
-use dhcp_lab::{Daemon, Server, Software, address, bridge, direct, lab_with_bridge};
 use ropewalk_e2e::{Lab, json};
+
+use crate::servers::{Server, Software};
+use crate::stage::{Daemon, address, bridge, direct, lab_with_bridge};
 
 /// What one ADD of a bridge may take, from the start of the plugin to its end, on a machine that has
 /// a processor for everybody.

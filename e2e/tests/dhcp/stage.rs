@@ -2,11 +2,7 @@
 //!
 //! The server is Debian's and listens on the bridge `lan0` of the private host.
 
-mod servers;
-
 use ropewalk_e2e::{Lab, Plugin, Process, Value, json, reference};
-
-pub(crate) use servers::{Server, Settings, Software};
 
 /// The bridge that servers listen on.
 pub(crate) const BRIDGE: &str = "lan0";
