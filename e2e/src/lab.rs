@@ -124,6 +124,11 @@ impl Lab {
         format!("/run/netns/{name}")
     }
 
+    /// The process that keeps this host.
+    pub fn pid(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// A command that starts inside this host; arguments are to be added.
     ///
     /// The holder's root is entered too: entering a mount namespace alone would lead out of a

@@ -26,6 +26,7 @@
 
 mod binaries;
 pub mod chain;
+mod hardware;
 mod lab;
 mod outcome;
 mod plugin;
@@ -34,6 +35,7 @@ mod snapshot;
 mod traffic;
 
 pub use binaries::{PLUGIN_NAMES, command_path, reference};
+pub use hardware::Card;
 pub use lab::Lab;
 pub use outcome::{CniError, Outcome};
 pub use plugin::{Plugin, Running};

@@ -17,7 +17,10 @@ mod service;
 mod translate;
 mod uapi;
 
-pub use kernel::{LinkAddress, LinkRoute, LinkState, Linux, Routing};
+pub use kernel::{
+    DeviceSelector, FoundDevice, LinkAddress, LinkRoute, LinkState, Linux, Routing,
+    is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
+};
 pub use netns::{Netns, NetnsError, unshare_private_host};
 pub use packet::{Hears, PacketSocket, wait_for_input};
 pub use service::{Ending, sockets_handed_over, take_handed_over};

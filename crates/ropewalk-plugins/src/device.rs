@@ -83,6 +83,11 @@ pub struct Facts {
     pub passage: Passage,
     /// What routing is like around the container's interface, or why that could not be read.
     pub routing: Result<Routing, String>,
+    /// The device of the host that the configuration selects.
+    pub host_device: HostDevice,
+    /// At DEL, a device that the kernel gave back because its sandbox vanished: its name now, and
+    /// the one it had.
+    pub stray_device: Option<(IfName, IfName)>,
 }
 
 impl Default for Facts {
@@ -95,6 +100,8 @@ impl Default for Facts {
             firewalld: Firewalld::Absent,
             passage: Passage::Unknown,
             routing: Ok(Routing::default()),
+            host_device: HostDevice::NotThere(String::new()),
+            stray_device: None,
         }
     }
 }
@@ -119,6 +126,22 @@ pub enum Firewalld {
     Absent,
     /// There is no system bus to ask on; why.
     Unreachable(String),
+}
+
+/// What is known of a device of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostDevice {
+    /// There is a link for it.
+    Link {
+        /// Its name.
+        name: IfName,
+        /// Whether it is administratively up.
+        up: bool,
+    },
+    /// It is left to programs (DPDK), so that there is no link to move.
+    UserSpace,
+    /// There is none on the host, and why; so it is while a sandbox has it.
+    NotThere(String),
 }
 
 /// A plugin with its configuration read.

@@ -35,6 +35,7 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
         "bridge" => interface::bridge::lint(&fields),
         "dhcp" => ipam::dhcp::lint(&fields),
         "firewall" => chained::firewall::lint(&fields),
+        "host-device" => interface::host_device::lint(&fields),
         "host-local" => ipam::host_local::lint(&fields),
         "portmap" => chained::portmap::lint(&fields),
         "ptp" => interface::ptp::lint(&fields),

@@ -5,7 +5,7 @@ use ropewalk_cni::{ALL, CniError, Request, Version};
 use crate::{
     chained::{bandwidth, firewall, portmap, sbr, tuning},
     device::Device,
-    interface::{bridge, loopback, ptp},
+    interface::{bridge, host_device, loopback, ptp},
     ipam::{IpamPlugin, dhcp, host_local, static_addresses},
 };
 
@@ -45,6 +45,7 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "bridge", versions: ALL, kind: Kind::Device(bridge::load) },
     Plugin { name: "dhcp", versions: ALL, kind: Kind::Ipam(&dhcp::Dhcp) },
     Plugin { name: "firewall", versions: SINCE_0_4_0, kind: Kind::Device(firewall::load) },
+    Plugin { name: "host-device", versions: ALL, kind: Kind::Device(host_device::load) },
     Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },
     Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },
     Plugin { name: "portmap", versions: ALL, kind: Kind::Device(portmap::load) },

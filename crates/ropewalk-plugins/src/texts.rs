@@ -51,6 +51,14 @@ fn conflict_error(conflict: &Conflict) -> CniError {
         Conflict::AlreadyThere(_, Resource::VirtualLink(link)) if link.kind == VirtualKind::Ifb => {
             "adding link: file exists".to_owned()
         }
+        Conflict::AlreadyThere(_, Resource::MovedDevice(device)) => {
+            let original = device.original.as_deref().unwrap_or_default();
+            format!(
+                "failed to move link failed to move {:?} (host: {original:?}) to container NS: \
+                 file exists",
+                &*device.name
+            )
+        }
         Conflict::AlreadyThere(..) => format!("{conflict}; hint: DEL the attachment first"),
         Conflict::Taken(..) | Conflict::OtherKind(..) => conflict.to_string(),
     };
@@ -67,6 +75,9 @@ fn step_text(step: &Step, reason: &str) -> String {
             reason.to_owned()
         }
         (Step::Create(..), Resource::Veth(_)) => format!("failed to make veth pair: {reason}"),
+        // The kernel layer names what was done to which device.
+        (Step::Create(..), Resource::MovedDevice(_)) => format!("failed to move link {reason}"),
+        (Step::Delete(..), Resource::MovedDevice(_)) => reason.to_owned(),
         (Step::Create(..), Resource::Address(address)) => {
             format!("failed to add IP addr {} to {:?}: {reason}", address.prefix, &*address.link)
         }

@@ -124,7 +124,11 @@ pub(crate) fn links(desired: &Desired) -> Vec<Probe<'_>> {
 fn is_link(resource: &Resource) -> bool {
     matches!(
         resource,
-        Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_) | Resource::VirtualLink(_)
+        Resource::Bridge(_)
+            | Resource::Veth(_)
+            | Resource::MovedDevice(_)
+            | Resource::AnyLink(_)
+            | Resource::VirtualLink(_)
     )
 }
 

@@ -133,6 +133,7 @@ impl FakeKernel {
         self.state.iter().any(|((at, _), resource)| match resource {
             Resource::Bridge(bridge) => *at == place && bridge.name == *name,
             Resource::AnyLink(link) => *at == place && link.name == *name,
+            Resource::MovedDevice(device) => *at == place && device.name == *name,
             Resource::VirtualLink(link) => *at == place && link.name == *name,
             Resource::Veth(veth) => {
                 (*at == place && veth.name == *name)
@@ -170,6 +171,13 @@ impl FakeKernel {
             Resource::VirtualLink(link) if self.link_exists(place, &link.name) => {
                 return Err(error(EEXIST, "file exists"));
             }
+            Resource::MovedDevice(device) => {
+                let at_home = |name: &IfName| (Place::Host, Key::AnyLink(name.clone()));
+                let home = device.original.as_ref().map(at_home);
+                if home.and_then(|home| self.state.remove(&home)).is_none() {
+                    return Err(error(ENODEV, "Link not found"));
+                }
+            }
             Resource::NftElements(wanted) => return self.add_elements(place, wanted),
             Resource::RouteAbsence(unwanted) => {
                 self.state.remove(&(place, Resource::from(unwanted.0.clone()).key()));
@@ -203,7 +211,7 @@ impl FakeKernel {
     fn needs(&self, place: Place, resource: &Resource) -> Result<(), KernelError> {
         let has = |key: Key| self.state.contains_key(&(place, key));
         let there = match resource {
-            Resource::Bridge(_) => true,
+            Resource::Bridge(_) | Resource::MovedDevice(_) => true,
             Resource::Veth(veth) => veth.bridge.as_ref().is_none_or(|b| self.link_exists(place, b)),
             Resource::VirtualLink(link) => {
                 let exists = |parent: &Parent| self.link_exists(parent.place, &parent.name);
@@ -266,11 +274,14 @@ impl FakeKernel {
         if let Resource::NftElements(gone) = resource {
             return self.delete_elements(place, gone);
         }
-        let was_there = self.state.remove(&(place, resource.key())).is_some();
-        if let Resource::RouteAbsence(RouteAbsence(missing)) = resource
-            && was_there
-        {
-            self.put(place, missing.clone());
+        match self.state.remove(&(place, resource.key())) {
+            Some(Resource::RouteAbsence(RouteAbsence(missing))) => self.put(place, missing),
+            Some(Resource::MovedDevice(device)) => {
+                if let Some(name) = device.original {
+                    self.put(Place::Host, AnyLink { name, mac: device.mac });
+                }
+            }
+            _ => {}
         }
         self.state.retain(|(at, _), other| match other.link() {
             Some(link) => !ends.contains(&(*at, link.clone())),
@@ -383,7 +394,11 @@ fn error(errno: i32, reason: &str) -> KernelError {
 fn is_link(resource: &Resource) -> bool {
     matches!(
         resource,
-        Resource::Bridge(_) | Resource::Veth(_) | Resource::AnyLink(_) | Resource::VirtualLink(_)
+        Resource::Bridge(_)
+            | Resource::Veth(_)
+            | Resource::MovedDevice(_)
+            | Resource::AnyLink(_)
+            | Resource::VirtualLink(_)
     )
 }
 

@@ -6,86 +6,69 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Resource,
     resource::{
-        Attribute, LinkAttribute, PortVlans, Qdisc, RouteScope, VirtualKind,
+        Attribute, LinkAttribute, MovedDevice, PortVlans, Qdisc, Route, RouteScope, VirtualKind,
+        VirtualLink,
         traffic::{Discipline, Rate, Selector, Verdict},
     },
 };
 
+/// Copies of a resource, each with one field changed, and the names of the fields.
+type Variants = Vec<(&'static str, Resource)>;
+
+macro_rules! vary {
+    ($variants:ident, $original:expr, $($field:ident = $value:expr),* $(,)?) => {{$(
+        let mut copy = $original.clone();
+        copy.$field = $value;
+        $variants.push((stringify!($field), copy.into()));
+    )*}};
+}
+
 /// Copies of the resource with one field changed that CHECK must notice, each with the name of
 /// the field. A kind without fields to compare has none.
-pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
-    let mut variants: Vec<(&'static str, Resource)> = Vec::new();
-    macro_rules! vary {
-        ($original:expr, $($field:ident = $value:expr),* $(,)?) => {{$(
-            let mut copy = $original.clone();
-            copy.$field = $value;
-            variants.push((stringify!($field), copy.into()));
-        )*}};
-    }
+pub fn tampered(resource: &Resource) -> Variants {
+    let mut variants = Variants::new();
     let elsewhere: IfName = "elsewhere".parse().expect("a valid name");
     match resource {
-        Resource::Bridge(bridge) => vary!(bridge, promiscuous = !bridge.promiscuous, up = false),
+        Resource::Bridge(bridge) => {
+            vary!(variants, bridge, promiscuous = !bridge.promiscuous, up = false);
+        }
         Resource::Veth(veth) => {
-            vary!(veth, up = false, peer = None);
+            vary!(variants, veth, up = false, peer = None);
             if veth.bridge.is_some() {
-                vary!(veth, bridge = Some(elsewhere));
+                vary!(variants, veth, bridge = Some(elsewhere));
             }
         }
-        Resource::VirtualLink(link) => {
-            let kind = match link.kind {
-                VirtualKind::Dummy => VirtualKind::Ifb,
-                _ => VirtualKind::Dummy,
-            };
-            vary!(link, kind = kind);
-            if link.parent.is_some() {
-                vary!(link, parent = None);
-            }
-            if link.mac.is_some() {
-                vary!(link, mac = Some(Mac([2, 0, 0, 0, 0, 97])));
-            }
-            if let Some(mtu) = link.mtu {
-                vary!(link, mtu = Some(mtu + 1));
-            }
-        }
-        Resource::Membership(membership) => vary!(membership, master = elsewhere),
+        Resource::VirtualLink(link) => other_links(link, &mut variants),
+        Resource::Membership(membership) => vary!(variants, membership, master = elsewhere),
+        Resource::MovedDevice(device) => other_devices(device, &mut variants),
         Resource::BridgePort(port) => {
-            vary!(port, hairpin = !port.hairpin, isolated = !port.isolated);
+            vary!(variants, port, hairpin = !port.hairpin, isolated = !port.isolated);
             if port.vlans.is_some() {
-                vary!(port, vlans = Some(PortVlans { untagged: Some(4094), ..Default::default() }));
+                vary!(
+                    variants,
+                    port,
+                    vlans = Some(PortVlans { untagged: Some(4094), ..Default::default() })
+                );
             }
         }
         Resource::LinkAttribute(attribute) => {
             variants.push(("attribute", other_value(attribute).into()));
         }
         Resource::Address(address) => {
-            vary!(address, duplicate = true);
+            vary!(variants, address, duplicate = true);
             if !address.prefix_route {
-                vary!(address, prefix_route = true);
+                vary!(variants, address, prefix_route = true);
             }
         }
-        Resource::Route(route) => {
-            if route.mtu.is_some() {
-                vary!(route, mtu = Some(68));
-            }
-            if route.advmss.is_some() {
-                vary!(route, advmss = Some(1));
-            }
-            if route.scope.is_some() {
-                vary!(route, scope = Some(RouteScope(200)));
-            }
-            if route.source.is_some() {
-                vary!(route, source = None);
-            }
-            if !route.hops.is_empty() {
-                vary!(route, hops = Vec::new());
-            }
-        }
+        Resource::Route(route) => other_routes(route, &mut variants),
         Resource::RoutingRule(rule) => {
             if rule.priority.is_some() {
-                vary!(rule, priority = Some(1));
+                vary!(variants, rule, priority = Some(1));
             }
         }
-        Resource::Neighbour(neighbour) => vary!(neighbour, mac = Mac([2, 0, 0, 0, 0, 99])),
+        Resource::Neighbour(neighbour) => {
+            vary!(variants, neighbour, mac = Mac([2, 0, 0, 0, 0, 99]));
+        }
         Resource::Qdisc(qdisc) => {
             let others = other_disciplines(&qdisc.discipline).into_iter();
             variants
@@ -95,22 +78,22 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         }
         Resource::TrafficClass(class) => {
             let [faster, more] = other_rates(class.rate);
-            vary!(class, rate = faster);
-            vary!(class, rate = more);
+            vary!(variants, class, rate = faster);
+            vary!(variants, class, rate = more);
         }
         Resource::TrafficFilter(filter) => {
             let subnet = "192.0.2.0/24".parse().expect("a valid subnet");
-            vary!(filter, verdict = Verdict::Other, selector = Selector::From(subnet));
+            vary!(variants, filter, verdict = Verdict::Other, selector = Selector::From(subnet));
         }
-        Resource::Sysctl(sysctl) => vary!(sysctl, value = format!("{}9", sysctl.value)),
+        Resource::Sysctl(sysctl) => vary!(variants, sysctl, value = format!("{}9", sysctl.value)),
         Resource::NftChain(chain) => {
             let found_digests = vec!["tampered".to_owned()];
-            vary!(chain, found_digests = found_digests);
+            vary!(variants, chain, found_digests = found_digests);
             if let Some((_, Resource::NftChain(chain))) = variants.last_mut() {
                 chain.rules.clear();
             }
         }
-        Resource::NftElements(elements) => vary!(elements, elements = BTreeMap::new()),
+        Resource::NftElements(elements) => vary!(variants, elements, elements = BTreeMap::new()),
         Resource::AnyLink(_)
         | Resource::RouteAbsence(_)
         | Resource::AddressGuard(_)
@@ -126,6 +109,50 @@ pub fn tampered(resource: &Resource) -> Vec<(&'static str, Resource)> {
         | Resource::Announcement(_) => {}
     }
     variants
+}
+
+fn other_links(link: &VirtualLink, variants: &mut Variants) {
+    let kind = match link.kind {
+        VirtualKind::Dummy => VirtualKind::Ifb,
+        _ => VirtualKind::Dummy,
+    };
+    vary!(variants, link, kind = kind);
+    if link.parent.is_some() {
+        vary!(variants, link, parent = None);
+    }
+    if link.mac.is_some() {
+        vary!(variants, link, mac = Some(Mac([2, 0, 0, 0, 0, 97])));
+    }
+    if let Some(mtu) = link.mtu {
+        vary!(variants, link, mtu = Some(mtu + 1));
+    }
+}
+
+fn other_devices(device: &MovedDevice, variants: &mut Variants) {
+    if device.original.is_some() {
+        vary!(variants, device, original = None);
+    }
+    if device.mac.is_some() {
+        vary!(variants, device, mac = None);
+    }
+}
+
+fn other_routes(route: &Route, variants: &mut Variants) {
+    if route.mtu.is_some() {
+        vary!(variants, route, mtu = Some(68));
+    }
+    if route.advmss.is_some() {
+        vary!(variants, route, advmss = Some(1));
+    }
+    if route.scope.is_some() {
+        vary!(variants, route, scope = Some(RouteScope(200)));
+    }
+    if route.source.is_some() {
+        vary!(variants, route, source = None);
+    }
+    if !route.hops.is_empty() {
+        vary!(variants, route, hops = Vec::new());
+    }
 }
 
 fn other_disciplines(discipline: &Discipline) -> Vec<Discipline> {

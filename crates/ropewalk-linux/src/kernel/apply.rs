@@ -122,6 +122,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
     match resource {
         Resource::Bridge(bridge) => linux.create_bridge(place, bridge),
         Resource::Veth(veth) => linux.create_veth(place, veth),
+        Resource::MovedDevice(device) => linux.move_device(place, device),
         Resource::AnyLink(_) => Err(error("a link of unknown kind cannot be created")),
         Resource::VirtualLink(link) => linux.create_virtual_link(place, link),
         Resource::Membership(membership) => linux.set_membership(place, membership),
@@ -172,6 +173,7 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
     match resource {
         Resource::Bridge(bridge) => linux.delete_link(place, &bridge.name),
         Resource::Veth(veth) => linux.delete_link(place, &veth.name),
+        Resource::MovedDevice(device) => linux.give_device_back(place, device),
         Resource::AnyLink(any) => linux.delete_link(place, &any.name),
         Resource::VirtualLink(link) => linux.delete_link(place, &link.name),
         Resource::Membership(membership) => linux.end_membership(place, membership),

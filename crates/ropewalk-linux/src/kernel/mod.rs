@@ -2,11 +2,13 @@
 
 mod apply;
 mod conflicts;
+mod devices;
 mod farewell;
 mod firewalld;
 mod flows;
 mod iptables;
 mod links;
+mod moved_device;
 mod observe;
 mod packet_filter;
 mod place;
@@ -21,6 +23,7 @@ use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Sc
 
 use self::place::{Sandbox, Sockets};
 pub use self::{
+    devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
     queries::LinkState,
     routing::{LinkAddress, LinkRoute, Routing},
 };

@@ -21,7 +21,7 @@ use crate::{
         address::{self, FoundAddress},
         bridge_port, link,
         link::Link,
-        neighbour, route,
+        moved_device, neighbour, route,
         route::FoundRoute,
         routing_rule, traffic, virtual_link,
     },
@@ -68,6 +68,10 @@ impl Survey<'_> {
         match wanted {
             Resource::Bridge(bridge) => self.bridge(at, bridge),
             Resource::Veth(veth) => self.veth(at, veth),
+            Resource::MovedDevice(device) => {
+                let found = self.link(at, &device.name)?;
+                Ok(found.map(|found| moved_device::found(&device.name, &found).into()))
+            }
             Resource::AnyLink(any) => self.any_link(at, any),
             Resource::VirtualLink(link) => self.virtual_link(at, link),
             Resource::Membership(membership) => self.membership(at, membership),

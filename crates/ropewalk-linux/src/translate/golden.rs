@@ -17,7 +17,7 @@ use ropewalk_netstate::{
 };
 
 use super::{
-    address, bridge_port, flow, link, neighbour, nft,
+    address, bridge_port, flow, link, moved_device, neighbour, nft,
     nft::{chain, element, set},
     route, routing_rule, virtual_link,
 };
@@ -194,6 +194,20 @@ fn a_virtual_link_on_a_parent_elsewhere_is_one_message() {
         1 02000000
         7 c8000000"#;
     check(&virtual_link::create(&macvlan().name, &macvlan(), Some(below)), 16, expected);
+}
+
+#[test]
+fn a_device_is_moved_renamed_and_marked_in_one_message() {
+    let name = "eth0".parse().unwrap();
+    let arrival = moved_device::Arrival { name: &name, alias: "ens5", up: false };
+    check(
+        &moved_device::send(7, Some(9), arrival),
+        16,
+        r#"    00000000070000000000000001000000
+    28 09000000
+    3 "eth0"
+    20 656e7335"#,
+    );
 }
 
 #[test]

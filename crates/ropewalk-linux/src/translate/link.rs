@@ -24,7 +24,7 @@ use crate::{
 
 /// Length of `struct ifinfomsg`.
 const HEADER: usize = 16;
-const IFF_UP: u32 = 0x1;
+pub(super) const IFF_UP: u32 = 0x1;
 const IFF_PROMISC: u32 = 0x100;
 const IFF_ALLMULTI: u32 = 0x200;
 

@@ -10,6 +10,7 @@ pub(crate) mod flow;
 mod golden;
 pub(crate) mod iptables;
 pub(crate) mod link;
+pub(crate) mod moved_device;
 pub(crate) mod neighbour;
 pub(crate) mod nft;
 pub(crate) mod route;

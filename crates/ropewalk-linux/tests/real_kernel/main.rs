@@ -7,6 +7,7 @@
 mod addresses;
 mod iptables;
 mod links;
+mod moved_devices;
 mod namespaces;
 mod packet_filter;
 mod packet_filter_rules;

@@ -9,6 +9,7 @@ mod firewalld;
 mod flow;
 pub mod iptables;
 mod link;
+mod moved_device;
 mod neighbour;
 pub mod nft;
 mod probe;
@@ -34,6 +35,7 @@ pub use iptables::{IptablesChain, IptablesRule};
 pub use link::{
     AnyLink, Attribute, Bridge, BridgePort, LinkAttribute, PortVlans, Veth, VethPeer, VlanRange,
 };
+pub use moved_device::MovedDevice;
 pub use neighbour::Neighbour;
 pub use nft::{NftChain, NftElements, NftSet, NftTable, NftTaggedRules};
 pub use probe::ConflictProbe;
@@ -107,6 +109,8 @@ pub enum Key {
     Bridge(IfName),
     /// A veth pair, by the name of the end that lies at the item's place.
     Veth(IfName),
+    /// A device of the host that was moved, by its name where it is now.
+    MovedDevice(IfName),
     /// Any link, by name.
     AnyLink(IfName),
     /// A virtual link, by name.
@@ -211,6 +215,7 @@ macro_rules! kinds {
 kinds!(
     Bridge,
     Veth,
+    MovedDevice,
     AnyLink,
     VirtualLink,
     Membership,
@@ -313,6 +318,7 @@ impl Resource {
             | Self::BridgePort(_)
             | Self::Membership(_) => "set",
             Self::AddressGuard(_) | Self::RouteAbsence(_) => "ensure",
+            Self::MovedDevice(_) => "move",
             _ => "create",
         }
     }
@@ -322,6 +328,7 @@ impl Resource {
         match self {
             Self::Bridge(bridge) => Some(&bridge.name),
             Self::Veth(veth) => Some(&veth.name),
+            Self::MovedDevice(device) => Some(&device.name),
             Self::AnyLink(link) => Some(&link.name),
             Self::VirtualLink(link) => Some(&link.name),
             Self::Membership(membership) => Some(&membership.link),

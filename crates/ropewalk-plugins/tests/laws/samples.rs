@@ -8,7 +8,7 @@ use ropewalk_netstate::{
     resource::{AnyLink, Attribute, LinkAttribute, Route, Sysctl},
 };
 use ropewalk_plugins::{
-    device::{Attachment, Device, Facts, Firewalld, Given, Passage},
+    device::{Attachment, Device, Facts, Firewalld, Given, HostDevice, Passage},
     table::{self, Kind},
 };
 use ropewalk_testkit::FakeKernel;
@@ -21,12 +21,12 @@ pub(crate) struct Sample {
     pub(crate) plugin: &'static str,
     pub(crate) config: Value,
     pub(crate) facts: Facts,
-    /// Whether the plugin changes a link that plugins before it made.
+    /// Whether the plugin changes a link that is there, so that only one container can have it.
     pub(crate) has_link: bool,
 }
 
 fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
-    let has_link = matches!(plugin, "bandwidth" | "tuning" | "loopback" | "sbr");
+    let has_link = matches!(plugin, "bandwidth" | "host-device" | "tuning" | "loopback" | "sbr");
     Sample { name, plugin, config, facts: Facts::default(), has_link }
 }
 
@@ -35,6 +35,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     let mut samples = bridges();
     samples.extend(pairs());
     samples.extend(bandwidths());
+    samples.extend(devices());
     samples.extend(chained());
     samples.extend(routed());
     samples.push(sample("loopback", "loopback", json!({})));
@@ -88,6 +89,22 @@ fn pairs() -> Vec<Sample> {
             "ptp",
             json!({"ipam": ipam, "ipMasq": true, "ipMasqBackend": "iptables"}),
         ),
+    ]
+}
+
+fn devices() -> Vec<Sample> {
+    let with = |host_device: HostDevice, mut sample: Sample| {
+        sample.facts.host_device = host_device;
+        sample
+    };
+    let link = |up| HostDevice::Link { name: "dev0".parse().expect("a valid name"), up };
+    let ipam = json!({"type": "host-local"});
+    let hardware = json!({"hwaddr": "02:00:00:00:00:01", "ipam": ipam});
+    let programs = json!({"device": "dev0", "dpdkMode": true, "ipam": ipam});
+    vec![
+        with(link(false), sample("a device", "host-device", json!({"device": "dev0"}))),
+        with(link(true), sample("a device with addresses", "host-device", hardware)),
+        with(HostDevice::UserSpace, sample("a device of programs", "host-device", programs)),
     ]
 }
 
@@ -244,9 +261,17 @@ impl Sample {
     /// A kernel with what plugins before this one made.
     pub(crate) fn kernel(&self) -> FakeKernel {
         let mut kernel = FakeKernel::new();
-        if self.has_link {
-            kernel.put(Place::Host, AnyLink { name: host_end(), mac: None });
-            add_link(&mut kernel, if self.plugin == "loopback" { "lo" } else { "eth0" });
+        match self.plugin {
+            "host-device" => {
+                let name = "dev0".parse().expect("a valid name");
+                kernel.put(Place::Host, AnyLink { name, mac: None });
+            }
+            "loopback" => add_link(&mut kernel, "lo"),
+            _ if self.has_link => {
+                kernel.put(Place::Host, AnyLink { name: host_end(), mac: None });
+                add_link(&mut kernel, "eth0");
+            }
+            _ => {}
         }
         for found in self.facts.routing.iter().flat_map(|routing| &routing.routes) {
             kernel.put(Place::Sandbox, found.route.clone());
