@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ropewalk_addr::Family;
-use ropewalk_cni::{Cidr, CniError, Dns, Fields, RouteConfig, Version};
+use ropewalk_cni::{Cidr, CniError, Dns, Fields, RouteConfig, Version, config_error};
 
 /// The object at a dotted path (`args.cni`), if all of it is there.
 pub(crate) fn nested<'a>(fields: &Fields<'a>, path: &str) -> Option<Fields<'a>> {
@@ -88,13 +88,25 @@ pub(crate) fn ipam_type(fields: &Fields<'_>) -> Option<String> {
     fields.object("ipam")?.string("type").filter(|name| !name.is_empty())
 }
 
+/// What a missing `ipam.type` is called.
+pub(crate) const NO_IPAM: &str = "no plugin name provided";
+
 /// The same where there has to be one.
 pub(crate) fn required_ipam_type(fields: &Fields<'_>) -> Option<String> {
     let name = ipam_type(fields);
     if name.is_none() {
-        fields.report_at("ipam.type", "no plugin name provided");
+        fields.report_at("ipam.type", NO_IPAM);
     }
     name
+}
+
+/// Tells what was wrong with a configuration: wrong types as decoding failures, other mistakes as
+/// they are.
+pub(crate) fn finish(fields: &Fields<'_>) -> Result<(), CniError> {
+    fields.finish().map_err(|errors| {
+        let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
+        config_error(if decoding { "failed to load netconf" } else { "" }, &errors)
+    })
 }
 
 /// `enabledad`: whether IPv6 duplicate address detection runs. Every plugin that makes an

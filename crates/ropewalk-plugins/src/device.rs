@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 
 use ropewalk_addr::{IfName, Mac};
-use ropewalk_cni::{AttachmentId, CniError, CniResult, ErrorCode, Request, check_interface_name};
+use ropewalk_cni::{
+    AttachmentId, CniError, CniResult, ErrorCode, Interface, Request, check_interface_name,
+};
 use ropewalk_linux::{Linux, Routing};
 use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
 
@@ -59,10 +61,15 @@ pub struct Given {
 }
 
 impl Given {
-    /// The MAC that the previous result tells of an interface; the host's have no sandbox.
-    pub fn recorded_mac(&self, name: &str, sandbox: &str) -> Option<Mac> {
+    /// What the previous result tells of an interface; the host's have no sandbox.
+    pub fn recorded(&self, name: &str, sandbox: &str) -> Option<&Interface> {
         let mut interfaces = self.previous.as_ref()?.interfaces.iter();
-        interfaces.find(|i| i.name == name && i.sandbox == sandbox)?.mac.parse().ok()
+        interfaces.find(|i| i.name == name && i.sandbox == sandbox)
+    }
+
+    /// The MAC that the previous result tells of an interface.
+    pub fn recorded_mac(&self, name: &str, sandbox: &str) -> Option<Mac> {
+        self.recorded(name, sandbox)?.mac.parse().ok()
     }
 }
 
@@ -88,6 +95,8 @@ pub struct Facts {
     /// At DEL, a device that the kernel gave back because its sandbox vanished: its name now, and
     /// the one it had.
     pub stray_device: Option<(IfName, IfName)>,
+    /// The link that the container's is to stand on.
+    pub master: Master,
 }
 
 impl Default for Facts {
@@ -102,6 +111,7 @@ impl Default for Facts {
             routing: Ok(Routing::default()),
             host_device: HostDevice::NotThere(String::new()),
             stray_device: None,
+            master: Master::Unasked,
         }
     }
 }
@@ -115,6 +125,24 @@ pub enum Passage {
     HostEnd(IfName, Option<u32>),
     /// At the interface itself: it has no end on the host.
     Itself(Option<u32>),
+}
+
+/// What is known of the link that the container's is to stand on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Master {
+    /// Nobody asked: it makes no difference.
+    Unasked,
+    /// None is configured, and no default route tells one.
+    Unknown,
+    /// There is no link of this name.
+    Missing(IfName),
+    /// It is there.
+    There {
+        /// Its name.
+        name: IfName,
+        /// Its MTU in bytes.
+        mtu: u32,
+    },
 }
 
 /// What is known of firewalld.

@@ -34,14 +34,17 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
         "bandwidth" => chained::bandwidth::lint(&fields),
         "bridge" => interface::bridge::lint(&fields),
         "dhcp" => ipam::dhcp::lint(&fields),
+        "dummy" => interface::dummy::lint(&fields),
         "firewall" => chained::firewall::lint(&fields),
         "host-device" => interface::host_device::lint(&fields),
         "host-local" => ipam::host_local::lint(&fields),
+        "macvlan" => interface::macvlan::lint(&fields),
         "portmap" => chained::portmap::lint(&fields),
         "ptp" => interface::ptp::lint(&fields),
         "sbr" => chained::sbr::lint(&fields),
         "static" => ipam::static_addresses::lint(&fields),
         "tuning" => chained::tuning::lint(&fields),
+        "vlan" => interface::vlan::lint(&fields),
         _ => {}
     }
     let delegate = config::ipam_type(&fields).filter(|delegate| delegate != plugin);

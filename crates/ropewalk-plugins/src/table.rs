@@ -5,7 +5,7 @@ use ropewalk_cni::{ALL, CniError, Request, Version};
 use crate::{
     chained::{bandwidth, firewall, portmap, sbr, tuning},
     device::Device,
-    interface::{bridge, host_device, loopback, ptp},
+    interface::{bridge, dummy, host_device, loopback, macvlan, ptp, vlan},
     ipam::{IpamPlugin, dhcp, host_local, static_addresses},
 };
 
@@ -44,15 +44,18 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "bandwidth", versions: SINCE_0_3_0, kind: Kind::Device(bandwidth::load) },
     Plugin { name: "bridge", versions: ALL, kind: Kind::Device(bridge::load) },
     Plugin { name: "dhcp", versions: ALL, kind: Kind::Ipam(&dhcp::Dhcp) },
+    Plugin { name: "dummy", versions: ALL, kind: Kind::Device(dummy::load) },
     Plugin { name: "firewall", versions: SINCE_0_4_0, kind: Kind::Device(firewall::load) },
     Plugin { name: "host-device", versions: ALL, kind: Kind::Device(host_device::load) },
     Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },
     Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },
+    Plugin { name: "macvlan", versions: ALL, kind: Kind::Device(macvlan::load) },
     Plugin { name: "portmap", versions: ALL, kind: Kind::Device(portmap::load) },
     Plugin { name: "ptp", versions: ALL, kind: Kind::Device(ptp::load) },
     Plugin { name: "sbr", versions: ALL, kind: Kind::Device(sbr::load) },
     Plugin { name: "static", versions: ALL, kind: Kind::Ipam(&static_addresses::Static) },
     Plugin { name: "tuning", versions: ALL, kind: Kind::Device(tuning::load) },
+    Plugin { name: "vlan", versions: ALL, kind: Kind::Device(vlan::load) },
 ];
 
 /// The plugin of this name.

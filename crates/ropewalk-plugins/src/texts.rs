@@ -5,7 +5,7 @@ use ropewalk_cni::{CniError, ErrorCode};
 use ropewalk_netstate::{
     Conflict, Finding, Owner, Resource, Step,
     converge::ConvergeError,
-    resource::{Mismatch, VirtualKind},
+    resource::{Mismatch, VirtualKind, VirtualLink},
 };
 use ropewalk_store::StoreError;
 
@@ -40,6 +40,8 @@ fn conflict_error(conflict: &Conflict) -> CniError {
             let name = &*bridge.name;
             format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge")
         }
+        Conflict::AlreadyThere(_, Resource::VirtualLink(link))
+        | Conflict::OtherKind(Resource::VirtualLink(link), _) => name_is_taken(link),
         Conflict::AlreadyThere(_, Resource::Veth(veth)) => match &veth.peer {
             Some(peer) => format!(
                 "container veth name ({:?}) peer provided ({:?}) already exists",
@@ -65,6 +67,19 @@ fn conflict_error(conflict: &Conflict) -> CniError {
     CniError::internal(text)
 }
 
+/// The reference plugins make most links under a passing name first.
+fn name_is_taken(link: &VirtualLink) -> String {
+    let kind = link.kind.name();
+    match link.kind {
+        VirtualKind::Macvlan { .. } | VirtualKind::Ipvlan { .. } | VirtualKind::Vlan { .. } => {
+            format!("failed to rename {kind} to {:?}: file exists", &*link.name)
+        }
+        VirtualKind::Dummy | VirtualKind::Ifb | VirtualKind::Vrf { .. } => {
+            format!("failed to create {kind}: file exists")
+        }
+    }
+}
+
 fn step_text(step: &Step, reason: &str) -> String {
     match (step, step.resource()) {
         (Step::Create(..), Resource::Bridge(bridge)) => {
@@ -78,6 +93,9 @@ fn step_text(step: &Step, reason: &str) -> String {
         // The kernel layer names what was done to which device.
         (Step::Create(..), Resource::MovedDevice(_)) => format!("failed to move link {reason}"),
         (Step::Delete(..), Resource::MovedDevice(_)) => reason.to_owned(),
+        (Step::Create(..), Resource::VirtualLink(link)) => {
+            format!("failed to create {}: {reason}", link.kind.name())
+        }
         (Step::Create(..), Resource::Address(address)) => {
             format!("failed to add IP addr {} to {:?}: {reason}", address.prefix, &*address.link)
         }
@@ -115,6 +133,7 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
                 bridge.name
             )
         }
+        (Resource::VirtualLink(link), first) => link_finding(link, first),
         (Resource::LinkAttribute(attribute), None) if &*attribute.link == "lo" => {
             "loopback interface is down".to_owned()
         }
@@ -161,6 +180,32 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
 /// Why input or output failed, in the words of Go programs: without the number, in lower case.
 pub(crate) fn io_reason(error: &std::io::Error) -> String {
     error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// What is wrong with the container's interface.
+fn link_finding(link: &VirtualLink, mismatch: Option<&Mismatch>) -> String {
+    let name = &link.name;
+    let Some(Mismatch { field, expected, found }) = mismatch else {
+        return format!("Container Interface name in prevResult: {name} not found");
+    };
+    match *field {
+        "kind" => {
+            let kind = link.kind.name();
+            format!("Error: Container interface {name} not of type {kind}, but {found}")
+        }
+        "mode" => {
+            let kind = match link.kind.name() {
+                "ipvlan" => "IPVlan",
+                other => other,
+            };
+            let (found, expected) = (found.to_lowercase(), expected.to_lowercase());
+            format!("container {kind} mode {found} does not match expected value: {expected}")
+        }
+        "mac" => format!("interface {name} Mac {expected} doesn't match container Mac: {found}"),
+        field => format!(
+            "Error: Tuning link {name} configured {field} is {expected}, current value is {found}"
+        ),
+    }
 }
 
 /// The error for a state file that could not be used.

@@ -100,7 +100,7 @@ fn a_link_on_another_parent_or_of_another_kind_is_found_as_it_is() {
         let other = VirtualKind::Macvlan { mode: MacvlanMode::Vepa, broadcast_queue: None };
         let other: Resource = on((HOST, "one"), link("eth0", other)).into();
         let found = lab.find(INSIDE, &other).unwrap();
-        assert_eq!(other.compare(&found)[0].field, "kind");
+        assert_eq!(other.compare(&found)[0].field, "mode");
         let pair = link("far1", VirtualKind::Dummy).into();
         assert_eq!(lab.find(INSIDE, &pair).unwrap().kind(), "AnyLink");
     });

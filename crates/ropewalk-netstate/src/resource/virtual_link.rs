@@ -90,13 +90,22 @@ impl VirtualKind {
         }
     }
 
-    /// As it can be compared with what was found: what nobody asked for is left out.
-    fn as_wanted(self, wanted: Self) -> Self {
-        match (self, wanted) {
-            (Self::Macvlan { mode, .. }, Self::Macvlan { broadcast_queue: None, .. }) => {
-                Self::Macvlan { mode, broadcast_queue: None }
+    fn compare(self, found: Self) -> Comparison {
+        let comparison = Comparison::default();
+        match (self, found) {
+            (Self::Vlan { id }, Self::Vlan { id: found }) => comparison.field("id", &id, &found),
+            (
+                Self::Macvlan { mode, broadcast_queue },
+                Self::Macvlan { mode: found_mode, broadcast_queue: found_queue },
+            ) => comparison.field("mode", &mode, &found_mode).wanted(
+                "broadcast queue",
+                broadcast_queue.as_ref(),
+                found_queue.as_ref(),
+            ),
+            (Self::Ipvlan { mode, flag }, Self::Ipvlan { mode: found_mode, flag: found_flag }) => {
+                comparison.field("mode", &mode, &found_mode).field("flag", &flag, &found_flag)
             }
-            (found, _) => found,
+            (wanted, found) => comparison.field("kind", &wanted, &found),
         }
     }
 }
@@ -138,8 +147,8 @@ impl VirtualLink {
     }
 
     pub(crate) fn compare(&self, found: &Self) -> Vec<Mismatch> {
-        Comparison::default()
-            .field("kind", &self.kind, &found.kind.as_wanted(self.kind))
+        self.kind
+            .compare(found.kind)
             .wanted("parent", self.parent.as_ref(), found.parent.as_ref())
             .wanted("mac", self.mac.as_ref(), found.mac.as_ref())
             .wanted("mtu", self.mtu.as_ref(), found.mtu.as_ref())

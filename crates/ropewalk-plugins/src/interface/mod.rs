@@ -1,6 +1,12 @@
 //! Plugins that make or own an interface of the sandbox.
 
+mod on_parent;
+mod single;
+
 pub(crate) mod bridge;
+pub(crate) mod dummy;
 pub(crate) mod host_device;
 pub(crate) mod loopback;
+pub(crate) mod macvlan;
 pub(crate) mod ptp;
+pub(crate) mod vlan;

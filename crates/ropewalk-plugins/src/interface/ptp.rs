@@ -2,7 +2,7 @@
 //! nobody but the host on its link; everybody else, its own subnet too, is behind the host.
 
 use ropewalk_addr::{Family, Prefix};
-use ropewalk_cni::{CniError, CniResult, Dns, Fields, IpConfig, Request, config_error};
+use ropewalk_cni::{CniError, CniResult, Dns, Fields, IpConfig, Request};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Scope,
@@ -31,10 +31,7 @@ struct Ptp {
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     let fields = Fields::new(&request.raw, "");
     let ptp = read(&fields);
-    fields.finish().map_err(|errors| {
-        let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
-        config_error(if decoding { "failed to load netconf" } else { "" }, &errors)
-    })?;
+    config::finish(&fields)?;
     let ptp = ptp.ok_or_else(|| CniError::invalid_config("invalid ptp configuration"))?;
     Ok(Box::new(ptp))
 }

@@ -8,7 +8,7 @@ use ropewalk_netstate::{
     resource::{AnyLink, Attribute, LinkAttribute, Route, Sysctl},
 };
 use ropewalk_plugins::{
-    device::{Attachment, Device, Facts, Firewalld, Given, HostDevice, Passage},
+    device::{Attachment, Device, Facts, Firewalld, Given, HostDevice, Master, Passage},
     table::{self, Kind},
 };
 use ropewalk_testkit::FakeKernel;
@@ -36,6 +36,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(pairs());
     samples.extend(bandwidths());
     samples.extend(devices());
+    samples.extend(single_links());
     samples.extend(chained());
     samples.extend(routed());
     samples.push(sample("loopback", "loopback", json!({})));
@@ -105,6 +106,31 @@ fn devices() -> Vec<Sample> {
         with(link(false), sample("a device", "host-device", json!({"device": "dev0"}))),
         with(link(true), sample("a device with addresses", "host-device", hardware)),
         with(HostDevice::UserSpace, sample("a device of programs", "host-device", programs)),
+    ]
+}
+
+/// Interfaces that are one link, some of them on a master.
+fn single_links() -> Vec<Sample> {
+    let ipam = json!({"type": "host-local"});
+    let on_uplink = |name, plugin, config: Value| {
+        let mut sample = sample(name, plugin, config);
+        let name = "uplink".parse().expect("a valid name");
+        sample.facts.master = Master::There { name, mtu: 1500 };
+        sample
+    };
+    vec![
+        on_uplink("macvlan on layer 2", "macvlan", json!({"mode": "private", "bcqueuelen": 200})),
+        on_uplink(
+            "macvlan with everything",
+            "macvlan",
+            json!({"mac": "02:00:00:00:00:77", "mtu": 1400, "enabledad": true, "ipam": ipam}),
+        ),
+        on_uplink(
+            "a VLAN",
+            "vlan",
+            json!({"master": "uplink", "vlanId": 5, "mtu": 1400, "ipam": ipam}),
+        ),
+        sample("dummy", "dummy", json!({"ipam": ipam})),
     ]
 }
 
@@ -261,6 +287,9 @@ impl Sample {
     /// A kernel with what plugins before this one made.
     pub(crate) fn kernel(&self) -> FakeKernel {
         let mut kernel = FakeKernel::new();
+        if let Master::There { name, .. } = &self.facts.master {
+            kernel.put(Place::Host, AnyLink { name: name.clone(), mac: None });
+        }
         match self.plugin {
             "host-device" => {
                 let name = "dev0".parse().expect("a valid name");

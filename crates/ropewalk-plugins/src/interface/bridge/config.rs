@@ -1,7 +1,7 @@
 //! The configuration of `bridge`.
 
 use ropewalk_addr::{IfName, Mac};
-use ropewalk_cni::{CniError, Dns, Fields, Request, config_error, parse_args};
+use ropewalk_cni::{CniError, Dns, Fields, Request, parse_args};
 use ropewalk_netstate::resource::{PortVlans, VlanRange};
 
 use crate::{config, feature::masquerade::Backend};
@@ -29,15 +29,13 @@ pub(crate) struct Config {
     pub(crate) ipam: Option<String>,
 }
 
-const PREFIX: &str = "failed to load netconf";
-
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
         let fields = Fields::new(&request.raw, "");
         let args = parse_args(&request.args, &["MAC"])?;
         let requested = args.get("MAC").map(str::to_owned);
         let config = Self::from_fields(&fields, requested);
-        fields.finish().map_err(|errors| prefixed(&errors))?;
+        config::finish(&fields)?;
         config.ok_or_else(|| CniError::invalid_config("invalid bridge configuration"))
     }
 
@@ -82,12 +80,6 @@ impl Config {
             fields.report_at("disableContainerInterface", message);
         }
     }
-}
-
-/// Wrong types are told as decoding failures, other mistakes as they are.
-fn prefixed(errors: &[ropewalk_cni::FieldError]) -> CniError {
-    let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
-    config_error(if decoding { PREFIX } else { "" }, errors)
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.

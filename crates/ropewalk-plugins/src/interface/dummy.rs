@@ -1,0 +1,58 @@
+//! The plugin `dummy`: an interface that swallows what is sent, for addresses that shall exist in
+//! the container without anybody on the link.
+
+use ropewalk_cni::{CniError, CniResult, Command, Fields, Request};
+use ropewalk_netstate::{
+    Desired, Observed,
+    resource::{VirtualKind, VirtualLink},
+};
+
+use super::single::Single;
+use crate::{
+    config,
+    device::{Attachment, Device, Given},
+};
+
+struct Dummy {
+    interface: Single,
+}
+
+/// Reads the configuration.
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+    let fields = Fields::new(&request.raw, "");
+    let dummy = read(&fields, request.command);
+    config::finish(&fields)?;
+    Ok(Box::new(dummy))
+}
+
+/// Reads everything, so that `lint` finds what is wrong without a request.
+pub(crate) fn lint(fields: &Fields<'_>) {
+    read(fields, Command::Add);
+}
+
+fn read(fields: &Fields<'_>, command: Command) -> Dummy {
+    let interface = Single::read(fields);
+    if interface.ipam.is_none() {
+        let message = match command {
+            Command::Add => "dummy interface requires an IPAM configuration",
+            _ => config::NO_IPAM,
+        };
+        fields.report_at("ipam.type", message);
+    }
+    Dummy { interface }
+}
+
+impl Device for Dummy {
+    fn ipam(&self) -> Option<&str> {
+        self.interface.ipam.as_deref()
+    }
+
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        let link = VirtualLink::new(attachment.ifname.clone(), VirtualKind::Dummy);
+        self.interface.declare(link, attachment, given, given.layer3.as_ref())
+    }
+
+    fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {
+        self.interface.result(attachment, given.layer3.as_ref(), observed)
+    }
+}

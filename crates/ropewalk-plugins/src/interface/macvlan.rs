@@ -1,0 +1,91 @@
+//! The plugin `macvlan`: another MAC on a link of the host, as the container's interface.
+
+use ropewalk_addr::Mac;
+use ropewalk_cni::{CniError, CniResult, Fields, Request, parse_args};
+use ropewalk_linux::Linux;
+use ropewalk_netstate::{
+    Desired, Observed,
+    resource::{MacvlanMode, VirtualKind, VirtualLink},
+};
+
+use super::{
+    on_parent::{OnParent, limited_mtu},
+    single::{self, Single},
+};
+use crate::{
+    config,
+    device::{Attachment, Device, Facts, Given},
+};
+
+struct Macvlan {
+    on: OnParent,
+    mode: MacvlanMode,
+    broadcast_queue: Option<u32>,
+    mac: Option<Mac>,
+    mtu: i64,
+    interface: Single,
+}
+
+/// Reads the configuration.
+pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
+    let fields = Fields::new(&request.raw, "");
+    let args = parse_args(&request.args, &["MAC"])?;
+    let macvlan = read(&fields, args.get("MAC"));
+    config::finish(&fields)?;
+    Ok(Box::new(macvlan))
+}
+
+/// Reads everything, so that `lint` finds what is wrong without a request.
+pub(crate) fn lint(fields: &Fields<'_>) {
+    read(fields, None);
+}
+
+fn read(fields: &Fields<'_>, requested_mac: Option<&str>) -> Macvlan {
+    Macvlan {
+        on: OnParent::read(fields),
+        mode: mode(fields),
+        broadcast_queue: fields.u32("bcqueuelen").filter(|packets| *packets != 0),
+        mac: single::mac(fields, requested_mac),
+        mtu: fields.i64("mtu").unwrap_or_default(),
+        interface: Single::read(fields),
+    }
+}
+
+fn mode(fields: &Fields<'_>) -> MacvlanMode {
+    match fields.string("mode").as_deref() {
+        None | Some("" | "bridge") => MacvlanMode::Bridge,
+        Some("private") => MacvlanMode::Private,
+        Some("vepa") => MacvlanMode::Vepa,
+        Some("passthru") => MacvlanMode::Passthru,
+        Some(other) => {
+            fields.report_at("mode", format!("unknown macvlan mode: {other:?}"));
+            MacvlanMode::Bridge
+        }
+    }
+}
+
+impl Device for Macvlan {
+    fn ipam(&self) -> Option<&str> {
+        self.interface.ipam.as_deref()
+    }
+
+    fn facts(&self, kernel: &mut Linux, _: &Attachment, previous: Option<&CniResult>) -> Facts {
+        self.on.facts(kernel, previous)
+    }
+
+    fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        let (mode, broadcast_queue) = (self.mode, self.broadcast_queue);
+        let kind = VirtualKind::Macvlan { mode, broadcast_queue };
+        let link = VirtualLink {
+            parent: self.on.parent(given)?,
+            mac: self.mac,
+            mtu: limited_mtu(self.mtu, given)?,
+            ..VirtualLink::new(attachment.ifname.clone(), kind)
+        };
+        self.interface.declare(link, attachment, given, given.layer3.as_ref())
+    }
+
+    fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {
+        self.interface.result(attachment, given.layer3.as_ref(), observed)
+    }
+}

@@ -1,0 +1,108 @@
+//! A container's interface that is one link, made in the sandbox under its final name: what
+//! `macvlan`, `ipvlan`, `vlan`, `dummy` and `tap` have in common. It must not know what kind of
+//! link that is.
+
+use ropewalk_addr::Mac;
+use ropewalk_cni::{CniError, CniResult, Dns, Fields};
+use ropewalk_netstate::{
+    Desired, Lifetime, Observed, Place, Resource,
+    resource::{Key, Sysctl, VirtualLink},
+};
+
+use crate::{
+    config,
+    device::{Attachment, Given},
+    layer3,
+};
+
+/// What the configurations of all of them may say.
+#[derive(Debug)]
+pub(crate) struct Single {
+    pub(crate) ipam: Option<String>,
+    dns: Option<Dns>,
+    detect_duplicates: bool,
+}
+
+impl Single {
+    pub(crate) fn read(fields: &Fields<'_>) -> Self {
+        Self {
+            ipam: config::ipam_type(fields),
+            dns: config::dns(fields, "dns"),
+            detect_duplicates: config::detects_duplicates(fields),
+        }
+    }
+
+    /// The link, with addresses or without, up.
+    pub(crate) fn declare(
+        &self,
+        link: VirtualLink,
+        attachment: &Attachment,
+        given: &Given,
+        layer3: Option<&CniResult>,
+    ) -> Result<Desired, CniError> {
+        let mut desired = Desired::new();
+        let ifname = &attachment.ifname;
+        desired.push(Place::Sandbox, Lifetime::Attachment, as_recorded(link, attachment, given));
+        let Some(layer3) = layer3 else {
+            desired.push(Place::Sandbox, Lifetime::Dependent, layer3::up(ifname));
+            return Ok(desired);
+        };
+        layer3::check_indices(layer3)?;
+        let options = layer3::Options { detect_duplicates: self.detect_duplicates };
+        layer3::declare_detection(&mut desired, ifname, layer3, options);
+        // Neighbours learn that an address has moved here.
+        for (family, parameter) in [("ipv4", "arp_notify"), ("ipv6", "ndisc_notify")] {
+            let path = format!("net/{family}/conf/{ifname}/{parameter}");
+            desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
+        }
+        layer3::declare(&mut desired, ifname, layer3, options);
+        Ok(desired)
+    }
+
+    /// The link is the only interface of the result.
+    pub(crate) fn result(
+        &self,
+        attachment: &Attachment,
+        layer3: Option<&CniResult>,
+        observed: &Observed,
+    ) -> CniResult {
+        let key = Key::VirtualLink(attachment.ifname.clone());
+        let mac = match observed.find(Place::Sandbox, &key) {
+            Some(Resource::VirtualLink(link)) => link.mac,
+            _ => None,
+        };
+        let mut result = layer3.cloned().unwrap_or_default();
+        for ip in &mut result.ips {
+            ip.interface = Some(0);
+        }
+        if let Some(dns) = &self.dns {
+            result.dns = dns.clone();
+        }
+        let interface = layer3::interface(&attachment.ifname, mac, &attachment.netns);
+        CniResult { interfaces: vec![interface], ..result }
+    }
+}
+
+/// A plugin behind this one may have changed MAC and MTU: CHECK wants what the chain ended with.
+fn as_recorded(link: VirtualLink, attachment: &Attachment, given: &Given) -> VirtualLink {
+    let recorded = given.recorded(&attachment.ifname, &attachment.netns);
+    let mac = recorded.and_then(|interface| interface.mac.parse().ok());
+    let mtu = recorded.map(|interface| interface.mtu).filter(|mtu| *mtu != 0);
+    VirtualLink { mac: mac.or(link.mac), mtu: mtu.or(link.mtu), ..link }
+}
+
+/// `runtimeConfig.mac` beats `MAC` in `CNI_ARGS` beats `mac`.
+pub(crate) fn mac(fields: &Fields<'_>, requested: Option<&str>) -> Option<Mac> {
+    let set = |text: &String| !text.is_empty();
+    let by_runtime = fields.object("runtimeConfig").and_then(|runtime| runtime.string("mac"));
+    let configured = fields.string("mac");
+    let requested = requested.map(str::to_owned);
+    let text = by_runtime.filter(set).or(requested.filter(set)).or(configured.filter(set))?;
+    let parsed = text.parse();
+    if parsed.is_err() {
+        let message =
+            format!("invalid args {text} for MAC addr: address {text}: invalid MAC address");
+        fields.report_path("mac", message);
+    }
+    parsed.ok()
+}
