@@ -6,7 +6,7 @@ use ropewalk_addr::Mac;
 use ropewalk_cni::{CniError, CniResult, Dns, Fields};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
-    resource::{Key, Sysctl, VirtualLink},
+    resource::{Key, VirtualLink},
 };
 
 use crate::{
@@ -50,12 +50,8 @@ impl Single {
         layer3::check_indices(layer3)?;
         let options = layer3::Options { detect_duplicates: self.detect_duplicates };
         layer3::declare_detection(&mut desired, ifname, layer3, options);
-        // Neighbours learn that an address has moved here.
-        for (family, parameter) in [("ipv4", "arp_notify"), ("ipv6", "ndisc_notify")] {
-            let path = format!("net/{family}/conf/{ifname}/{parameter}");
-            desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
-        }
         layer3::declare(&mut desired, ifname, layer3, options);
+        layer3::announce(&mut desired, ifname);
         Ok(desired)
     }
 
