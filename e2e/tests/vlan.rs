@@ -258,7 +258,7 @@ fn vl_196_check_finds_what_is_different() {
     let mut other = result.clone();
     other["interfaces"][0]["mac"] = json!("02:00:00:00:00:99");
     let message = plugin.check(&other).failure().to_lowercase();
-    assert!(message.starts_with("interface eth0 mac 02:00:00:00:00:99 doesn't match"), "{message}");
+    assert!(message.contains("interface eth0 mac 02:00:00:00:00:99 doesn't match"), "{message}");
     lab.sh_in("c1", "ip -4 route del default");
     assert!(plugin.check(&result).failure().starts_with("Expected Route {"));
     lab.sh_in("c1", "ip address del 10.9.0.10/24 dev eth0");
@@ -339,7 +339,7 @@ fn p_31_status_of_plugins_whose_addresses_are_mandatory_wants_an_address_plugin(
 #[test]
 fn d_72_vlan_passes_an_error_of_the_address_plugin_on_unchanged() {
     let lab = Lab::new();
-    if !has_vlans(&lab) {
+    if !has_vlans(&lab) || lab.reference_fails("1.1.1 puts its own words before it") {
         return;
     }
     let script = r#"echo '{"code":11,"msg":"try","details":"dd"}'; exit 1"#;
@@ -348,7 +348,5 @@ fn d_72_vlan_passes_an_error_of_the_address_plugin_on_unchanged() {
     let before = lab.snapshot();
     let expected = CniError { code: 11, msg: "try".to_owned(), details: "dd".to_owned() };
     assert_eq!(plugin.add().error(), expected);
-    if !lab.reference_fails("the link stays") {
-        lab.nothing_made(&before);
-    }
+    lab.nothing_made(&before);
 }

@@ -50,9 +50,6 @@ fn conflict_error(conflict: &Conflict) -> CniError {
             None => format!("{conflict}; hint: DEL the attachment first"),
         },
         Conflict::AlreadyThere(_, Resource::Qdisc(_)) => "create qdisc: file exists".to_owned(),
-        Conflict::AlreadyThere(_, Resource::VirtualLink(link)) if link.kind == VirtualKind::Ifb => {
-            "adding link: file exists".to_owned()
-        }
         Conflict::AlreadyThere(_, Resource::MovedDevice(device)) => {
             let original = device.original.as_deref().unwrap_or_default();
             format!(
@@ -74,9 +71,10 @@ fn name_is_taken(link: &VirtualLink) -> String {
         VirtualKind::Macvlan { .. } | VirtualKind::Ipvlan { .. } | VirtualKind::Vlan { .. } => {
             format!("failed to rename {kind} to {:?}: file exists", &*link.name)
         }
-        VirtualKind::Dummy | VirtualKind::Ifb | VirtualKind::Vrf { .. } => {
+        VirtualKind::Dummy | VirtualKind::Vrf { .. } => {
             format!("failed to create {kind}: file exists")
         }
+        VirtualKind::Ifb => "adding link: file exists".to_owned(),
     }
 }
 
@@ -133,6 +131,9 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
                 bridge.name
             )
         }
+        (Resource::VirtualLink(link), None) if link.kind == VirtualKind::Ifb => {
+            format!("get ifb device: Link not found ({})", link.name)
+        }
         (Resource::VirtualLink(link), first) => link_finding(link, first),
         (Resource::LinkAttribute(attribute), None) if &*attribute.link == "lo" => {
             "loopback interface is down".to_owned()
@@ -158,9 +159,6 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
                 _ => "Qdisc",
             };
             format!("{field} doesn't match on {}: {mismatch}", qdisc.link)
-        }
-        (Resource::VirtualLink(link), None) if link.kind == VirtualKind::Ifb => {
-            format!("get ifb device: Link not found ({})", link.name)
         }
         (Resource::IptablesRule(rule), None) => {
             format!("expected rule [{}] not found", rule.specification.join(" "))
