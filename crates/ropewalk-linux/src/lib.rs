@@ -9,7 +9,6 @@
 mod dbus;
 mod error;
 mod kernel;
-mod link_layer;
 mod netlink;
 mod netns;
 mod packet;

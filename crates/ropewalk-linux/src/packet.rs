@@ -65,7 +65,8 @@ impl PacketSocket {
         netns.within(|| Self::open_here(link, hears)).map_err(|reason| error(reason.to_string()))?
     }
 
-    fn open_here(link: &IfName, hears: Hears) -> Result<Self, KernelError> {
+    /// Opens it in the namespace of the calling thread.
+    pub(crate) fn open_here(link: &IfName, hears: Hears) -> Result<Self, KernelError> {
         let failed = |errno| error_about(errno, &format!("listen on {link}"));
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // Without a protocol nothing is heard until the filter is there and the link is chosen.

@@ -1,28 +1,21 @@
 //! Asking a link's neighbours whether they have an address.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::fd::AsFd,
     time::{Duration, Instant},
 };
 
 use ropewalk_netstate::{KernelError, Place, resource::ConflictProbe};
-use rustix::{
-    io::Errno,
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, sendto,
-        socket_with,
-    },
-};
+use rustix::io::Errno;
 
 use super::Linux;
 use crate::{
-    error::{error_about, error_with},
-    link_layer::LinkLayerAddress,
+    error::error_with,
     netlink::wait_for_any,
+    packet::{Hears, PacketSocket},
     translate::arp,
 };
 
-const ETHERTYPE_ARP: u16 = 0x0806;
 const PROBES: usize = 3;
 /// Neighbours of containers are near; RFC 5227 waits a second or two for each probe.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -36,21 +29,14 @@ pub(super) fn probe(
     let found = linux.find_link(place, &wanted.link)?;
     let link = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?;
     let Some(mac) = link.mac else { return Ok(()) };
-    let everyone = LinkLayerAddress {
-        index: link.index.cast_signed(),
-        ethertype: ETHERTYPE_ARP,
-        mac: [255; 6],
-    };
-    let about = |errno| error_about(errno, "ask the neighbours");
-    let socket = linux.within(place, || open(everyone))?.map_err(about)?;
+    let socket = linux.within(place, || PacketSocket::open_here(&wanted.link, Hears::Arp))??;
     for _ in 0..PROBES {
-        let packet = arp::probe(mac, wanted.address);
-        sendto(&socket, &packet, SendFlags::empty(), &everyone).map_err(about)?;
+        socket.send(&arp::probe(mac, wanted.address))?;
         let deadline = Instant::now() + PATIENCE;
         while wait_for_any([socket.as_fd()], deadline)? {
             let mut buffer = [0; 64];
-            let Ok((length, _)) = recv(&socket, &mut buffer, RecvFlags::DONTWAIT) else { continue };
-            if let Some(other) = arp::claimant(&buffer[..length], mac, wanted.address) {
+            let Some(frame) = socket.receive(&mut buffer) else { continue };
+            if let Some(other) = arp::claimant(frame, mac, wanted.address) {
                 let address = wanted.address;
                 let reason = format!(
                     "{address} is in use by {other}; hint: give it back there, or keep it out of \
@@ -61,12 +47,4 @@ pub(super) fn probe(
         }
     }
     Ok(())
-}
-
-fn open(address: LinkLayerAddress) -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    // Without a protocol until it is bound, so that nothing from other links comes in.
-    let socket = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, None)?;
-    bind(&socket, &address)?;
-    Ok(socket)
 }
