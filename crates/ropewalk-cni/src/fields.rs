@@ -58,8 +58,25 @@ pub fn config_error(prefix: &str, errors: &[FieldError]) -> CniError {
 #[derive(Debug, Default)]
 struct Shared {
     errors: Vec<FieldError>,
-    /// For each object that was viewed, the keys nobody asked for yet.
-    unasked: BTreeMap<String, BTreeSet<String>>,
+    /// The objects that were viewed, by their paths.
+    objects: BTreeMap<String, Viewed>,
+}
+
+/// What is known of one object.
+#[derive(Debug, Default)]
+struct Viewed {
+    /// The keys it has.
+    written: BTreeSet<String>,
+    /// The keys somebody asked for.
+    asked: BTreeSet<String>,
+}
+
+impl Viewed {
+    fn unknown(&self) -> impl Iterator<Item = &String> {
+        let is_asked =
+            |key: &String| self.asked.iter().any(|asked| asked.eq_ignore_ascii_case(key));
+        self.written.iter().filter(move |key| !is_asked(key))
+    }
 }
 
 /// A view of one object of a configuration.
@@ -89,8 +106,9 @@ impl<'a> Fields<'a> {
         let object = value.as_object();
         if let Some(object) = object {
             let mut shared = shared.borrow_mut();
-            let keys = || object.keys().cloned().collect();
-            shared.unasked.entry(path.clone()).or_insert_with(keys);
+            let viewed =
+                || Viewed { written: object.keys().cloned().collect(), ..Viewed::default() };
+            shared.objects.entry(path.clone()).or_insert_with(viewed);
         }
         let fields = Fields { object, path, shared };
         if object.is_none() && !value.is_null() {
@@ -263,20 +281,30 @@ impl<'a> Fields<'a> {
 
     /// Marks keys as known without reading them.
     pub fn allow(&self, keys: &[&str]) {
-        if let Some(unasked) = self.shared.borrow_mut().unasked.get_mut(&self.path) {
-            unasked.retain(|name| !keys.iter().any(|key| name.eq_ignore_ascii_case(key)));
+        if let Some(viewed) = self.shared.borrow_mut().objects.get_mut(&self.path) {
+            viewed.asked.extend(keys.iter().map(|key| (*key).to_owned()));
         }
     }
 
     /// Paths of the keys nobody asked for, in this object and in those viewed inside it.
     pub fn unknown_keys(&self) -> Vec<String> {
+        self.paths(|viewed| viewed.unknown().collect())
+    }
+
+    /// Paths of the keys somebody asked for, whether they are there or not, in this object and in
+    /// those viewed inside it.
+    pub fn asked_keys(&self) -> Vec<String> {
+        self.paths(|viewed| viewed.asked.iter().collect())
+    }
+
+    fn paths(&self, keys: impl Fn(&Viewed) -> Vec<&String>) -> Vec<String> {
         let shared = self.shared.borrow();
-        let inside = shared.unasked.iter().filter(|(path, _)| self.contains(path));
-        let paths = inside.flat_map(|(path, keys)| {
+        let inside = shared.objects.iter().filter(|(path, _)| self.contains(path));
+        let paths = inside.flat_map(|(path, viewed)| {
             let join = move |key: &String| {
                 if path.is_empty() { key.clone() } else { format!("{path}.{key}") }
             };
-            keys.iter().map(join)
+            keys(viewed).into_iter().map(join)
         });
         paths.collect()
     }

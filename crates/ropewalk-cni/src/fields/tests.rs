@@ -175,8 +175,11 @@ fn keys_nobody_asked_for_are_listed_with_their_paths() {
     fields.object("ipamx").unwrap();
     assert_eq!(fields.unknown_keys(), ["extra", "unread", "ipam.rangs", "ipamx.z"]);
     assert_eq!(ipam.unknown_keys(), ["ipam.rangs"]);
+    assert_eq!(ipam.asked_keys(), ["ipam.type"]);
     fields.object("ipam").unwrap().value("rangs");
     assert!(ipam.unknown_keys().is_empty());
+    let asked = ["ipam", "ipamx", "mtu", "name", "type", "ipam.rangs", "ipam.type"];
+    assert_eq!(fields.asked_keys(), asked);
 }
 
 #[test]
