@@ -4,6 +4,7 @@
 
 pub mod console;
 pub mod dist;
+pub mod docs;
 pub mod elf;
 mod packages;
 mod process;

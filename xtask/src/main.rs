@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{console, dist, suite, tidy, vm};
+use xtask::{console, dist, docs, suite, tidy, vm};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -16,6 +16,7 @@ usage: cargo xtask TASK
                  run a command as root on a test host; its files are this machine's, read-only
                  below a layer in memory
   tidy           check the rules of the tree
+  docs           write the tables of keys in docs/plugins
   dist           build the plugin binary and the command, and say what they are
 ";
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             vm::run_command(vm::Kind::Nftables, command)
         }
         ["tidy"] => tidy::run(),
+        ["docs"] => docs::run(),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {
             console::say(USAGE.trim_end());

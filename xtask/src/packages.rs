@@ -23,6 +23,9 @@ const fn tool(program: &'static str, package: &'static str, purpose: &'static st
 /// A file of libcni as Debian packages it.
 const LIBCNI: &str = "/usr/share/gocode/src/github.com/containernetworking/cni/libcni/api.go";
 
+/// Debian's Python finds it there.
+const JSONSCHEMA: &str = "/usr/lib/python3/dist-packages/jsonschema/__init__.py";
+
 /// Every program that a machine may lack.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "tests look at links, addresses and routes with it"),
@@ -39,6 +42,7 @@ const TOOLS: &[Tool] = &[
     tool("curl", "curl", "tests speak to containerd's CRI with it"),
     tool("ping", "iputils-ping", "tests send packets with it"),
     tool("jq", "jq", "plugins that tests write as scripts read JSON with it"),
+    tool(JSONSCHEMA, "python3-jsonschema", "a JSON Schema validator that is not ours"),
     tool("strace", "strace", "tests kill plugins at the system calls it counts"),
     tool("firewalld", "firewalld", "the firewalld back end speaks to it"),
     tool("dbus-daemon", "dbus-daemon", "firewalld is reached over a bus of the tests' own"),

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, check, completions, del, demo, gc, handover, install, leases, lint, man, plan, run, show,
-    status, uninstall,
+    add, check, completions, del, demo, gc, handover, install, leases, lint, man, plan, run,
+    schema, show, status, uninstall,
 };
 use crate::exit::Exit;
 
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Show(show::Options),
     Leases(leases::Options),
     Lint(lint::Options),
+    Schema(schema::Options),
     Install(install::Options),
     Uninstall(uninstall::Options),
     Handover(handover::Options),

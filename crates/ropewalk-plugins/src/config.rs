@@ -10,22 +10,25 @@ pub(crate) fn nested<'a>(fields: &Fields<'a>, path: &str) -> Option<Fields<'a>> 
     path.split('.').try_fold(fields.clone(), |fields, key| fields.object(key))
 }
 
+/// The keys that every configuration may have.
+pub(crate) const COMMON: &[&str] = &[
+    "cniVersion",
+    "cniVersions",
+    "name",
+    "type",
+    "prevResult",
+    "capabilities",
+    "args",
+    "runtimeConfig",
+    "dns",
+    "cni.dev/valid-attachments",
+    "cni.dev/attachments",
+    "cni.dev/valid-attachments-time",
+];
+
 /// Marks the keys that every configuration may have.
 pub(crate) fn allow_common(fields: &Fields<'_>) {
-    fields.allow(&[
-        "cniVersion",
-        "cniVersions",
-        "name",
-        "type",
-        "prevResult",
-        "capabilities",
-        "args",
-        "runtimeConfig",
-        "dns",
-        "cni.dev/valid-attachments",
-        "cni.dev/attachments",
-        "cni.dev/valid-attachments-time",
-    ]);
+    fields.allow(COMMON);
 }
 
 /// An optional gateway address.

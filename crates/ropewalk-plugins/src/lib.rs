@@ -5,6 +5,7 @@
 
 mod chained;
 mod config;
+pub mod describe;
 pub mod device;
 mod feature;
 mod hand_over;
@@ -23,7 +24,7 @@ mod verbs;
 
 pub use hand_over::{Form, hand_over, preview_hand_over};
 pub use ipam::dhcp::{FLAGS as DHCP_DAEMON_FLAGS, Options as DhcpDaemonOptions, run_daemon};
-pub use lint::{Remark, RemarkKind, lint};
+pub use lint::{Remark, RemarkKind, lint, suggestion};
 pub use owned::owned;
 pub use preview::{Preview, preview};
 pub use program::{is_plugin, main, names};

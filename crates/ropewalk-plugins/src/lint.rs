@@ -3,7 +3,10 @@
 use ropewalk_cni::Fields;
 use serde_json::Value;
 
-use crate::{chained, config, interface, ipam, table};
+use crate::{
+    chained, config, interface, ipam,
+    table::{self, Kind, Plugin},
+};
 
 /// How much a remark matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,33 +32,14 @@ pub struct Remark {
 pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     table::find(plugin)?;
     let fields = Fields::new(configuration, "");
-    config::allow_common(&fields);
-    match plugin {
-        "bandwidth" => chained::bandwidth::lint(&fields),
-        "bridge" => interface::bridge::lint(&fields),
-        "dhcp" => ipam::dhcp::lint(&fields),
-        "dummy" => interface::dummy::lint(&fields),
-        "firewall" => chained::firewall::lint(&fields),
-        "host-device" => interface::host_device::lint(&fields),
-        "host-local" => ipam::host_local::lint(&fields),
-        "macvlan" => interface::macvlan::lint(&fields),
-        "portmap" => chained::portmap::lint(&fields),
-        "ptp" => interface::ptp::lint(&fields),
-        "sbr" => chained::sbr::lint(&fields),
-        "static" => ipam::static_addresses::lint(&fields),
-        "tuning" => chained::tuning::lint(&fields),
-        "vlan" => interface::vlan::lint(&fields),
-        _ => {}
-    }
+    read(plugin, &fields);
     let delegate = config::ipam_type(&fields).filter(|delegate| delegate != plugin);
-    match delegate.as_deref() {
-        Some("dhcp") => ipam::dhcp::lint(&fields),
-        Some("host-local") => ipam::host_local::lint(&fields),
-        Some("static") => ipam::static_addresses::lint(&fields),
-        // Another program's keys are its own.
-        _ => {}
+    let known = delegate.as_deref().and_then(table::find);
+    if let Some(Plugin { name, kind: Kind::Ipam(_), .. }) = known {
+        read(name, &fields);
     }
-    let foreign_ipam = delegate.as_ref().is_some_and(|delegate| table::find(delegate).is_none());
+    // Another program's keys are its own.
+    let foreign_ipam = delegate.is_some() && known.is_none();
     let errors = fields.finish().err().unwrap_or_default().into_iter().map(|error| Remark {
         kind: RemarkKind::Error,
         path: error.path,
@@ -63,13 +47,111 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     });
     let unknown = fields.unknown_keys().into_iter();
     let unknown = unknown.filter(|path| !(foreign_ipam && path.starts_with("ipam.")));
-    let unknown = unknown.map(|path| Remark {
-        kind: RemarkKind::UnknownKey,
-        message: match (path.starts_with("ipam."), &delegate) {
-            (true, Some(delegate)) => format!("{delegate} does not know this key"),
-            _ => format!("{plugin} does not know this key"),
-        },
-        path,
+    let asked = fields.asked_keys();
+    let unknown = unknown.map(|path| {
+        let (object, key) = path.rsplit_once('.').unwrap_or(("", &path));
+        let beside = asked.iter().filter_map(|known| match known.rsplit_once('.') {
+            Some((other, known)) => (other == object).then_some(known),
+            None => object.is_empty().then_some(known.as_str()),
+        });
+        let reader = delegate.as_deref().filter(|_| path.starts_with("ipam.")).unwrap_or(plugin);
+        let message = format!("{reader} does not know this key{}", suggestion(key, beside));
+        Remark { kind: RemarkKind::UnknownKey, message, path }
     });
     Some(errors.chain(unknown).collect())
+}
+
+/// Asks for every key that a plugin of ours reads.
+pub(crate) fn read(plugin: &str, fields: &Fields<'_>) {
+    config::allow_common(fields);
+    match plugin {
+        "bandwidth" => chained::bandwidth::lint(fields),
+        "bridge" => interface::bridge::lint(fields),
+        "dhcp" => ipam::dhcp::lint(fields),
+        "dummy" => interface::dummy::lint(fields),
+        "firewall" => chained::firewall::lint(fields),
+        "host-device" => interface::host_device::lint(fields),
+        "host-local" => ipam::host_local::lint(fields),
+        "macvlan" => interface::macvlan::lint(fields),
+        "portmap" => chained::portmap::lint(fields),
+        "ptp" => interface::ptp::lint(fields),
+        "sbr" => chained::sbr::lint(fields),
+        "static" => ipam::static_addresses::lint(fields),
+        "tuning" => chained::tuning::lint(fields),
+        "vlan" => interface::vlan::lint(fields),
+        _ => {}
+    }
+}
+
+/// `; did you mean …?` with the known word that a wrong one is nearest to; nothing if none is near.
+pub fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let wrong = wrong.to_ascii_lowercase();
+    let measured = known.map(|known| (distance(&wrong, &known.to_ascii_lowercase()), known));
+    // A third of the letters may be wrong; more is another word.
+    let near = measured.filter(|(distance, _)| distance * 3 <= wrong.len());
+    let nearest = near.min().map(|(_, known)| format!("; did you mean {known}?"));
+    nearest.unwrap_or_default()
+}
+
+/// How many letters have to be put in, taken out or changed to make one word of the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for letter in from.chars() {
+        let mut diagonal = row[0];
+        row[0] += 1;
+        for (column, other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_suggested_and_others_are_not() {
+        let known = ["isGateway", "isDefaultGateway", "mtu", "vlan", "ipam"];
+        let suggest = |wrong| suggestion(wrong, known.into_iter());
+        assert_eq!(suggest("isgatway"), "; did you mean isGateway?");
+        assert_eq!(suggest("defaultGateway"), "; did you mean isDefaultGateway?");
+        assert_eq!(suggest("mtus"), "; did you mean mtu?");
+        assert_eq!(suggest("vxlan-id"), "");
+        assert_eq!(suggest("x"), "");
+    }
+
+    #[test]
+    fn distances_count_letters() {
+        for (from, to, expected) in [
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("bridg", "bridge", 1),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(from, to), expected, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_suggested_beside_it_alone() {
+        let configuration = serde_json::json!({
+            "type": "bridge", "isGatway": true, "subnt": 1,
+            "ipam": {"type": "host-local", "subnt": "10.0.0.0/8", "subnet": "10.0.0.0/24"},
+        });
+        let remarks = lint("bridge", &configuration).unwrap();
+        let lines: Vec<_> = remarks.iter().map(|r| format!("{}: {}", r.path, r.message)).collect();
+        assert_eq!(
+            lines,
+            [
+                "isGatway: bridge does not know this key; did you mean isGateway?",
+                "subnt: bridge does not know this key",
+                "ipam.subnt: host-local does not know this key; did you mean subnet?",
+            ]
+        );
+    }
 }

@@ -54,6 +54,12 @@ pub fn check(root: &Path) -> Result<Vec<Violation>, String> {
     Ok(violations)
 }
 
+/// The names of all plugins.
+pub(crate) fn plugins(root: &Path) -> Result<Vec<String>, String> {
+    let files = files::read(root)?;
+    Ok(pages::plugins(&files).into_iter().map(|(_, plugin)| plugin.to_owned()).collect())
+}
+
 /// Checks and prints every violation.
 pub(crate) fn check_and_tell(root: &Path) -> Result<String, String> {
     let violations = check(root)?;

@@ -13,6 +13,7 @@ pub(crate) mod lint;
 pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod uninstall;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Leases(options) => leases::run(&options, output)?,
         Command::Show(options) => show::run(&options, output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
+        Command::Schema(options) => schema::run(&options, output)?,
         Command::Plan(options) => plan::run(&options, output)?,
         Command::Run(options) => return run::run(&options, output),
         Command::Demo(options) => return demo::run(&options, output),

@@ -10,6 +10,11 @@ use ropewalk_netstate::{
 use super::single::Single;
 use crate::{
     config,
+    describe::{
+        Class, Description, Key,
+        common::{DNS, NEEDED_IPAM},
+        flag,
+    },
     device::{Attachment, Device, Given},
 };
 
@@ -41,6 +46,24 @@ fn read(fields: &Fields<'_>, command: Command) -> Dummy {
     }
     Dummy { interface }
 }
+
+pub(crate) const DESCRIPTION: Description = Description {
+    keys: KEYS,
+    ..Description::new(
+        "dummy",
+        Class::Interface,
+        "gives a container addresses on a link that leads nowhere",
+    )
+};
+
+const KEYS: &[Key] = &[
+    NEEDED_IPAM.refuses(&[("{}", "dummy interface requires an IPAM configuration")]),
+    flag(
+        "enabledad",
+        "Duplicate address detection runs, which on a link without neighbours only takes time",
+    ),
+    DNS,
+];
 
 impl Device for Dummy {
     fn ipam(&self) -> Option<&str> {

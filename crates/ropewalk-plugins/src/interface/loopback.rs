@@ -8,9 +8,13 @@ use ropewalk_netstate::{
 };
 
 use crate::{
+    describe::{Class, Description},
     device::{Attachment, Device, Given},
     layer3,
 };
+
+pub(crate) const DESCRIPTION: Description =
+    Description::new("loopback", Class::Interface, "brings the container's `lo` up");
 
 const DECODING: &str = "failed to parse network config";
 

@@ -14,6 +14,11 @@ use super::{
 };
 use crate::{
     config,
+    describe::{
+        Class, Description, Key, Kind,
+        common::{self, DETECT_DUPLICATES, DNS, IPAM, LIMITED_MTU},
+        key,
+    },
     device::{Attachment, Device, Facts, Given},
 };
 
@@ -63,6 +68,55 @@ fn mode(fields: &Fields<'_>) -> MacvlanMode {
         }
     }
 }
+
+pub(crate) const DESCRIPTION: Description = Description {
+    keys: KEYS,
+    runtime: &[MAC],
+    variables: &[Key { name: "MAC", ..MAC }],
+    ..Description::new(
+        "macvlan",
+        Class::Interface,
+        "gives a container a MAC of its own on a link of the host",
+    )
+};
+
+const MAC: Key = common::mac("The MAC of the interface")
+    .absent("chosen by the kernel")
+    .refuses(&[("zz", "invalid args zz for MAC addr: address zz: invalid MAC address")]);
+
+const KEYS: &[Key] = &[
+    common::master(
+        "The link to stand on. No such link: `Link not found`. None configured and no default \
+         route: `no default route interface found`",
+    )
+    .absent("the link of the default route, IPv4 before IPv6"),
+    common::link_in_container(
+        "The master, or the default route that tells it, is in the container's namespace",
+    ),
+    key(
+        "mode",
+        Kind::Word(&["bridge", "private", "vepa", "passthru"]),
+        "How the links of one master see each other: directly; not at all; through a switch at the \
+         other end of the cable that sends frames back where they came from; there is only one, \
+         which has the master to itself",
+    )
+    .default("bridge")
+    .example("private")
+    .refuses(&[("foo", "unknown macvlan mode: \"foo\"")]),
+    LIMITED_MTU,
+    MAC,
+    key(
+        "bcqueuelen",
+        Kind::U32,
+        "How many broadcasts the master's queue holds. The kernel takes the longest that any link \
+         of the master asks for; 0 leaves its own 1000",
+    )
+    .default("0")
+    .example("2000"),
+    DETECT_DUPLICATES,
+    DNS,
+    IPAM,
+];
 
 impl Device for Macvlan {
     fn ipam(&self) -> Option<&str> {

@@ -11,6 +11,10 @@ use ropewalk_netstate::{
 
 use crate::{
     config,
+    describe::{
+        Class, Description, Key,
+        common::{self, DETECT_DUPLICATES, DNS, MASQUERADE, MASQUERADE_BACKEND, NEEDED_IPAM},
+    },
     device::{Attachment, Device, Facts, Given},
     feature::masquerade::{self, Backend},
     layer3, names,
@@ -48,6 +52,20 @@ fn read(fields: &Fields<'_>) -> Option<Ptp> {
     let ipam = config::required_ipam_type(fields)?;
     Some(Ptp { masquerade, mtu, detect_duplicates, dns, ipam })
 }
+
+pub(crate) const DESCRIPTION: Description = Description {
+    keys: KEYS,
+    ..Description::new("ptp", Class::Interface, "joins a container to the host alone")
+};
+
+const KEYS: &[Key] = &[
+    NEEDED_IPAM.refuses(&[("{}", "no plugin name provided")]),
+    MASQUERADE,
+    MASQUERADE_BACKEND,
+    common::mtu("MTU of both ends of the pair. 0 leaves it to the kernel"),
+    DETECT_DUPLICATES,
+    DNS,
+];
 
 impl Device for Ptp {
     fn ipam(&self) -> Option<&str> {

@@ -13,6 +13,11 @@ use super::{
 };
 use crate::{
     config,
+    describe::{
+        Class, Description, Key, Kind,
+        common::{self, DETECT_DUPLICATES, DNS, LIMITED_MTU, NEEDED_IPAM},
+        key,
+    },
     device::{Attachment, Device, Facts, Given},
 };
 
@@ -68,6 +73,33 @@ fn id(fields: &Fields<'_>) -> u16 {
         }
     }
 }
+
+pub(crate) const DESCRIPTION: Description = Description {
+    keys: KEYS,
+    ..Description::new("vlan", Class::Interface, "gives a container a VLAN of a link of the host")
+};
+
+const KEYS: &[Key] = &[
+    common::master(
+        "The link to stand on. Without it: `\"master\" field is required. It specifies the host \
+         interface name to create the VLAN for`. No such link: `Link not found`",
+    )
+    .required(),
+    common::link_in_container("The master is in the container's namespace"),
+    key(
+        "vlanId",
+        Kind::Integer(0, 4094),
+        "The VLAN. One that the master has already, in whatever namespace: `failed to create vlan: \
+         file exists`",
+    )
+    .default("0")
+    .example("100")
+    .refuses(&[("4095", "invalid VLAN ID 4095 (must be between 0 and 4095 inclusive)")]),
+    LIMITED_MTU,
+    DETECT_DUPLICATES,
+    DNS,
+    NEEDED_IPAM.refuses(&[("{}", "failed to execute IPAM delegate: no plugin name provided")]),
+];
 
 impl Device for Vlan {
     fn ipam(&self) -> Option<&str> {

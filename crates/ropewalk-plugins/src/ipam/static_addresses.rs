@@ -8,7 +8,10 @@ use ropewalk_cni::{
 };
 
 use super::IpamPlugin;
-use crate::config;
+use crate::{
+    config,
+    describe::{Class, Description, Key, Kind, common, key},
+};
 
 /// The plugin.
 pub(crate) struct Static;
@@ -49,6 +52,61 @@ impl IpamPlugin for Static {
         Ok(())
     }
 }
+
+pub(crate) const DESCRIPTION: Description = Description {
+    keys: KEYS,
+    runtime: &[key("ips", CIDRS, "Instead of all addresses from elsewhere, without gateways")
+        .example(r#"["10.5.0.9/24"]"#)],
+    args: &[key("ips", CIDRS, "Instead of those above, without gateways")
+        .example(r#"["10.5.0.9/24"]"#)
+        .refuses(&[(
+            r#"["10.6.0.1"]"#,
+            "an entry in the 'ips' field is NOT in CIDR notation, got: '10.6.0.1'",
+        )])],
+    variables: &[
+        key(
+            "IP",
+            Kind::Text,
+            "Added to `addresses`: CIDRs, separated by commas. \
+            `the 'ip' field is expected to be in CIDR notation, got: '10.5.9.7'`",
+        )
+        .example("10.5.0.8/24"),
+        key(
+            "GATEWAY",
+            Kind::Text,
+            "Addresses, separated by commas. Each is the gateway of those \
+            addresses from `IP` in whose subnet it lies. `invalid gateway address: zz`",
+        )
+        .example("10.5.0.1"),
+    ],
+    ..Description::new(
+        "static",
+        Class::Addresses,
+        "gives the addresses that the configuration names",
+    )
+};
+
+const CIDRS: Kind = Kind::List(&Kind::Cidr);
+
+const KEYS: &[Key] = &[
+    key("addresses", Kind::List(&Kind::Object(ADDRESS)), "The addresses of the interface"),
+    common::routes("Passed on into the result"),
+    common::dns("Passed on into the result"),
+];
+
+const ADDRESS: &[Key] = &[
+    key("address", Kind::Cidr, "The address and the length of its subnet's prefix")
+        .required()
+        .example("10.5.0.7/24")
+        .refuses(&[(
+            "10.5.0.7",
+            "the 'address' field is expected to be in CIDR notation, got: '10.5.0.7'",
+        )]),
+    key("gateway", Kind::Address, "The gateway of this subnet")
+        .absent("none")
+        .example("10.5.0.1")
+        .refuses(&[("zz", "invalid gateway address: zz")]),
+];
 
 struct Config {
     addresses: Vec<IpConfig>,

@@ -62,6 +62,10 @@ impl Config {
 /// Reads everything, so that `lint` finds what is wrong without a request.
 pub(crate) fn lint(fields: &Fields<'_>) {
     Config::from_fields(fields);
+    // What the configuration hides of the runtime's is known all the same.
+    if let Some(runtime) = config::nested(fields, "runtimeConfig.bandwidth") {
+        runtime.allow(&[&RATES[..], &[UNSHAPED, SHAPED]].concat());
+    }
 }
 
 fn rate(fields: &Fields<'_>, rate_key: &str, burst_key: &str) -> Option<Rate> {

@@ -5,6 +5,7 @@
 //! reach, and at the interface itself where there is no such end.
 
 mod config;
+mod keys;
 mod point;
 
 use ropewalk_cni::{CniError, CniResult, Interface, Request};
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 
 struct Bandwidth {
     config: Config,

@@ -3,6 +3,7 @@
 mod config;
 mod firewalld;
 mod iptables;
+mod keys;
 mod nftables;
 
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 pub(crate) use nftables::scopes;
 
 struct Firewall {

@@ -2,6 +2,7 @@
 
 mod config;
 mod iptables;
+mod keys;
 mod nftables;
 
 use ropewalk_addr::{Family, Prefix};
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 pub(crate) use nftables::default_scopes as scopes;
 
 const UDP: u8 = 17;

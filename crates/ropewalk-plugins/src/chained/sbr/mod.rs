@@ -3,6 +3,7 @@
 //! interface's routes move from the main table into these.
 
 mod config;
+mod keys;
 mod tables;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 
 /// A route that the kernel made because a router announced it (`RTPROT_RA`).
 const ANNOUNCED: u8 = 9;

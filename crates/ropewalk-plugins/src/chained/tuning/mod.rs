@@ -3,6 +3,7 @@
 mod allowlist;
 mod backup;
 mod config;
+mod keys;
 
 use ropewalk_cni::{AttachmentId, CniError, CniResult, Command, Request};
 use ropewalk_netstate::{
@@ -14,6 +15,7 @@ use self::{backup::Backup, config::Config};
 use crate::device::{Attachment, Device, Given};
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 
 struct Tuning {
     config: Config,

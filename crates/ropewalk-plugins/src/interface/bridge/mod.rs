@@ -2,6 +2,7 @@
 
 mod config;
 mod gateway;
+mod keys;
 mod vlan;
 
 use ropewalk_addr::Mac;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 
 /// How long the port may take until it forwards.
 const PORT_DEADLINE_MS: u32 = 2_500;

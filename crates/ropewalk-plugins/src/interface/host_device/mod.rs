@@ -2,6 +2,7 @@
 //! back at the end.
 
 mod config;
+mod keys;
 
 use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 
 /// Index of the device in the result.
 const CONTAINER_INTERFACE: usize = 0;

@@ -6,6 +6,7 @@
 mod config;
 mod connection;
 mod daemon;
+mod keys;
 mod result;
 
 use ropewalk_cni::{CniError, CniResult, ErrorCode, Request, prev_result, valid_attachments};
@@ -16,6 +17,7 @@ use super::IpamPlugin;
 
 pub(crate) use config::lint;
 pub use daemon::{FLAGS, Options, main as run_daemon};
+pub(crate) use keys::DESCRIPTION;
 
 /// The plugin.
 pub(crate) struct Dhcp;

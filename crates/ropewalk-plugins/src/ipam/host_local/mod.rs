@@ -3,6 +3,7 @@
 
 mod allocate;
 mod config;
+mod keys;
 mod ranges;
 mod resolv_conf;
 
@@ -16,6 +17,7 @@ use super::{IpamPlugin, newer::newer_holders};
 use crate::texts::store_error;
 
 pub(crate) use config::lint;
+pub(crate) use keys::DESCRIPTION;
 
 /// The plugin.
 pub(crate) struct HostLocal;
