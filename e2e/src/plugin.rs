@@ -39,6 +39,12 @@ impl<'lab> Plugin<'lab> {
             .variable("CNI_PATH", lab.plugin_directory())
     }
 
+    /// Runs another program in place of the plugin, a wrapper around it for one.
+    pub fn program(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.executable);
+        self
+    }
+
     /// Sets an environment variable; the plugin sees no others than those set here.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());

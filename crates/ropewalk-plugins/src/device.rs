@@ -82,6 +82,9 @@ pub struct Facts {
     pub forward_drop: [bool; 2],
     /// The host's link toward the container's IPv4 address.
     pub container_link: Option<IfName>,
+    /// The host's end of the container's interface, where it is a bridge port whose frames pass
+    /// iptables and nftables as packets do.
+    pub filtered_port: Option<IfName>,
     /// How many other attachments of the same container publish the same ports already.
     pub port_layer: usize,
     /// Whether firewalld runs.
@@ -105,6 +108,7 @@ impl Default for Facts {
             nftables: true,
             forward_drop: [false; 2],
             container_link: None,
+            filtered_port: None,
             port_layer: 0,
             firewalld: Firewalld::Absent,
             passage: Passage::Unknown,

@@ -42,7 +42,9 @@ pub fn tampered(resource: &Resource) -> Variants {
         Resource::Membership(membership) => vary!(variants, membership, master = elsewhere),
         Resource::MovedDevice(device) => other_devices(device, &mut variants),
         Resource::BridgePort(port) => {
-            vary!(variants, port, hairpin = !port.hairpin, isolated = !port.isolated);
+            let other = |flag: Option<bool>| flag.map(|on| !on);
+            vary!(variants, port, hairpin = other(port.hairpin));
+            vary!(variants, port, isolated = other(port.isolated));
             if port.vlans.is_some() {
                 vary!(
                     variants,
@@ -108,6 +110,8 @@ pub fn tampered(resource: &Resource) -> Variants {
         | Resource::ConflictProbe(_)
         | Resource::Announcement(_) => {}
     }
+    // What is not wanted cannot be changed.
+    variants.retain(|(_, variant)| variant != resource);
     variants
 }
 

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::Linux;
 use crate::{error::is, translate::flow};
 
-/// Deletes the connections toward a port. A kernel that tracks none has none to forget.
+/// Deletes the connections toward some ports. A kernel that tracks none has none to forget.
 pub(super) fn flush(
     linux: &mut Linux,
     place: Place,

@@ -225,7 +225,7 @@ impl Survey<'_> {
             }
             None => None,
         };
-        let (hairpin, isolated) = (port.hairpin, port.isolated);
+        let (hairpin, isolated) = (Some(port.hairpin), Some(port.isolated));
         Ok(Some(Resource::BridgePort(BridgePort {
             link: wanted.link.clone(),
             hairpin,

@@ -76,6 +76,12 @@ impl Linux {
         Ok(far.and_then(|far| far.name.parse().ok()))
     }
 
+    /// Whether a link is a port of a bridge.
+    pub fn is_bridge_port(&mut self, place: Place, link: &IfName) -> Result<bool, KernelError> {
+        let found = self.find_link(place, link)?;
+        Ok(found.is_some_and(|link| link.port.is_some() && link.master.is_some()))
+    }
+
     /// The addresses of a link, link-local ones too; none if there is no link.
     pub fn link_addresses(
         &mut self,

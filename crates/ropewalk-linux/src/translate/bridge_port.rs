@@ -36,13 +36,17 @@ fn header(message: &mut Message, index: u32) {
     message.raw(&[&family[..], &index.to_ne_bytes(), &[0; 8]].concat());
 }
 
-/// Sets hairpin and isolation.
+/// Sets hairpin and isolation, as far as they are wanted.
 pub(crate) fn set_flags(index: u32, port: &BridgePort) -> Message {
     let mut message = Message::acknowledged(RTM_SETLINK, 0);
     header(&mut message, index);
     message.nest(IFLA_PROTINFO, |info| {
-        info.u8(IFLA_BRPORT_MODE, port.hairpin.into())
-            .u8(IFLA_BRPORT_ISOLATED, port.isolated.into());
+        let flags = [(IFLA_BRPORT_MODE, port.hairpin), (IFLA_BRPORT_ISOLATED, port.isolated)];
+        for (kind, flag) in flags {
+            if let Some(on) = flag {
+                info.u8(kind, on.into());
+            }
+        }
     });
     message
 }

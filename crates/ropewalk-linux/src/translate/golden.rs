@@ -358,7 +358,7 @@ fn samples() -> Vec<Vec<u8>> {
     let mut route = Route::new(prefix.subnet(), Some([10, 1, 0, 1].into()), name());
     (route.mtu, route.advmss) = (Some(1400), Some(1360));
     let neighbour = Neighbour { link: name(), ip: [10, 1, 0, 7].into(), mac: Mac([2; 6]) };
-    let port = BridgePort { link: name(), hairpin: true, isolated: true, vlans: None };
+    let port = BridgePort { link: name(), hairpin: Some(true), isolated: Some(true), vlans: None };
     let vlans = ropewalk_netstate::resource::VlanRange { first: 7, last: 9 };
     let membership = bridge_port::Membership { vlans, flags: 2 };
     let around = link::VethSurroundings { master: Some(5), peer_namespace: None };
@@ -386,7 +386,8 @@ fn samples() -> Vec<Vec<u8>> {
 }
 
 fn stale() -> StaleFlows {
-    StaleFlows { family: ropewalk_addr::Family::V4, protocol: 17, port: 53 }
+    let family = ropewalk_addr::Family::V4;
+    StaleFlows { family, protocol: 17, ports: (53, 53), destination: None }
 }
 
 /// Gives bytes to every reader there is.

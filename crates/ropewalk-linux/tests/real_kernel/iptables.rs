@@ -183,7 +183,13 @@ fn tracked(family: &str) -> usize {
 #[test]
 fn only_the_flows_toward_the_port_are_forgotten() {
     in_lab(|lab| {
-        let stale = |family, port| StaleFlows { family, protocol: 17, port };
+        let between = |family, ports, destination: Option<&str>| StaleFlows {
+            family,
+            protocol: 17,
+            ports,
+            destination: destination.map(|ip| ip.parse().unwrap()),
+        };
+        let stale = |family, port| between(family, (port, port), None);
         lab.create(HOST, stale(Family::V4, 53));
         for client in 1000..1100 {
             track(Family::V4, "udp", 53, client);
@@ -196,6 +202,15 @@ fn only_the_flows_toward_the_port_are_forgotten() {
         assert_eq!((tracked("ipv4"), tracked("ipv6")), (2, 1));
         lab.apply(&[Step::Delete(HOST, stale(Family::V6, 53).into())]);
         assert_eq!((tracked("ipv4"), tracked("ipv6")), (2, 0));
+        track(Family::V6, "udp", 53, 1000);
+        for (family, other) in [(Family::V4, "10.0.0.1"), (Family::V6, "fd00::1")] {
+            lab.apply(&[Step::Create(HOST, between(family, (53, 54), Some(other)).into())]);
+        }
+        assert_eq!((tracked("ipv4"), tracked("ipv6")), (2, 1), "of another address");
+        lab.apply(&[Step::Create(HOST, between(Family::V4, (55, 65535), None).into())]);
+        lab.apply(&[Step::Create(HOST, between(Family::V4, (40, 60), Some("10.0.0.2")).into())]);
+        lab.apply(&[Step::Create(HOST, between(Family::V6, (53, 53), Some("fd00::2")).into())]);
+        assert_eq!((tracked("ipv4"), tracked("ipv6")), (1, 0));
         assert_eq!(lab.find(HOST, &stale(Family::V4, 54).into()), None, "an action is never there");
     });
 }

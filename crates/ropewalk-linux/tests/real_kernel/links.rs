@@ -16,6 +16,7 @@ fn tag() -> ropewalk_netstate::Tag {
 }
 
 fn port(link: &str, hairpin: bool, isolated: bool) -> BridgePort {
+    let (hairpin, isolated) = (Some(hairpin), Some(isolated));
     BridgePort { link: link.parse().unwrap(), hairpin, isolated, vlans: None }
 }
 

@@ -166,10 +166,10 @@ pub struct PortVlans {
 pub struct BridgePort {
     /// The port.
     pub link: IfName,
-    /// Whether frames may leave through the port they came in.
-    pub hairpin: bool,
-    /// Whether the port talks to non-isolated ports only.
-    pub isolated: bool,
+    /// Whether frames may leave through the port they came in; `None` leaves it as it is.
+    pub hairpin: Option<bool>,
+    /// Whether the port talks to non-isolated ports only; `None` leaves it as it is.
+    pub isolated: Option<bool>,
     /// Its VLANs; `None` leaves the bridge's defaults.
     pub vlans: Option<PortVlans>,
 }
@@ -181,8 +181,8 @@ impl BridgePort {
 
     pub(crate) fn compare(&self, found: &Self) -> Vec<Mismatch> {
         Comparison::default()
-            .field("hairpin", &self.hairpin, &found.hairpin)
-            .field("isolated", &self.isolated, &found.isolated)
+            .wanted("hairpin", self.hairpin.as_ref(), found.hairpin.as_ref())
+            .wanted("isolated", self.isolated.as_ref(), found.isolated.as_ref())
             .wanted("vlans", self.vlans.as_ref(), found.vlans.as_ref())
             .finish()
     }

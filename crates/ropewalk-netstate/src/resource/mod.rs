@@ -158,7 +158,7 @@ pub enum Key {
     /// An address in a zone of firewalld.
     FirewalldSource(String, Prefix),
     /// Connection tracking entries toward a port.
-    StaleFlows(Family, u8, u16),
+    StaleFlows(Family, u8, (u16, u16), Option<core::net::IpAddr>),
     /// Something to wait for.
     Await(Await),
     /// The question whether an address is free.

@@ -160,6 +160,13 @@ fn chained() -> Vec<Sample> {
             "firewall",
             json!({"ingressPolicy": "isolated"}),
         )),
+        sample("strict", "firewall", json!({"dropInvalid": true})),
+        running(sample("strict, with firewalld", "firewall", json!({"dropInvalid": true}))),
+        sample(
+            "strict, with iptables",
+            "firewall",
+            json!({"dropInvalid": true, "backend": "iptables"}),
+        ),
         sample("firewall with iptables", "firewall", json!({"backend": "iptables"})),
         sample("firewalld", "firewall", json!({"backend": "firewalld", "firewalldZone": "home"})),
         running(sample("firewalld, which runs", "firewall", json!({}))),

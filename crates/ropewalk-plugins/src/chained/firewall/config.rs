@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) admin_chain: String,
     pub(crate) zone: String,
     pub(crate) ingress_policy: IngressPolicy,
+    /// Whether packets that belong to no connection, as far as this host sees, are dropped.
+    pub(crate) drop_invalid: bool,
 }
 
 impl Config {
@@ -79,7 +81,8 @@ impl Config {
         if zone.contains('\0') || zone.len() > LONGEST_ZONE {
             fields.report_at("firewalldZone", format!("invalid firewalld zone: {zone:?}"));
         }
-        Self { backend, admin_chain, zone, ingress_policy }
+        let drop_invalid = fields.bool("dropInvalid").unwrap_or_default();
+        Self { backend, admin_chain, zone, ingress_policy, drop_invalid }
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) fn declare(
         let mut rules = Rules::new(desired, family);
         rules.shared(&config.admin_chain);
         for ip in addresses {
+            if config.drop_invalid {
+                rules.drop_invalid(ip, Lifetime::Attachment);
+            }
             rules.address(ip, Lifetime::Attachment);
         }
         if let Some((policy, bridge)) = policy {
@@ -52,10 +55,21 @@ pub(crate) fn declare_apart(
     }
 }
 
-/// Declares the rules of the addresses alone.
+/// Declares the rules that drop what is invalid alone, where somebody else accepts.
+pub(crate) fn declare_drops_apart(desired: &mut Desired, config: &Config, addresses: &[IpAddr]) {
+    for ip in addresses {
+        let mut rules = Rules::new(desired, Family::of(*ip));
+        rules.shared(&config.admin_chain);
+        rules.drop_invalid(*ip, Lifetime::Attachment);
+    }
+}
+
+/// Declares every rule that an address may have, alone.
 pub(crate) fn declare_addresses(desired: &mut Desired, addresses: &[IpAddr], lifetime: Lifetime) {
     for ip in addresses {
-        Rules::new(desired, Family::of(*ip)).address(*ip, lifetime);
+        let mut rules = Rules::new(desired, Family::of(*ip));
+        rules.drop_invalid(*ip, lifetime);
+        rules.address(*ip, lifetime);
     }
 }
 
@@ -83,6 +97,15 @@ impl<'a> Rules<'a> {
             ["-d", &ip, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"];
         self.0.rule(lifetime, FORWARD, Position::Last, &answers);
         self.0.rule(lifetime, FORWARD, Position::Last, &["-s", &ip, "-j", "ACCEPT"]);
+    }
+
+    /// Before the rules that accept.
+    fn drop_invalid(&mut self, ip: IpAddr, lifetime: Lifetime) {
+        let ip = Prefix::host(ip).to_string();
+        for direction in ["-d", "-s"] {
+            let invalid = [direction, &ip, "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"];
+            self.0.rule(lifetime, FORWARD, Position::Last, &invalid);
+        }
     }
 
     /// The last rule of each stage returns; a bridge's rules go before it.

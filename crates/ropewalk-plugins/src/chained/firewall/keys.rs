@@ -1,6 +1,6 @@
 //! The keys of `firewall`, for documentation and editors.
 
-use crate::describe::{Class, Description, Key, Kind, key};
+use crate::describe::{Class, Description, Key, Kind, flag, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
@@ -36,6 +36,15 @@ const KEYS: &[Key] = &[
     )
     .absent("`CNI-ADMIN`")
     .example("MY-RULES"),
+    flag(
+        "dropInvalid",
+        "Drop what the container sends or is sent and what the kernel counts to no connection \
+         (conntrack state INVALID), before anything is accepted. Such packets pass by all \
+         translation: one that comes late to a published port, or leaves a masqueraded container, \
+         carries the wrong address, and who gets it resets the connection. It is off because a \
+         host that sees one direction of its connections only, as with asymmetric routes, takes \
+         all of them for invalid",
+    ),
     key(
         "firewalldZone",
         Kind::Text,

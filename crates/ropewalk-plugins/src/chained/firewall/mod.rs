@@ -74,11 +74,17 @@ impl Device for Firewall {
             if let Some((policy, bridge)) = policy {
                 declare_apart(&mut desired, given, &addresses, *policy, bridge);
             }
+            if self.config.drop_invalid && !given.facts.nftables {
+                iptables::declare_drops_apart(&mut desired, &self.config, &addresses);
+            }
         } else if self.uses_iptables(given) {
             iptables::declare(&mut desired, &self.config, &addresses, policy);
         } else {
             nftables::declare(&mut desired, attachment, &addresses, policy);
             forward_accept::declare_addresses(&mut desired, attachment, given, &addresses);
+        }
+        if self.config.drop_invalid && !self.uses_iptables(given) {
+            nftables::declare_drops(&mut desired, attachment, &addresses);
         }
         Ok(desired)
     }

@@ -28,6 +28,11 @@ fn accepted(family: Family) -> SetRef {
     set(if family == Family::V4 { "accepted4" } else { "accepted6" })
 }
 
+/// Addresses of containers for which what belongs to no connection is dropped.
+fn strict(family: Family) -> SetRef {
+    set(if family == Family::V4 { "strict4" } else { "strict6" })
+}
+
 /// Bridges whose containers other bridges do not reach.
 const APART: &str = "apart";
 /// Pairs (in, out) that are one bridge, and whether its containers reach each other.
@@ -35,7 +40,8 @@ const WITHIN: &str = "within_bridge";
 
 /// Where elements of attachments can be found.
 pub(crate) fn scopes() -> Vec<Scope> {
-    vec![Scope::Elements(accepted(Family::V4)), Scope::Elements(accepted(Family::V6))]
+    let sets = FAMILIES.into_iter().flat_map(|family| [accepted(family), strict(family)]);
+    sets.map(Scope::Elements).collect()
 }
 
 /// Declares the addresses and, with a policy, the bridge.
@@ -49,8 +55,24 @@ pub(crate) fn declare(
     if let Some((policy, bridge)) = policy {
         declare_bridge(desired, *policy, bridge);
     }
+    declare_elements(desired, attachment, addresses, accepted);
+}
+
+/// Declares that what is invalid is dropped, beside what accepts or alone.
+pub(crate) fn declare_drops(desired: &mut Desired, attachment: &Attachment, addresses: &[IpAddr]) {
+    declare_shared(desired);
+    declare_elements(desired, attachment, addresses, strict);
+}
+
+/// Declares the addresses in the sets of their families.
+fn declare_elements(
+    desired: &mut Desired,
+    attachment: &Attachment,
+    addresses: &[IpAddr],
+    set: fn(Family) -> SetRef,
+) {
     for family in FAMILIES {
-        let elements = elements(attachment, family, addresses);
+        let elements = elements(attachment, set(family), family, addresses);
         if !elements.elements.is_empty() {
             desired.push(Place::Host, Lifetime::Attachment, elements);
         }
@@ -60,13 +82,20 @@ pub(crate) fn declare(
 /// Declares what DEL looks for. Without addresses it is found by its owner.
 pub(crate) fn declare_owned(desired: &mut Desired, attachment: &Attachment, addresses: &[IpAddr]) {
     for family in FAMILIES {
-        let elements = elements(attachment, family, addresses);
-        desired.push(Place::Host, Lifetime::Attachment, elements);
+        for set in [accepted(family), strict(family)] {
+            let elements = elements(attachment, set, family, addresses);
+            desired.push(Place::Host, Lifetime::Attachment, elements);
+        }
     }
 }
 
-fn elements(attachment: &Attachment, family: Family, addresses: &[IpAddr]) -> NftElements {
-    let elements = NftElements::replacing(accepted(family), attachment.owner.tag());
+fn elements(
+    attachment: &Attachment,
+    set: SetRef,
+    family: Family,
+    addresses: &[IpAddr],
+) -> NftElements {
+    let elements = NftElements::replacing(set, attachment.owner.tag());
     of_family(addresses, family)
         .into_iter()
         .fold(elements, |elements, ip| elements.with(vec![Datum::Ip(ip)], ElementData::Nothing))
@@ -83,8 +112,11 @@ fn declare_shared(desired: &mut Desired) {
     let pair = vec![DataType::Interface, DataType::Interface];
     let plain = |set, key_type| NftSet { set, key_type, maps_to: MapsTo::Nothing };
     shared(NftTable { table: table() }.into());
-    shared(plain(accepted(Family::V4), vec![DataType::Ip4]).into());
-    shared(plain(accepted(Family::V6), vec![DataType::Ip6]).into());
+    for (family, address) in [(Family::V4, DataType::Ip4), (Family::V6, DataType::Ip6)] {
+        for set in [accepted(family), strict(family)] {
+            shared(plain(set, vec![address]).into());
+        }
+    }
     shared(plain(set(APART), vec![DataType::Interface]).into());
     shared(NftSet { set: set(WITHIN), key_type: pair, maps_to: MapsTo::Verdict }.into());
     let base = BaseChain { kind: ChainKind::Filter, hook: Hook::Forward, priority: 0 };
@@ -94,14 +126,26 @@ fn declare_shared(desired: &mut Desired) {
 fn rules() -> Vec<Rule> {
     let both = vec![Field::InterfaceIn, Field::InterfaceOut];
     let (accept, drop) = (Statement::Verdict(Verdict::Accept), Statement::Verdict(Verdict::Drop));
-    let mut rules = vec![
+    let mut rules = Vec::new();
+    for (field, family) in [
+        (Field::Ip4Source, Family::V4),
+        (Field::Ip4Destination, Family::V4),
+        (Field::Ip6Source, Family::V6),
+        (Field::Ip6Destination, Family::V6),
+    ] {
+        // The state first: hardly a packet is looked up.
+        let invalid = Statement::Connection(Connection::Invalid);
+        let of_strict = Statement::InSet(vec![field], strict(family).name);
+        rules.push(Rule::new([invalid, of_strict, drop.clone()]));
+    }
+    rules.extend([
         Rule::new([Statement::VerdictMap(both, WITHIN.into())]),
         Rule::new([
             Statement::InSet(vec![Field::InterfaceIn], APART.into()),
             Statement::InSet(vec![Field::InterfaceOut], APART.into()),
             drop,
         ]),
-    ];
+    ]);
     for (source, destination, family) in [
         (Field::Ip4Source, Field::Ip4Destination, Family::V4),
         (Field::Ip6Source, Field::Ip6Destination, Family::V6),

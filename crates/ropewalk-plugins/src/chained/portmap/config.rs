@@ -1,6 +1,6 @@
 //! The configuration of `portmap`.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ropewalk_addr::Family;
 use ropewalk_cni::{CniError, Fields, Request, config_error};
@@ -19,7 +19,7 @@ pub(crate) enum Backend {
 }
 
 /// An IP protocol that has ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Protocol {
     pub(crate) name: &'static str,
     pub(crate) number: u8,
@@ -34,7 +34,7 @@ const PROTOCOLS: [Protocol; 5] = [
 ];
 
 /// One published port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mapping {
     pub(crate) host_port: u16,
     pub(crate) container_port: u16,
@@ -202,13 +202,31 @@ fn mappings(fields: &Fields<'_>) -> Vec<Mapping> {
         return Vec::new();
     };
     let entries = runtime.objects("portMappings").unwrap_or_default();
-    let mut mappings: Vec<Mapping> = Vec::new();
-    for mapping in entries.iter().filter_map(mapping) {
-        if !mappings.contains(&mapping) {
-            mappings.push(mapping);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let mut mappings = entries.iter().flat_map(range).collect::<Vec<_>>();
+    mappings.retain(|mapping| seen.insert(mapping.clone()));
     mappings
+}
+
+/// The mappings of an entry: as many ports that follow each other as its `range` says.
+fn range(entry: &Fields<'_>) -> Vec<Mapping> {
+    let count = entry.u32("range").unwrap_or(1).max(1);
+    let Some(first) = mapping(entry) else {
+        return Vec::new();
+    };
+    let highest = first.host_port.max(first.container_port);
+    let Some(beyond) = u16::try_from(count - 1).ok().filter(|n| highest.checked_add(*n).is_some())
+    else {
+        let message = format!("Invalid port range: {count} ports from {highest} end above 65535");
+        entry.report_at("range", message);
+        return Vec::new();
+    };
+    let nth = |n| Mapping {
+        host_port: first.host_port + n,
+        container_port: first.container_port + n,
+        ..first.clone()
+    };
+    (0..=beyond).map(nth).collect()
 }
 
 fn mapping(entry: &Fields<'_>) -> Option<Mapping> {

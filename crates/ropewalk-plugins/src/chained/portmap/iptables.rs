@@ -1,7 +1,7 @@
 //! Port mappings in the layout of the reference plugin's iptables back end, on request and on
 //! kernels without nf_tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ropewalk_addr::{Family, Prefix};
 use ropewalk_netstate::{
@@ -102,10 +102,10 @@ impl Rules<'_> {
     /// are bound to an address of the other family are among them.
     fn entries(&mut self, owner: &Owner) {
         let mut ports: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for mapping in &self.config.mappings {
-            let of_protocol = ports.entry(mapping.protocol.name).or_default();
-            if !of_protocol.contains(&mapping.host_port) {
-                of_protocol.push(mapping.host_port);
+            if seen.insert((mapping.protocol.name, mapping.host_port)) {
+                ports.entry(mapping.protocol.name).or_default().push(mapping.host_port);
             }
         }
         let mut comment = format!("dnat {}", names::rule_comment(owner));

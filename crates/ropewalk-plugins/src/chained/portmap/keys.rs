@@ -85,6 +85,15 @@ const MAPPING: &[Key] = &[
     .example("udp")
     .refuses(&[("foo", r#"unknown protocol "foo"; known are tcp, udp, dccp, sctp, udplite"#)]),
     key(
+        "range",
+        Kind::NUMBER,
+        "As many ports that follow each other, from `hostPort` to as many from `containerPort`; 0 \
+         is 1",
+    )
+    .default("1")
+    .example("10")
+    .refuses(&[("65536", "Invalid port range: 65536 ports from 8080 end above 65535")]),
+    key(
         "hostIP",
         Kind::Address,
         "Only on this address of the host. `0.0.0.0` and `::` are all of their family",

@@ -5,13 +5,15 @@ mod iptables;
 mod keys;
 mod nftables;
 
-use ropewalk_addr::{Family, Prefix};
+use std::net::IpAddr;
+
+use ropewalk_addr::{Family, IfName, Prefix};
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
-    Desired, Lifetime, Observed, Place, Scope,
+    Desired, Kernel, Lifetime, Observed, Place, Probe, Resource, Scope,
     resource::{
-        NftTaggedRules, StaleFlows, Sysctl,
+        BridgePort, NftTaggedRules, StaleFlows, Sysctl,
         nft::{NftFamily, TableRef},
     },
 };
@@ -77,6 +79,7 @@ impl Device for Portmap {
             nftables: self.config.backend != Backend::Automatic || kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
             container_link,
+            filtered_port: self.filtered_port(kernel, attachment, &addresses),
             port_layer: nftables::layer(kernel, &self.config, attachment, &published),
             ..Facts::default()
         }
@@ -119,6 +122,11 @@ impl Portmap {
         published: &[Published<'_>],
     ) {
         let config = &self.config;
+        // The last of all, at ADD and at DEL, which goes the other way: a client that keeps sending
+        // would be tracked with the old destination again.
+        if given.deleting {
+            self.declare_stale_flows(desired);
+        }
         if config.uses_nftables(&given.facts) {
             let layer = given.facts.port_layer;
             nftables::declare(desired, config, layer, attachment, published);
@@ -130,15 +138,69 @@ impl Portmap {
             }
         }
         forward_accept::declare_published(desired, attachment, given, published);
-        for mapping in config.mappings.iter().filter(|mapping| mapping.protocol.number == UDP) {
-            for family in [Family::V4, Family::V6] {
-                let flows = StaleFlows { family, protocol: UDP, port: mapping.host_port };
-                desired.push(Place::Host, Lifetime::Attachment, flows);
-            }
-        }
         if let Some(link) = &given.facts.container_link {
             let path = format!("net/ipv4/conf/{link}/route_localnet");
             desired.push(Place::Host, Lifetime::Shared, Sysctl::new(path, "1"));
+        }
+        if given.deleting {
+            return;
+        }
+        self.declare_stale_flows(desired);
+        if let Some(link) = given.facts.filtered_port.clone() {
+            let hairpin = Some(true);
+            let port = BridgePort { link, hairpin, isolated: None, vlans: None };
+            desired.push(Place::Host, Lifetime::Dependent, port);
+        }
+    }
+
+    /// The port through which the container's packets for its own published port have to leave
+    /// again: the bridge translates them on their way (`br_netfilter`), so that they never reach
+    /// the host. A host that cannot be asked is told nothing.
+    fn filtered_port(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        addresses: &[Prefix],
+    ) -> Option<IfName> {
+        let is_filtered = addresses.iter().any(|address| {
+            let parameter = match address.family() {
+                Family::V4 => "iptables",
+                Family::V6 => "ip6tables",
+            };
+            let path = format!("net/bridge/bridge-nf-call-{parameter}");
+            let wanted: Resource = Sysctl::optional(path, "1").into();
+            let probe = Probe { place: Place::Host, resource: &wanted };
+            let observed = kernel.observe(&[probe]).unwrap_or_default();
+            let found = observed.find(Place::Host, &wanted.key());
+            found.is_some_and(|found| wanted.compare(found).is_empty())
+        });
+        if !self.config.snat || !is_filtered {
+            return None;
+        }
+        let port = kernel.host_end(&attachment.ifname).ok().flatten()?;
+        kernel.is_bridge_port(Place::Host, &port).unwrap_or(false).then_some(port)
+    }
+
+    /// What the kernel tracks toward published UDP ports. TCP notices by itself.
+    fn declare_stale_flows(&self, desired: &mut Desired) {
+        let mut ports: Vec<(Option<IpAddr>, u16)> = self
+            .config
+            .mappings
+            .iter()
+            .filter(|mapping| mapping.protocol.number == UDP)
+            .map(|mapping| (mapping.host_ip, mapping.host_port))
+            .collect();
+        ports.sort_unstable();
+        for run in ports.chunk_by(|one, next| one.0 == next.0 && next.1 - one.1 <= 1) {
+            let (host_ip, first) = run[0];
+            let ports = (first, run[run.len() - 1].1);
+            for family in [Family::V4, Family::V6] {
+                if host_ip.is_none_or(|ip| Family::of(ip) == family) {
+                    let destination = host_ip.filter(|ip| !ip.is_unspecified());
+                    let flows = StaleFlows { family, protocol: UDP, ports, destination };
+                    desired.push(Place::Host, Lifetime::Attachment, flows);
+                }
+            }
         }
     }
 }

@@ -159,8 +159,9 @@ impl Bridge {
             let vlans = config.vlans.clone();
             let port = BridgePort {
                 link: name,
-                hairpin: config.hairpin,
-                isolated: config.isolated,
+                // A port is new, so both are off; portmap may have to switch one on.
+                hairpin: config.hairpin.then_some(true),
+                isolated: config.isolated.then_some(true),
                 vlans,
             };
             desired.push(Place::Host, Lifetime::Dependent, port);

@@ -43,7 +43,7 @@ pub(crate) fn declare_gateway_link(desired: &mut Desired, config: &Config) {
     };
     desired.push(Place::Host, Lifetime::Shared, pair);
     let vlans = PortVlans { untagged: config.vlan, tagged: Vec::new(), keep_default: false };
-    let settings = BridgePort { link: port, hairpin: false, isolated: false, vlans: Some(vlans) };
+    let settings = BridgePort { link: port, hairpin: None, isolated: None, vlans: Some(vlans) };
     desired.push(Place::Host, Lifetime::Shared, settings);
     desired.push(Place::Host, Lifetime::Shared, layer3::up(&gateway));
 }
