@@ -53,6 +53,11 @@ const TOOLS: &[Tool] = &[
     tool("/usr/sbin/dnsmasq", "dnsmasq-base", "a DHCP server to lease addresses from"),
     tool("/usr/sbin/dhcpd", "isc-dhcp-server", "another one"),
     tool("/usr/sbin/kea-dhcp4", "kea-dhcp4-server", "a third one"),
+    tool(
+        "/usr/bin/systemd-socket-activate",
+        "systemd",
+        "opens the socket of the DHCP daemon for it",
+    ),
     tool("go", "golang-go", "builds a program on libcni, whose records ours must equal"),
     tool(LIBCNI, "golang-github-appc-cni-dev", "libcni itself"),
 ];

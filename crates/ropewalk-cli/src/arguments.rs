@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, check, completions, del, demo, gc, handover, install, leases, lint, man, plan, run,
-    schema, show, status, uninstall,
+    add, check, completions, del, demo, dhcp_daemon, gc, handover, install, leases, lint, man,
+    plan, run, schema, show, status, uninstall,
 };
 use crate::exit::Exit;
 
@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Plan(plan::Options),
     Run(run::Options),
     Demo(demo::Options),
+    DhcpDaemon(dhcp_daemon::Options),
     Show(show::Options),
     Leases(leases::Options),
     Lint(lint::Options),

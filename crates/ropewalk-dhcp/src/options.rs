@@ -75,13 +75,13 @@ impl Options {
         while let Some((length, behind)) = rest.split_first().filter(|(length, _)| **length <= 32) {
             let significant = usize::from(length.div_ceil(8));
             let (network, behind) = behind.split_at_checked(significant)?;
-            let (router, behind) = behind.split_first_chunk::<4>()?;
+            let (next_hop, behind) = behind.split_first_chunk::<4>()?;
             let mut bytes = [0; 4];
             bytes[..significant].copy_from_slice(network);
             routes.push(StaticRoute {
                 destination: bytes.into(),
                 prefix_length: *length,
-                router: (*router).into(),
+                router: (*next_hop).into(),
             });
             rest = behind;
         }

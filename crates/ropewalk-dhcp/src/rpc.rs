@@ -167,8 +167,8 @@ impl Caller {
     }
 
     /// The next value of the answer: first the response, then the result.
-    pub fn next(&mut self) -> Result<Option<Value>, InvalidGob> {
-        self.decoder.next()
+    pub fn next_value(&mut self) -> Result<Option<Value>, InvalidGob> {
+        self.decoder.next_value()
     }
 }
 
@@ -198,12 +198,12 @@ impl Callee {
     }
 
     /// The next call; `None` if it has not come in yet.
-    pub fn next(&mut self) -> Result<Option<Call>, InvalidGob> {
+    pub fn next_call(&mut self) -> Result<Option<Call>, InvalidGob> {
         if self.request.is_none() {
-            self.request = self.decoder.next()?;
+            self.request = self.decoder.next_value()?;
         }
         let Some(request) = &self.request else { return Ok(None) };
-        let Some(arguments) = self.decoder.next()? else { return Ok(None) };
+        let Some(arguments) = self.decoder.next_value()? else { return Ok(None) };
         let sequence = match request.field("Seq") {
             Some(Value::Uint(sequence)) => *sequence,
             _ => 0,

@@ -23,7 +23,7 @@ mod texts;
 mod verbs;
 
 pub use hand_over::{Form, hand_over, preview_hand_over};
-pub use ipam::dhcp::{FLAGS as DHCP_DAEMON_FLAGS, Options as DhcpDaemonOptions, run_daemon};
+pub use ipam::dhcp::run_daemon as run_dhcp_daemon;
 pub use lint::{Remark, RemarkKind, lint, suggestion};
 pub use owned::owned;
 pub use preview::{Preview, preview};

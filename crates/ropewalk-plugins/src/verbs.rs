@@ -207,13 +207,22 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         Some(ipam) => Ipam::find(ipam, request).and_then(|ipam| ipam.release(request)),
         None => Ok(()),
     };
-    let mut delete = || {
+    let delete = || {
         let desired = device.declare(&attachment, &given)?;
         converge::del(&mut kernel, &mut *device.memory(&attachment), &desired)
             .map_err(|error| texts::converge_error(&error))
     };
-    // An address is free for others when nobody has it any more; but a DHCP server learns over the
-    // link itself that its lease is not needed.
+    give_back(ipam, release, delete)
+}
+
+/// Deletes what there is and releases addresses, one failure or not. An address is free for others
+/// when nobody has it any more; but a DHCP server learns over the link itself that its lease is not
+/// needed.
+fn give_back(
+    ipam: Option<&str>,
+    release: impl FnOnce() -> Result<(), CniError>,
+    delete: impl FnOnce() -> Result<(), CniError>,
+) -> Result<(), CniError> {
     let (released, deleted) = if ipam.is_some_and(ipam::needs_link) {
         (release(), delete())
     } else {
@@ -250,15 +259,19 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         .map(|owner| owner.hash())
         .collect();
     let network = Owner::network_hash(&request.network);
-    let mut kernel = Linux::host_only();
-    let collected = converge::gc(&mut kernel, &device.scopes(), &network, &hashes)
-        .map_err(|error| texts::converge_error(&error));
-    let forgotten = device.collect_memory(&request.network, &valid);
-    let released = match device.ipam() {
+    let ipam = device.ipam();
+    let release = || match ipam {
         Some(ipam) => Ipam::find(ipam, request).and_then(|ipam| ipam.collect(request)),
         None => Ok(()),
     };
-    collected.map(|_| ()).and(forgotten).and(released)
+    let delete = || {
+        let mut kernel = Linux::host_only();
+        let collected = converge::gc(&mut kernel, &device.scopes(), &network, &hashes)
+            .map_err(|error| texts::converge_error(&error));
+        let forgotten = device.collect_memory(&request.network, &valid);
+        collected.map(|_| ()).and(forgotten)
+    };
+    give_back(ipam, release, delete)
 }
 
 fn status(device: &dyn Device, request: &Request) -> Result<(), CniError> {

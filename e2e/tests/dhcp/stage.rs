@@ -2,6 +2,8 @@
 //!
 //! The server is Debian's and listens on the bridge `lan0` of the private host.
 
+use std::time::{Duration, Instant};
+
 use ropewalk_e2e::{Lab, Plugin, Process, Value, json, reference};
 
 /// The bridge that servers listen on.
@@ -41,26 +43,36 @@ impl<'lab> Daemon<'lab> {
     /// Starts it with more flags.
     pub(crate) fn start_with(lab: &'lab Lab, flags: &[&str]) -> Self {
         let program = format!("{}/dhcp", lab.plugin_directory());
-        Self::start_program(lab, &program, flags)
+        Self::start_words(lab, &[&[&*program, "daemon"], flags].concat(), SOCKET)
     }
 
-    /// Starts the daemon of any `dhcp` plugin.
-    pub(crate) fn start_program(lab: &'lab Lab, program: &str, flags: &[&str]) -> Self {
-        let package = "containernetworking-plugins";
-        let words = [&[program, "daemon"], flags].concat();
-        let process = Process::start(lab, package, &words, LOG);
-        let daemon = Self { lab, process };
-        daemon.lab.wait_until("the daemon listens", || {
-            let probe = "import socket; socket.socket(socket.AF_UNIX).connect('SOCKET')";
-            let probe = probe.replace("SOCKET", SOCKET);
-            lab.try_sh(&format!("python3 -c \"{probe}\"")).code == 0
-        });
-        daemon
+    /// Starts it with another socket.
+    pub(crate) fn start_at(lab: &'lab Lab, socket: &str, flags: &[&str]) -> Self {
+        let program = format!("{}/dhcp", lab.plugin_directory());
+        let flags = [&[&*program, "daemon", "-socketpath", socket], flags].concat();
+        Self::start_words(lab, &flags, socket)
+    }
+
+    /// Starts any daemon, and waits until it listens.
+    pub(crate) fn start_words(lab: &'lab Lab, words: &[&str], socket: &str) -> Self {
+        let process = Process::start(lab, "containernetworking-plugins", words, LOG);
+        lab.wait_until("the daemon listens", || lab.sh("ss -xlH").contains(socket));
+        Self { lab, process }
     }
 
     /// What it has said so far.
     pub(crate) fn log(&self) -> String {
         self.lab.read(LOG)
+    }
+
+    /// Waits until it has said something this many times, with a deadline for short leases.
+    #[track_caller]
+    pub(crate) fn says(&self, what: &str, times: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.log().matches(what).count() < times {
+            assert!(Instant::now() < deadline, "not said {times} times: {what}: {}", self.log());
+            std::thread::yield_now();
+        }
     }
 
     /// Asks it to end and waits until it has.
@@ -93,12 +105,17 @@ pub(crate) fn address(result: &Value) -> String {
     address.split('/').next().unwrap_or_default().to_owned()
 }
 
+/// A link from `c1` to the bridge.
+pub(crate) fn link(lab: &Lab) {
+    lab.sh(&format!(
+        "ip link add port type veth peer name eth0 netns c1; ip link set port master {BRIDGE} up"
+    ));
+}
+
 /// The plugin `dhcp` itself, called for a link that is there: `eth0` of `c1`, a port of the bridge.
 pub(crate) fn direct<'lab>(lab: &'lab Lab, ipam: &Value) -> Plugin<'lab> {
     if !lab.has_link("c1", "eth0") {
-        lab.sh(&format!(
-            "ip link add port type veth peer name eth0 netns c1; ip link set port master {BRIDGE} up"
-        ));
+        link(lab);
     }
     lab.plugin("dhcp").on("c1").config(configuration(ipam))
 }

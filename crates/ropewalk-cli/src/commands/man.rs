@@ -71,10 +71,11 @@ fn sections() -> Roff {
     roff
 }
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("/etc/cni/net.d", "network configurations: *.conflist, *.conf and *.json"),
     ("/etc/cni/net.d/NETWORK/*.conf", "more plugins of a network, after those of its list"),
     ("/var/lib/cni/results", "one record for each attachment, shared with other runtimes"),
+    ("/var/lib/cni/dhcp", "leases that the daemon of the dhcp plugin holds"),
     ("/var/lib/cni/networks", "leases of the host-local plugin"),
 ];
 
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_page_names_every_exit_code_and_subcommand() {
-        let page = String::from_utf8(page(None).unwrap()).unwrap();
+        let page = String::from_utf8(page(None).unwrap()).unwrap().replace("\\-", "-");
         for exit in Exit::ALL {
             assert!(page.contains(exit.meaning()), "{page}");
         }

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod del;
 pub(crate) mod demo;
+pub(crate) mod dhcp_daemon;
 pub(crate) mod gc;
 pub(crate) mod handover;
 pub(crate) mod install;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Schema(options) => schema::run(&options, output)?,
         Command::Plan(options) => plan::run(&options, output)?,
         Command::Run(options) => return run::run(&options, output),
+        Command::DhcpDaemon(options) => return Ok(dhcp_daemon::run(options)),
         Command::Demo(options) => return demo::run(&options, output),
         Command::Handover(options) => handover::run(&options, output)?,
         Command::Install(options) => install::run(&options, output)?,

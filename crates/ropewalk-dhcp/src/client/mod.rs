@@ -288,7 +288,6 @@ impl Client {
             State::Requesting if now >= self.entered + self.pace.patience => {
                 self.discover(now).into()
             }
-            State::Selecting | State::Requesting => self.ask(now),
             State::Rebooting | State::Bound | State::Renewing | State::Rebinding if passed(end) => {
                 self.lose(Event::Expired)
             }
@@ -302,7 +301,12 @@ impl Client {
                 self.enter(State::Renewing, now);
                 self.ask(now)
             }
-            State::Rebooting | State::Bound | State::Renewing | State::Rebinding => self.ask(now),
+            State::Selecting
+            | State::Requesting
+            | State::Rebooting
+            | State::Bound
+            | State::Renewing
+            | State::Rebinding => self.ask(now),
         }
     }
 
@@ -414,10 +418,10 @@ impl Client {
     /// RFC 2131, section 4.4.5: half of the time that is left, at least a minute; of short leases a
     /// tenth takes the place of the minute.
     fn half_of_the_rest(&self, now: Duration, last: Option<Duration>) -> Duration {
-        const LEAST: Duration = Duration::from_mins(1);
+        const MINUTE: Duration = Duration::from_mins(1);
         let lifetime = self.grant.as_ref().and_then(|grant| grant.lease.lifetime);
-        let least = lifetime.map_or(LEAST, |lifetime| LEAST.min(lifetime / 10));
-        let rest = last.map_or(LEAST, |last| last.saturating_sub(now));
-        (rest / 2).max(least).max(Duration::from_millis(100))
+        let shortest = lifetime.map_or(MINUTE, |lifetime| MINUTE.min(lifetime / 10));
+        let rest = last.map_or(MINUTE, |last| last.saturating_sub(now));
+        (rest / 2).max(shortest).max(Duration::from_millis(100))
     }
 }

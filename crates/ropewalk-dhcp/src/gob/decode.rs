@@ -1,10 +1,6 @@
 //! Reading gob, a piece at a time, from somebody who may send anything.
 
-use alloc::{
-    collections::BTreeMap,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use super::{BOOL, BYTES, FIRST_OWN, FLOAT, INT, InvalidGob, TEXT, UINT, Value, number::peek_uint};
 
@@ -37,8 +33,7 @@ impl Decoder {
     }
 
     /// The next value; `None` if it has not come in yet.
-    #[expect(clippy::should_implement_trait, reason = "there may be more later")]
-    pub fn next(&mut self) -> Result<Option<Value>, InvalidGob> {
+    pub fn next_value(&mut self) -> Result<Option<Value>, InvalidGob> {
         while let Some((length, prefix)) = peek_uint(&self.bytes)? {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             if length > LONGEST {
@@ -193,7 +188,7 @@ impl<'a> Reader<'a> {
         if kind <= 0 || (kind > TEXT && kind < FIRST_OWN) {
             return Err(InvalidGob("field of a type that is not read here"));
         }
-        Ok((name.to_string(), kind))
+        Ok((name, kind))
     }
 
     /// Name and number of a type; the number is known from the front of the message.

@@ -68,7 +68,7 @@ fn calls_of_go_are_read_in_pieces_of_any_size() {
         let mut calls = Vec::new();
         for piece in bytes(CALLS).chunks(size) {
             callee.push(piece);
-            while let Some(call) = callee.next().unwrap() {
+            while let Some(call) = callee.next_call().unwrap() {
                 calls.push(call);
             }
         }
@@ -83,10 +83,10 @@ fn calls_of_go_are_read_in_pieces_of_any_size() {
 fn results_of_go_are_read() {
     let mut decoder = Decoder::default();
     decoder.push(&bytes(RESULT));
-    let response = decoder.next().unwrap().unwrap();
+    let response = decoder.next_value().unwrap().unwrap();
     assert_eq!(response.field("Seq"), Some(&Value::Uint(300)));
     assert_eq!(response.text("Error"), "");
-    let result = decoder.next().unwrap().unwrap();
+    let result = decoder.next_value().unwrap().unwrap();
     let [address] = result.list("IPs") else { panic!("{result:?}") };
     assert_eq!(address.field("Address").unwrap().bytes("IP"), [10, 1, 0, 5]);
     assert_eq!(address.bytes("Gateway").len(), 16);
@@ -95,7 +95,7 @@ fn results_of_go_are_read() {
     assert_eq!(route.field("Dst").unwrap().bytes("IP"), [0; 4]);
     let dns = result.field("DNS").unwrap();
     assert_eq!(dns.list("Nameservers"), [text("10.1.0.1"), text("")]);
-    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.next_value(), Ok(None));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn answers_are_read_as_they_were_written() {
     let mut caller = Caller::default();
     let mut callee = Callee::default();
     callee.push(&caller.call(ALLOCATE, &arguments()));
-    let call = callee.next().unwrap().unwrap();
+    let call = callee.next_call().unwrap().unwrap();
     let route = structure([
         ("Dst", structure([("IP", Value::Bytes(alloc::vec![0; 4]))])),
         ("Priority", Value::Int(70_000)),
@@ -111,11 +111,11 @@ fn answers_are_read_as_they_were_written() {
     ]);
     let result = structure([("Routes", Value::List(alloc::vec![route]))]);
     caller.push(&callee.answer(&call, Some(&result)));
-    assert_eq!(caller.next().unwrap().unwrap().text("Error"), "");
-    assert_eq!(caller.next(), Ok(Some(result)));
+    assert_eq!(caller.next_value().unwrap().unwrap().text("Error"), "");
+    assert_eq!(caller.next_value(), Ok(Some(result)));
     caller.push(&callee.refuse(&call, "no more tries"));
-    assert_eq!(caller.next().unwrap().unwrap().text("Error"), "no more tries");
-    assert_eq!(caller.next(), Ok(Some(Value::Structure(Vec::new()))));
+    assert_eq!(caller.next_value().unwrap().unwrap().text("Error"), "no more tries");
+    assert_eq!(caller.next_value(), Ok(Some(Value::Structure(Vec::new()))));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn no_bytes_make_it_panic() {
             }
             let mut decoder = Decoder::default();
             decoder.push(&damaged);
-            while let Ok(Some(_)) = decoder.next() {
+            while let Ok(Some(_)) = decoder.next_value() {
                 read += 1;
             }
         }

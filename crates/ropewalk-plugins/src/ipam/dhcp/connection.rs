@@ -74,7 +74,7 @@ fn read_welcome(stream: &mut UnixStream) -> Result<(), String> {
 fn next_value(stream: &mut UnixStream, caller: &mut Caller) -> Result<Value, String> {
     let mut buffer = [0; 4096];
     loop {
-        if let Some(value) = caller.next().map_err(|error| error.to_string())? {
+        if let Some(value) = caller.next_value().map_err(|error| error.to_string())? {
             return Ok(value);
         }
         match stream.read(&mut buffer) {

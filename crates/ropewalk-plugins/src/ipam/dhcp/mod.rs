@@ -16,7 +16,7 @@ use self::{config::Config, connection::CallError};
 use super::IpamPlugin;
 
 pub(crate) use config::lint;
-pub use daemon::{FLAGS, Options, main as run_daemon};
+pub use daemon::main as run_daemon;
 pub(crate) use keys::DESCRIPTION;
 
 /// The plugin.

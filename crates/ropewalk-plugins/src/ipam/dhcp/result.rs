@@ -158,6 +158,23 @@ fn read_network(value: &Value) -> Option<Cidr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ropewalk_addr::Mac;
+    use ropewalk_dhcp::{Kind, Message, option};
+    use serde_json::json;
+
+    #[test]
+    fn a_lease_without_a_mask_is_of_no_use() {
+        let mut message = Message::request(Kind::Ack, 1, Mac::default());
+        message.your_address = [10, 1, 0, 5].into();
+        message.options.set(option::SERVER_IDENTIFIER, [10, 1, 0, 1]);
+        let config = Config::read(&json!({}), "").unwrap();
+        let lease = Lease::of(&message).unwrap();
+        let reason = "DHCP option Subnet Mask not found in DHCPACK";
+        assert_eq!(of_lease(&lease, &config), Err(reason.to_owned()));
+        message.options.set(option::SUBNET_MASK, [255, 255, 0, 0]);
+        let lease = Lease::of(&message).unwrap();
+        assert_eq!(of_lease(&lease, &config).unwrap().ips[0].address.prefix, 16);
+    }
 
     #[test]
     fn a_result_survives_the_way_from_the_daemon() {

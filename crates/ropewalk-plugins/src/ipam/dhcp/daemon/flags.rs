@@ -12,7 +12,7 @@ use ropewalk_dhcp::Pace;
 use super::super::config::DEFAULT_SOCKET;
 
 /// Flags, their defaults, and what they are for.
-pub const FLAGS: &[(&str, &str, &str)] = &[
+const FLAGS: &[(&str, &str, &str)] = &[
     ("pidfile", "", "write the process id to this file"),
     ("hostprefix", "", "where the host's files are, for a daemon in a container"),
     ("socketpath", DEFAULT_SOCKET, "listen here"),
@@ -28,19 +28,19 @@ const DEFAULT_LEASES: &str = "/var/lib/cni/dhcp";
 
 /// How the daemon was asked to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub(super) struct Options {
     /// The file for the process id.
-    pub pid_file: Option<PathBuf>,
+    pub(super) pid_file: Option<PathBuf>,
     /// What stands before all paths.
-    pub host_prefix: PathBuf,
+    pub(super) host_prefix: PathBuf,
     /// Where to listen.
-    pub socket: PathBuf,
+    pub(super) socket: PathBuf,
     /// Where leases are kept.
-    pub leases: PathBuf,
+    pub(super) leases: PathBuf,
     /// Whether servers are asked to broadcast their answers.
-    pub broadcast: bool,
+    pub(super) broadcast: bool,
     /// How often and how long servers are asked.
-    pub pace: Pace,
+    pub(super) pace: Pace,
 }
 
 impl Default for Options {

@@ -241,8 +241,7 @@ impl Keeper {
         let mut buffer = [0; 2048];
         let names: Vec<Name> = self.holdings.keys().cloned().collect();
         for name in names {
-            loop {
-                let Some(holding) = self.holdings.get_mut(&name) else { break };
+            while let Some(holding) = self.holdings.get_mut(&name) {
                 let Some(socket) = &holding.socket else { break };
                 let Some(frame) = socket.receive(&mut buffer) else { break };
                 let Some(datagram) = Datagram::parse(frame) else { continue };

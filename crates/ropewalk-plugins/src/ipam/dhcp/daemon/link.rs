@@ -37,12 +37,12 @@ pub(super) fn take_seat(netns: &Path, interface: &IfName) -> Result<Seat, String
     let hardware =
         state.mac.ok_or_else(|| format!("{interface} has no hardware address of six bytes"))?;
     if !state.up {
-        set_up(&mut kernel, interface, true)
+        apply(&mut kernel, Step::Create(Place::Sandbox, up(interface)))
             .map_err(|reason| format!("failed to set {interface} up: {reason}"))?;
     }
     let carries = Await::LinkUp { link: interface.clone(), deadline_ms: LINK_UP_DEADLINE_MS };
     // Some links never say that they are up, and carry frames all the same.
-    let _ = kernel.apply(&[Step::Create(Place::Sandbox, carries.into())]);
+    let _ = apply(&mut kernel, Step::Create(Place::Sandbox, carries.into()));
     Ok(Seat {
         hardware,
         shares_hardware_address: state.kind.as_deref() == Some("ipvlan"),
@@ -67,35 +67,33 @@ pub(super) fn withdraw(netns: &Path, interface: &IfName, lease: &Lease) -> Resul
     if let Ok(prefix) = Prefix::new(lease.address.into(), length) {
         let address: Resource = Address::new(interface.clone(), prefix).into();
         // It may be gone, or have been changed by the container.
-        let _ = kernel.apply(&[Step::Delete(Place::Sandbox, address)]);
+        let _ = apply(&mut kernel, Step::Delete(Place::Sandbox, address));
     }
-    set_up(&mut kernel, interface, false)
+    apply(&mut kernel, Step::Delete(Place::Sandbox, up(interface)))
 }
 
-/// Sends a message to a server without a link of its own: from the namespace if it is there, else
+/// Sends a message to a server without the link: from the namespace if there is another way, else
 /// from the host. Servers that look at the sender drop it; the lease then ends by itself.
 pub(super) fn send_without_link(netns: &Path, server: Ipv4Addr, message: &[u8]) {
     let send = || -> std::io::Result<()> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.send_to(message, (server, SERVER_PORT)).map(drop)
     };
-    // Nothing more can be done where there is no way to the server.
-    let _ = match Netns::open(netns) {
-        Ok(netns) => netns.within(send).is_ok(),
-        Err(_) => send().is_ok(),
-    };
+    let from_netns = Netns::open(netns).ok().and_then(|netns| netns.within(send).ok());
+    if from_netns.is_none_or(|sent| sent.is_err()) {
+        // Nothing more can be done where there is no way to the server.
+        let _ = send();
+    }
 }
 
 fn enter(netns: &Path) -> Result<Linux, String> {
     Netns::open(netns).map(Linux::with_sandbox).map_err(|error| error.to_string())
 }
 
-fn set_up(kernel: &mut Linux, interface: &IfName, up: bool) -> Result<(), String> {
-    let link = interface.clone();
-    let attribute: Resource = LinkAttribute { link, attribute: Attribute::Up(true) }.into();
-    let step = match up {
-        true => Step::Create(Place::Sandbox, attribute),
-        false => Step::Delete(Place::Sandbox, attribute),
-    };
+fn up(interface: &IfName) -> Resource {
+    LinkAttribute { link: interface.clone(), attribute: Attribute::Up(true) }.into()
+}
+
+fn apply(kernel: &mut Linux, step: Step) -> Result<(), String> {
     kernel.apply(&[step]).map_err(|partial| partial.error.to_string())
 }

@@ -22,9 +22,11 @@ use std::{
 
 use ropewalk_linux::Ending;
 
-pub use flags::{FLAGS, Options};
-
-use self::{book::Book, flags::Mistake, keeper::Keeper};
+use self::{
+    book::Book,
+    flags::{Mistake, Options},
+    keeper::Keeper,
+};
 use crate::texts::io_reason;
 
 /// Runs the daemon until it is told to end.

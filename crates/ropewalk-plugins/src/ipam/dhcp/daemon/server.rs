@@ -109,7 +109,7 @@ impl Desk {
         callee.push(rest);
         let mut buffer = [0; 4096];
         loop {
-            match callee.next() {
+            match callee.next_call() {
                 Err(_) => return,
                 Ok(Some(call)) => {
                     let answer = match self.answer(&call) {
