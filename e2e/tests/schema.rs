@@ -106,9 +106,11 @@ fn every_example_of_a_page_is_valid() {
         assert!(shown, "no network on {} has the plugin", page.display());
         shown_networks.extend(networks);
     }
-    let readme = networks(&root().join("README.md"));
-    assert!(!readme.is_empty());
-    shown_networks.extend(readme);
+    for page in ["README.md", "docs/guide/editors.md"] {
+        let others = networks(&root().join(page));
+        assert!(!others.is_empty(), "no network on {page}");
+        shown_networks.extend(others);
+    }
     valid(&schema(&[]), &shown_networks);
 }
 

@@ -16,6 +16,7 @@ pub(crate) const COMMON: &[&str] = &[
     "cniVersions",
     "name",
     "type",
+    "$schema",
     "prevResult",
     "capabilities",
     "args",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ropewalk_cni::json::{decode, duplicate_keys};
 use ropewalk_cni::{NetworkList, PluginConfig, Version, valid_network_name};
-use ropewalk_plugins::RemarkKind;
+use ropewalk_plugins::{RemarkKind, suggestion};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -131,7 +131,8 @@ fn remarks(path: &Path, bytes: &[u8]) -> Vec<Remark> {
 }
 
 /// Every key of a list.
-const LIST_KEYS: [&str; 7] = [
+const LIST_KEYS: [&str; 8] = [
+    "$schema",
     "name",
     "cniVersion",
     "cniVersions",
@@ -163,7 +164,9 @@ fn lint_list(value: &Value, bytes: &[u8], remarks: &mut Vec<Remark>) {
     // The runtime does not forgive another letter case here, as plugins do.
     let keys = value.as_object().into_iter().flatten().map(|(key, _)| key);
     for key in keys.filter(|key| !LIST_KEYS.contains(&key.as_str())) {
-        remarks.push(Remark::new(Kind::UnknownKey, key, "lists do not have this key"));
+        let known = suggestion(key, LIST_KEYS.into_iter());
+        let message = format!("lists do not have this key{known}");
+        remarks.push(Remark::new(Kind::UnknownKey, key, message));
     }
 }
 

@@ -40,6 +40,72 @@ fn every_plugin_is_described() {
     none(&unknown.collect::<Vec<_>>(), "the name must be the one in src/table.rs");
 }
 
+/// The keys that configurations for the reference plugins may have, as documented there.
+const REFERENCE: &[(&str, &str)] = &[
+    ("bandwidth", "ingressRate ingressBurst egressRate egressBurst runtimeConfig.bandwidth"),
+    (
+        "bridge",
+        "bridge isGateway isDefaultGateway forceAddress ipMasq ipMasqBackend mtu hairpinMode \
+         promiscMode vlan vlanTrunk[].minID vlanTrunk[].maxID vlanTrunk[].id preserveDefaultVlan \
+         macspoofchk enabledad disableContainerInterface portIsolation dns ipam args.cni.mac \
+         runtimeConfig.mac",
+    ),
+    (
+        "dhcp",
+        "ipam.daemonSocketPath ipam.priority ipam.provide[].option ipam.provide[].value \
+         ipam.provide[].fromArg ipam.request[].skipDefault ipam.request[].option",
+    ),
+    ("dummy", "ipam"),
+    ("firewall", "backend iptablesAdminChainName firewalldZone ingressPolicy"),
+    ("host-device", "device hwaddr kernelpath pciBusID dpdkMode dns ipam runtimeConfig.deviceID"),
+    (
+        "host-local",
+        "ipam.subnet ipam.rangeStart ipam.rangeEnd ipam.gateway ipam.ranges[][].subnet \
+         ipam.ranges[][].rangeStart ipam.ranges[][].rangeEnd ipam.ranges[][].gateway \
+         ipam.routes[].dst ipam.routes[].gw ipam.routes[].mtu ipam.routes[].advmss \
+         ipam.routes[].priority ipam.routes[].table ipam.routes[].scope ipam.dataDir \
+         ipam.resolvConf runtimeConfig.ipRanges runtimeConfig.ips args.cni.ips",
+    ),
+    ("ipvlan", "master mode mtu linkInContainer dns ipam"),
+    ("loopback", ""),
+    ("macvlan", "master mode mtu mac linkInContainer bcqueuelen dns ipam runtimeConfig.mac"),
+    (
+        "portmap",
+        "backend snat masqAll markMasqBit externalSetMarkChain conditionsV4 conditionsV6 \
+         runtimeConfig.portMappings[].hostPort runtimeConfig.portMappings[].containerPort \
+         runtimeConfig.portMappings[].protocol runtimeConfig.portMappings[].hostIP",
+    ),
+    ("ptp", "ipMasq ipMasqBackend mtu dns ipam"),
+    ("sbr", "table gateways addSourceHints"),
+    (
+        "static",
+        "ipam.addresses[].address ipam.addresses[].gateway ipam.routes ipam.dns args.cni.ips \
+         runtimeConfig.ips",
+    ),
+    ("tap", "multiQueue mtu mac owner group selinuxContext bridge dns ipam runtimeConfig.mac"),
+    (
+        "tuning",
+        "sysctl mac promisc mtu txQLen allmulti dataDir args.cni.sysctl args.cni.mac \
+         args.cni.promisc args.cni.mtu args.cni.allmulti args.cni.txQLen runtimeConfig.mac",
+    ),
+    ("vlan", "master vlanId mtu linkInContainer dns ipam"),
+    ("vrf", "vrfname table"),
+];
+
+#[test]
+fn every_key_of_the_reference_plugins_is_known() {
+    let described: BTreeSet<String> = spots().iter().map(ToString::to_string).collect();
+    let mut problems = Vec::new();
+    for description in DESCRIPTIONS {
+        let plugin = description.plugin;
+        let known = REFERENCE.iter().find(|(name, _)| *name == plugin);
+        let (_, keys) = known.unwrap_or_else(|| panic!("{plugin} is missing in REFERENCE"));
+        let unknown = keys.split_whitespace().map(|key| format!("{plugin}: {key}"));
+        problems.extend(unknown.filter(|path| !described.contains(path)));
+    }
+    none(&problems, "a configuration for the reference plugin would lose its meaning");
+}
+
 /// A path without the places in lists.
 fn general(path: &str) -> String {
     let mut parts = path.split('[');
@@ -155,6 +221,18 @@ fn what_is_described_as_refused_is_refused_in_these_words() {
         }
     }
     none(&problems, "`.refuses(…)` must have the very words that the reader says of the value");
+}
+
+#[test]
+fn what_must_not_be_left_out_is_refused_without() {
+    let mut problems = Vec::new();
+    for spot in spots().iter().filter(|spot| spot.key.absent == Absent::Refused) {
+        let complaints = spot.complaints(&Value::Null).concat();
+        if complaints.is_empty() {
+            problems.push(format!("{spot} may be left out"));
+        }
+    }
+    none(&problems, "take `.required()` away, and say what the absent key means");
 }
 
 /// Values that do not fit a kind.

@@ -24,7 +24,7 @@ fn lists_are_checked_themselves() {
             r#"a.conflist: error at name: invalid characters found in network name "a b""#,
             r#"a.conflist: error at cniVersion: there is no version "9.9.9" of the specification"#,
             "a.conflist: error: error parsing configuration list: no plugins in list",
-            "a.conflist: unknown key at disablecheck: lists do not have this key",
+            "a.conflist: unknown key at disablecheck: lists do not have this key; did you mean disableCheck?",
         ],
     );
     check(
@@ -33,7 +33,7 @@ fn lists_are_checked_themselves() {
         &[
             "a.conflist: note: a key of the outermost object is there twice; the last one counts",
             r#"a.conflist: note at plugins: no plugins; they must come from a folder named "a""#,
-            "a.conflist: unknown key at plugin: lists do not have this key",
+            "a.conflist: unknown key at plugin: lists do not have this key; did you mean plugins?",
         ],
     );
 }
