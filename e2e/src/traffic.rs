@@ -4,10 +4,10 @@
 //! where it was made. A closed port is as good as an open one to see that a host answers.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -64,6 +64,27 @@ impl Lab {
         let (_server, peer) = listener.accept().expect("the connection was made");
         drop(client);
         Some(peer.ip())
+    }
+
+    /// How long it takes until `to`, listening at its address `destination`, has `bytes` from
+    /// namespace `from`, counted from the connection.
+    pub fn transfer(&self, from: &str, to: &str, destination: &str, bytes: usize) -> Duration {
+        let ip: IpAddr = destination.parse().unwrap_or_else(|e| panic!("{destination}: {e}"));
+        let listener = self
+            .inside(to, || TcpListener::bind((ip, 0)))
+            .unwrap_or_else(|error| panic!("cannot listen at {destination} in {to}: {error}"));
+        let address = listener.local_addr().expect("a listener has an address");
+        let mut client = self
+            .inside(from, || TcpStream::connect_timeout(&address, ANSWER))
+            .unwrap_or_else(|error| panic!("{from} does not reach {destination}: {error}"));
+        let (mut server, _) = listener.accept().expect("the connection was made");
+        let start = Instant::now();
+        let sender = std::thread::spawn(move || client.write_all(&vec![0; bytes]));
+        let received = std::io::copy(&mut server, &mut std::io::sink()).expect("it can be read");
+        let duration = start.elapsed();
+        sender.join().expect("no panic").expect("it can be sent");
+        assert_eq!(usize::try_from(received).ok(), Some(bytes), "all of it arrived");
+        duration
     }
 
     /// Whether `destination` (address and port) answers to `from`, be it by refusing.
