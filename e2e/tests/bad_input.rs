@@ -86,7 +86,7 @@ fn values_of_the_wrong_type_are_all_told_with_their_keys() {
         ),
         ("portmap", json!({ "snat": 1, "markMasqBit": "x", "conditionsV4": "-s", "backend": 7 })),
         ("firewall", json!({ "backend": [], "ingressPolicy": 1, "iptablesAdminChainName": {} })),
-        ("tuning", json!({ "mtu": "x", "promisc": "on", "sysctl": [], "dataDir": 1, "mac": {} })),
+        ("tuning", json!({ "mtu": "x", "promisc": "on", "sysctl": 7, "dataDir": 1, "mac": {} })),
     ] {
         let keys = keys.as_object().expect("an object");
         let plugin = keys.iter().fold(plugin(&lab, name), |p, (key, value)| p.key(key, value));

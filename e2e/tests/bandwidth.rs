@@ -89,11 +89,11 @@ fn bw_287_both_directions_are_limited_at_the_hosts_end() {
     interfaces.push(json!({ "name": SHAPER, "mac": shaper["address"] }));
     assert_eq!(result["interfaces"], Value::Array(interfaces));
     let at_the_end = json!([
-        bucket(1_000_000, 100000),
+        bucket(1_000_000, 100_000),
         { "kind": "ingress", "handle": "ffff:", "parent": "ffff:fff1", "options": {} },
     ]);
     assert_eq!(qdiscs(&lab, "host0"), at_the_end);
-    assert_eq!(qdiscs(&lab, SHAPER), json!([bucket(2_000_000, 200000)]));
+    assert_eq!(qdiscs(&lab, SHAPER), json!([bucket(2_000_000, 200_000)]));
     let filters = serde_json_list(&lab.sh("tc -j filter show dev host0 parent ffff:"));
     let filter = filters.iter().find(|f| f["options"]["match"].is_object()).expect("a filter");
     assert_eq!((&filter["protocol"], &filter["pref"]), (&json!("all"), &json!(1)));
@@ -111,7 +111,7 @@ fn bw_287_one_direction_alone() {
     let plugin = bandwidth(&lab, &ingress);
     let result = add(&plugin);
     assert_eq!(result["interfaces"], pair()["interfaces"]);
-    assert_eq!(qdiscs(&lab, "host0"), json!([bucket(1_000_000, 100000)]));
+    assert_eq!(qdiscs(&lab, "host0"), json!([bucket(1_000_000, 100_000)]));
     assert!(!has_shaper(&lab));
     plugin.check(&result).silent();
     lab.sh("tc qdisc del dev host0 root");
@@ -120,7 +120,7 @@ fn bw_287_one_direction_alone() {
     let result = add(&plugin);
     assert_eq!(result["interfaces"][2]["name"], SHAPER);
     assert_eq!(qdiscs(&lab, "host0")[0]["kind"], "ingress");
-    assert_eq!(qdiscs(&lab, SHAPER), json!([bucket(1_000_000, 100000)]));
+    assert_eq!(qdiscs(&lab, SHAPER), json!([bucket(1_000_000, 100_000)]));
     plugin.check(&result).silent();
 }
 
@@ -166,7 +166,7 @@ fn bw_288_what_the_runtime_says_counts_where_the_configuration_says_nothing() {
     let lab = lab_with_pair();
     let plugin = bandwidth(&lab, &json!({ "runtimeConfig": { "bandwidth": rates() } }));
     let result = add(&plugin);
-    assert_eq!(qdiscs(&lab, "host0")[0], bucket(1_000_000, 100000));
+    assert_eq!(qdiscs(&lab, "host0")[0], bucket(1_000_000, 100_000));
     plugin.check(&result).silent();
     plugin.del(&result).silent();
     assert!(!has_shaper(&lab));
@@ -184,7 +184,7 @@ fn bw_288_a_zero_in_the_configuration_hides_what_the_runtime_says() {
         "ingressRate": 4_000_000, "ingressBurst": 400_000, "runtimeConfig": { "bandwidth": rates() },
     });
     add(&bandwidth(&lab, &other));
-    assert_eq!(qdiscs(&lab, "host0"), json!([bucket(500_000, 50000)]));
+    assert_eq!(qdiscs(&lab, "host0"), json!([bucket(500_000, 50_000)]));
     assert!(!has_shaper(&lab));
 }
 

@@ -29,6 +29,7 @@ const JSONSCHEMA: &str = "/usr/lib/python3/dist-packages/jsonschema/__init__.py"
 /// Every program that a machine may lack.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "tests look at links, addresses and routes with it"),
+    tool("ethtool", "ethtool", "tests look at offloads with it"),
     tool("nft", "nftables", "tests look at sets, maps and rules with it"),
     tool("iptables", "iptables", "the iptables back end runs it, and tests look at its rules"),
     tool("conntrack", "conntrack", "tests look at tracked connections with it"),

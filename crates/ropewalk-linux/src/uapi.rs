@@ -168,6 +168,23 @@ pub(crate) const ETH_P_ALL: u16 = 0x0003;
 pub(crate) const ETH_P_IP: u16 = 0x0800;
 pub(crate) const ETH_P_IPV6: u16 = 0x86dd;
 
+// Generic netlink: `linux/genetlink.h`, `linux/ethtool_netlink.h`.
+pub(crate) const GENL_ID_CTRL: u16 = 16;
+pub(crate) const CTRL_CMD_GETFAMILY: u8 = 3;
+pub(crate) const CTRL_ATTR_FAMILY_ID: u16 = 1;
+pub(crate) const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+pub(crate) const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
+pub(crate) const ETHTOOL_MSG_FEATURES_SET: u8 = 12;
+pub(crate) const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
+pub(crate) const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
+pub(crate) const ETHTOOL_A_FEATURES_HW: u16 = 2;
+pub(crate) const ETHTOOL_A_FEATURES_WANTED: u16 = 3;
+pub(crate) const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
+pub(crate) const ETHTOOL_A_BITSET_BITS: u16 = 3;
+pub(crate) const ETHTOOL_A_BITSET_BITS_BIT: u16 = 1;
+pub(crate) const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
+pub(crate) const ETHTOOL_A_BITSET_BIT_VALUE: u16 = 3;
+
 // Event groups: `linux/rtnetlink.h`.
 pub(crate) const RTNLGRP_LINK: u32 = 1;
 pub(crate) const RTNLGRP_IPV6_IFADDR: u32 = 9;

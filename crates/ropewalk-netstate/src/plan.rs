@@ -144,7 +144,7 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
             return Err(Box::new(Conflict::AlreadyThere(*place, resource.clone())));
         }
         (_, None) => plan.push(*lifetime, Step::Create(*place, resource.clone())),
-        (_, Some(found)) if resource.compare(found).is_empty() => {}
+        (_, Some(found)) if resource.compare(found).is_empty() && !is_always_set(item) => {}
         (_, Some(found)) => {
             if *lifetime == Lifetime::Borrowed {
                 plan.borrowed.push((*place, found.clone()));
@@ -154,6 +154,12 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Whether it is set even if it is as wanted now: setting one sysctl may set another, as that of
+/// forwarding does, so that what is as wanted before the first step need not be so after it.
+fn is_always_set(item: &Item) -> bool {
+    item.lifetime == Lifetime::Borrowed && matches!(item.resource, Resource::Sysctl(_))
 }
 
 /// Elements that another owner has under wanted keys go, or are a conflict.

@@ -145,6 +145,10 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
             "Error: Tuning link {} configured {} is {}, current value is {}",
             attribute.link, mismatch.field, mismatch.expected, mismatch.found
         ),
+        (Resource::Offloads(offloads), Some(mismatch)) => format!(
+            "Error: Tuning link {} configured ethtool is {}, current value is {}",
+            offloads.link, mismatch.expected, mismatch.found
+        ),
         (Resource::Sysctl(sysctl), Some(mismatch)) => format!(
             "Error: Tuning configured value of {} is {}, current value is {}",
             sysctl.path,

@@ -6,8 +6,8 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_netstate::{
     Resource,
     resource::{
-        Attribute, LinkAttribute, MovedDevice, PortVlans, Qdisc, Route, RouteScope, VirtualKind,
-        VirtualLink,
+        Attribute, LinkAttribute, MovedDevice, Offload, Offloads, PortVlans, Qdisc, Route,
+        RouteScope, VirtualKind, VirtualLink,
         traffic::{Discipline, Rate, Selector, Verdict},
     },
 };
@@ -71,13 +71,7 @@ pub fn tampered(resource: &Resource) -> Variants {
         Resource::Neighbour(neighbour) => {
             vary!(variants, neighbour, mac = Mac([2, 0, 0, 0, 0, 99]));
         }
-        Resource::Qdisc(qdisc) => {
-            let others = other_disciplines(&qdisc.discipline).into_iter();
-            variants
-                .extend(others.map(|discipline| {
-                    ("discipline", Qdisc { discipline, ..qdisc.clone() }.into())
-                }));
-        }
+        Resource::Qdisc(qdisc) => other_qdiscs(qdisc, &mut variants),
         Resource::TrafficClass(class) => {
             let [faster, more] = other_rates(class.rate);
             vary!(variants, class, rate = faster);
@@ -87,6 +81,7 @@ pub fn tampered(resource: &Resource) -> Variants {
             let subnet = "192.0.2.0/24".parse().expect("a valid subnet");
             vary!(variants, filter, verdict = Verdict::Other, selector = Selector::From(subnet));
         }
+        Resource::Offloads(wanted) => other_offloads(wanted, &mut variants),
         Resource::Sysctl(sysctl) => vary!(variants, sysctl, value = format!("{}9", sysctl.value)),
         Resource::NftChain(chain) => {
             let found_digests = vec!["tampered".to_owned()];
@@ -159,6 +154,12 @@ fn other_routes(route: &Route, variants: &mut Variants) {
     }
 }
 
+fn other_qdiscs(qdisc: &Qdisc, variants: &mut Variants) {
+    for discipline in other_disciplines(&qdisc.discipline) {
+        vary!(variants, qdisc, discipline = discipline);
+    }
+}
+
 fn other_disciplines(discipline: &Discipline) -> Vec<Discipline> {
     let mut others = vec![Discipline::Other("pfifo".into())];
     if let Discipline::TokenBucket { rate, limit_bytes } = *discipline {
@@ -168,6 +169,14 @@ fn other_disciplines(discipline: &Discipline) -> Vec<Discipline> {
         others.extend(rates.map(|rate| Discipline::TokenBucket { rate, limit_bytes }));
     }
     others
+}
+
+fn other_offloads(wanted: &Offloads, variants: &mut Variants) {
+    for (name, offload) in &wanted.offloads {
+        let mut offloads = wanted.offloads.clone();
+        offloads.insert(name.clone(), Offload { on: !offload.on, ..*offload });
+        vary!(variants, wanted, offloads = offloads);
+    }
 }
 
 fn other_rates(rate: Rate) -> [Rate; 2] {

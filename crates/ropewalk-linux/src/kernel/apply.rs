@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
 
-use super::{Linux, conflicts, firewalld, flows, iptables, packet_filter, simple, sysctl, wait};
+use super::{
+    Linux, conflicts, firewalld, flows, iptables, offloads, packet_filter, simple, sysctl, wait,
+};
 use crate::error::error;
 
 /// Steps that go to the kernel together.
@@ -129,6 +131,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::BridgePort(port) => linux.set_bridge_port(place, port),
         Resource::AddressGuard(_) => Ok(()),
         Resource::Address(address) => simple::create_pinning(linux, place, address),
+        Resource::Offloads(wanted) => offloads::set(linux, place, wanted),
         Resource::Sysctl(wanted) => sysctl::set(linux, place, wanted),
         Resource::Await(wanted) => wait::wait(linux, place, wanted),
         Resource::IptablesChain(chain) => iptables::create_chain(linux, place, chain),
@@ -152,6 +155,7 @@ fn change(
         (Resource::Veth(from), Resource::Veth(to)) => linux.change_veth(place, from, to),
         (Resource::Membership(_), Resource::Membership(to)) => linux.set_membership(place, to),
         (Resource::BridgePort(_), Resource::BridgePort(to)) => linux.set_bridge_port(place, to),
+        (Resource::Offloads(_), Resource::Offloads(to)) => offloads::set(linux, place, to),
         (Resource::Sysctl(_), Resource::Sysctl(to)) => sysctl::set(linux, place, to),
         (Resource::Address(_), Resource::Address(_))
         | (Resource::Route(_), Resource::Route(_))
@@ -180,6 +184,7 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         // These go with their link, or are not things that can be away.
         Resource::BridgePort(_)
         | Resource::AddressGuard(_)
+        | Resource::Offloads(_)
         | Resource::Sysctl(_)
         | Resource::Await(_)
         | Resource::ConflictProbe(_)

@@ -10,6 +10,7 @@ mod iptables;
 mod links;
 mod moved_device;
 mod observe;
+mod offloads;
 mod packet_filter;
 mod place;
 mod queries;

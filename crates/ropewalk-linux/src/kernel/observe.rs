@@ -14,7 +14,7 @@ use ropewalk_netstate::{
 };
 use rustix::io::Errno;
 
-use super::{Linux, firewalld, iptables, packet_filter, sysctl};
+use super::{Linux, firewalld, iptables, offloads, packet_filter, sysctl};
 use crate::{
     error::is,
     translate::{
@@ -86,6 +86,9 @@ impl Survey<'_> {
             Resource::Qdisc(wanted) => self.qdisc(at, wanted),
             Resource::TrafficClass(wanted) => self.traffic_class(at, wanted),
             Resource::TrafficFilter(wanted) => self.traffic_filter(at, wanted),
+            Resource::Offloads(wanted) => {
+                Ok(offloads::find(self.linux, at, wanted)?.map(Resource::Offloads))
+            }
             Resource::Sysctl(wanted) => {
                 Ok(sysctl::find(self.linux, at, wanted)?.map(Resource::Sysctl))
             }

@@ -24,6 +24,7 @@ pub(super) enum Sandbox {
 pub(super) struct Sockets {
     route: Option<Socket>,
     netfilter: Option<Socket>,
+    generic: Option<Socket>,
     pub(super) indices: BTreeMap<String, u32>,
 }
 
@@ -70,6 +71,15 @@ impl Linux {
             self.sockets(place).netfilter = Some(socket);
         }
         self.sockets(place).netfilter.as_mut().ok_or_else(|| error("no socket"))
+    }
+
+    /// The generic netlink socket at a place.
+    pub(super) fn generic(&mut self, place: Place) -> Result<&mut Socket, KernelError> {
+        if self.sockets(place).generic.is_none() {
+            let socket = self.within(place, || Socket::open(Protocol::Generic))??;
+            self.sockets(place).generic = Some(socket);
+        }
+        self.sockets(place).generic.as_mut().ok_or_else(|| error("no socket"))
     }
 
     /// Calls a function in the namespace of a place.

@@ -42,6 +42,8 @@ pub(crate) enum Protocol {
     Route,
     /// nftables, connection tracking.
     Netfilter,
+    /// Families that have no number of their own: ethtool.
+    Generic,
 }
 
 /// A netlink socket of the network namespace in which it was opened, whatever namespace the
@@ -60,6 +62,7 @@ impl Socket {
         let number = match protocol {
             Protocol::Route => None,
             Protocol::Netfilter => Some(netlink::NETFILTER),
+            Protocol::Generic => Some(netlink::GENERIC),
         };
         let flags = SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, number)
@@ -80,6 +83,7 @@ impl Socket {
         match self.protocol {
             Protocol::Route => "RTNETLINK",
             Protocol::Netfilter => "NFNETLINK",
+            Protocol::Generic => "GENETLINK",
         }
     }
 

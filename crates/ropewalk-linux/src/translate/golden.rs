@@ -1,6 +1,8 @@
 //! Messages as text, compared with what they are meant to be; and every reader fed with broken
 //! bytes. Attributes are printed by number, as in the kernel's headers.
 
+mod traffic;
+
 use std::fmt::Write as _;
 
 use ropewalk_addr::Mac;
@@ -382,6 +384,7 @@ fn samples() -> Vec<Vec<u8>> {
     ];
     messages.extend(element::create(&elements.set, &elements.tag, &all));
     messages.extend(chain::create(&rules()));
+    messages.extend(traffic::samples());
     messages.iter_mut().map(|message| message.finish(1).to_vec()).collect()
 }
 
@@ -406,6 +409,7 @@ fn read_all(bytes: &[u8]) {
         let _ = chain::read_rule(&reply);
         let _ = chain::read_drops_by_default(&reply);
         let _ = flow::read(&reply, &stale());
+        traffic::read_all(&reply);
     }
 }
 
@@ -419,9 +423,9 @@ fn no_bytes_make_a_reader_panic() {
         state ^= state << 17;
         usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
     };
-    // Types of messages that readers look for: new link, address, route, neighbour, rule, and
-    // those of nftables and connection tracking.
-    let kinds: [u16; 12] = [16, 20, 24, 28, 32, 2, 3, 2563, 2566, 2569, 2572, 256];
+    // Types of messages that readers look for: new link, address, route, neighbour, rule, those of
+    // nftables and connection tracking, and of traffic control.
+    let kinds: [u16; 15] = [16, 20, 24, 28, 32, 2, 3, 2563, 2566, 2569, 2572, 256, 36, 40, 44];
     for sample in samples() {
         for kind in kinds {
             let mut sample = sample.clone();

@@ -13,6 +13,7 @@ pub(crate) mod link;
 pub(crate) mod moved_device;
 pub(crate) mod neighbour;
 pub(crate) mod nft;
+pub(crate) mod offload;
 pub(crate) mod route;
 pub(crate) mod routing_rule;
 pub(crate) mod sysctl;

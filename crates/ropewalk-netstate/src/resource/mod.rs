@@ -12,6 +12,7 @@ mod link;
 mod moved_device;
 mod neighbour;
 pub mod nft;
+mod offload;
 mod probe;
 mod route;
 mod route_absence;
@@ -38,6 +39,7 @@ pub use link::{
 pub use moved_device::MovedDevice;
 pub use neighbour::Neighbour;
 pub use nft::{NftChain, NftElements, NftSet, NftTable, NftTaggedRules};
+pub use offload::{Offload, Offloads};
 pub use probe::ConflictProbe;
 use ropewalk_addr::{Family, IfName, Prefix, Subnet};
 pub use route::{Hop, Route, RouteScope};
@@ -139,6 +141,8 @@ pub enum Key {
     TrafficClass(IfName, u16),
     /// A traffic filter, by link, place there and priority.
     TrafficFilter(IfName, traffic::Hook, u16),
+    /// Offloads of a link.
+    Offloads(IfName),
     /// A sysctl, by path below `/proc/sys`.
     Sysctl(String),
     /// An nftables table.
@@ -230,6 +234,7 @@ kinds!(
     Qdisc,
     TrafficClass,
     TrafficFilter,
+    Offloads,
     Sysctl,
     NftTable,
     NftSet,
@@ -314,6 +319,7 @@ impl Resource {
             Self::ConflictProbe(_) => "make sure",
             Self::Announcement(_) => "announce",
             Self::LinkAttribute(_)
+            | Self::Offloads(_)
             | Self::Sysctl(_)
             | Self::BridgePort(_)
             | Self::Membership(_) => "set",
@@ -342,6 +348,7 @@ impl Resource {
             Self::Qdisc(qdisc) => Some(&qdisc.link),
             Self::TrafficClass(class) => Some(&class.link),
             Self::TrafficFilter(filter) => Some(&filter.link),
+            Self::Offloads(offloads) => Some(&offloads.link),
             Self::Await(wait) => Some(wait.link()),
             Self::ConflictProbe(probe) => Some(&probe.link),
             Self::Announcement(announcement) => Some(&announcement.link),

@@ -37,8 +37,11 @@ pub enum Kind {
     List(&'static Kind),
     /// An object with these keys.
     Object(&'static [Key]),
-    /// An object whose keys are names, and all of whose values are texts.
+    /// An object whose keys are names, and all of whose values are texts; or, where the order
+    /// counts, a list of such objects with one name each.
     Names,
+    /// An object whose keys are names, and all of whose values are `true` or `false`.
+    Switches,
 }
 
 impl Kind {
@@ -65,9 +68,12 @@ impl Kind {
             | Self::Cidr
             | Self::AddressOrCidr
             | Self::Path => Value::String(text.to_owned()),
-            Self::Bool | Self::Integer(..) | Self::List(_) | Self::Object(_) | Self::Names => {
-                serde_json::from_str(text).unwrap_or_default()
-            }
+            Self::Bool
+            | Self::Integer(..)
+            | Self::List(_)
+            | Self::Object(_)
+            | Self::Names
+            | Self::Switches => serde_json::from_str(text).unwrap_or_default(),
         }
     }
 

@@ -139,7 +139,7 @@ fn what_a_plugin_reads_is_what_is_described() {
     for description in DESCRIPTIONS {
         let own = spots.iter().filter(|spot| spot.description.plugin == description.plugin);
         let (names, described): (Vec<&Spot>, Vec<&Spot>) =
-            own.partition(|spot| matches!(spot.key.kind, Kind::Names));
+            own.partition(|spot| matches!(spot.key.kind, Kind::Names | Kind::Switches));
         let of_protocol = |path: &String| {
             config::COMMON.contains(&path.as_str())
                 || ["args.cni", "ipam.type"].contains(&path.as_str())
@@ -257,7 +257,10 @@ fn misfits(kind: Kind) -> Vec<Value> {
             inner.chain([json!("x")]).collect()
         }
         Kind::Object(_) => vec![json!("x")],
-        Kind::Names => vec![json!("x"), json!({ "net.core.somaxconn": 5 })],
+        Kind::Names => {
+            vec![json!("x"), json!({ "net.core.somaxconn": 5 }), json!([5]), json!([{}])]
+        }
+        Kind::Switches => vec![json!("x"), json!({ "tso": "off" }), json!([])],
     }
 }
 

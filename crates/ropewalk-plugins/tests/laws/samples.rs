@@ -5,7 +5,7 @@ use ropewalk_cni::{ALL, CniResult, Environment, Request};
 use ropewalk_linux::{LinkAddress, LinkRoute, Routing};
 use ropewalk_netstate::{
     Desired, Place,
-    resource::{AnyLink, Attribute, LinkAttribute, Route, Sysctl},
+    resource::{AnyLink, Attribute, LinkAttribute, Offload, Offloads, Route, Sysctl},
 };
 use ropewalk_plugins::{
     device::{Attachment, Device, Facts, Firewalld, Given, HostDevice, Master, Passage},
@@ -179,7 +179,14 @@ fn chained() -> Vec<Sample> {
             "everything tuned",
             "tuning",
             json!({"mac": "02:00:00:00:00:77", "mtu": 1400, "promisc": true, "allmulti": true,
-                   "txQLen": 500, "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}}),
+                   "txQLen": 500, "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"},
+                   "ethtool": {"tso": false, "rx-gro": false}}),
+        ),
+        sample(
+            "sysctls in order",
+            "tuning",
+            json!({"sysctl": [{"net.ipv4.conf.IFNAME.arp_filter": "1"},
+                              {"net.ipv4.conf.IFNAME.arp_announce": "2"}]}),
         ),
     ]
 }
@@ -335,7 +342,19 @@ fn add_link(kernel: &mut FakeKernel, name: &str) {
     ] {
         kernel.put(Place::Sandbox, LinkAttribute { link: link.clone(), attribute });
     }
-    kernel.put(Place::Sandbox, Sysctl::new(format!("net/ipv4/conf/{link}/arp_filter"), "0"));
+    for parameter in ["arp_filter", "arp_announce"] {
+        kernel.put(Place::Sandbox, Sysctl::new(format!("net/ipv4/conf/{link}/{parameter}"), "0"));
+    }
+    let on = Offload { on: true, optional: false };
+    let names = [
+        "rx-gro",
+        "tx-tcp-segmentation",
+        "tx-tcp-ecn-segmentation",
+        "tx-tcp-mangleid-segmentation",
+        "tx-tcp6-segmentation",
+    ];
+    let offloads = names.map(|name| (name.to_owned(), on)).into();
+    kernel.put(Place::Sandbox, Offloads { link, offloads });
 }
 
 impl Case {

@@ -219,7 +219,16 @@ fn of_kind(kind: Kind) -> Value {
         Kind::AddressOrCidr => text("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),
         Kind::List(element) => json!({ "type": "array", "items": of_kind(*element) }),
         Kind::Object(keys) => object(keys),
-        Kind::Names => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Names => {
+            let names = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+            let mut one = names.clone();
+            one["minProperties"] = 1.into();
+            one["maxProperties"] = 1.into();
+            json!({ "anyOf": [names, { "type": "array", "items": one }] })
+        }
+        Kind::Switches => {
+            json!({ "type": "object", "additionalProperties": { "type": "boolean" } })
+        }
     }
 }
 

@@ -154,7 +154,8 @@ fn kind(kind: Kind) -> String {
         }
         Kind::List(element) => format!("list of {}", several(*element)),
         Kind::Object(_) => "object".to_owned(),
-        Kind::Names => "object of strings".to_owned(),
+        Kind::Names => "object of strings, or list of such with one name each".to_owned(),
+        Kind::Switches => "object of bools".to_owned(),
         Kind::Text => "string".to_owned(),
         Kind::InterfaceName => "interface name".to_owned(),
         Kind::AddressPlugin => "plugin".to_owned(),

@@ -20,7 +20,7 @@ pub(crate) const DESCRIPTION: Description = Description {
 /// The kernel counts a burst in 32 bits of bytes, and the last of these numbers is no burst.
 const BURST: Kind = Kind::Integer(0, u32::MAX as u64 * 8 - 1);
 const RATE: Kind = Kind::Integer(0, u64::MAX);
-const SUBNETS: Kind = Kind::List(&Kind::AddressOrCidr);
+const SUBNETS: Kind = Kind::List(&Kind::Cidr);
 
 const KEYS: &[Key] = &[
     key(

@@ -1,16 +1,16 @@
 //! What was there before: a file per attachment, in the format of the reference plugin with the
 //! sysctls and the network's name added.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use ropewalk_addr::IfName;
 use ropewalk_cni::{AttachmentId, CniError};
 use ropewalk_netstate::{
     Memory, MemoryError, Owner, Place, Resource,
-    resource::{Attribute, LinkAttribute, Sysctl},
+    resource::{Attribute, LinkAttribute, Offload, Offloads, Sysctl},
 };
 use ropewalk_store::{StateFile, StoreError};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::config::sysctl_path;
 use crate::{device::Attachment, texts::store_error};
@@ -66,15 +66,20 @@ impl Memory for Backup {
                     }
                 }
                 Resource::Sysctl(sysctl) => {
-                    if !object.get("sysctl").is_some_and(Value::is_object) {
-                        object.insert("sysctl".into(), Map::new().into());
+                    let mut kept = sysctls_of(&object);
+                    if !kept.iter().any(|(path, _)| *path == sysctl.path) {
+                        kept.push((sysctl.path.clone(), sysctl.value.clone()));
                     }
-                    let sysctls = object.get_mut("sysctl").and_then(Value::as_object_mut);
-                    if let Some(sysctls) = sysctls
-                        && !sysctls.get(&sysctl.path).is_some_and(Value::is_string)
-                    {
-                        sysctls.insert(sysctl.path.clone(), sysctl.value.clone().into());
+                    let pairs = kept.into_iter().map(|(path, value)| json!([path, value]));
+                    object.insert("sysctl".into(), pairs.collect());
+                }
+                Resource::Offloads(found) => {
+                    let mut kept = offloads_of(&object);
+                    for (name, offload) in &found.offloads {
+                        kept.entry(name.clone()).or_insert(*offload);
                     }
+                    let pairs = kept.into_iter().map(|(name, offload)| (name, offload.on.into()));
+                    object.insert("ethtool".into(), Value::Object(pairs.collect()));
                 }
                 _ => {}
             }
@@ -84,25 +89,39 @@ impl Memory for Backup {
     }
 
     fn recall(&mut self) -> Result<Vec<(Place, Resource)>, MemoryError> {
-        let mut values = Vec::new();
-        for (name, value) in read(&self.file).map_err(|error| memory_error(&error))? {
-            if let Some(attribute) = from_json(&name, &value) {
-                let attribute = LinkAttribute { link: self.ifname.clone(), attribute };
-                values.push((Place::Sandbox, attribute.into()));
-            }
-            // A damaged file must not lead anywhere else.
-            let sysctls = value.as_object().into_iter().flatten();
-            for (path, value) in sysctls.filter(|(path, _)| sysctl_path(path, "").is_ok()) {
-                let value = value.as_str().unwrap_or_default();
-                values.push((Place::Sandbox, Sysctl::new(path, value).into()));
-            }
+        let mut values: Vec<Resource> = Vec::new();
+        let object = read(&self.file).map_err(|error| memory_error(&error))?;
+        let link = || self.ifname.clone();
+        // A damaged file must not lead anywhere else.
+        let sysctls = sysctls_of(&object).into_iter();
+        let sysctls = sysctls.filter(|(path, _)| sysctl_path(path, "").is_ok());
+        values.extend(sysctls.map(|(path, value)| Sysctl::new(path, value).into()));
+        let attributes = object.iter().filter_map(|(name, value)| from_json(name, value));
+        values.extend(attributes.map(|attribute| LinkAttribute { link: link(), attribute }.into()));
+        let offloads = offloads_of(&object);
+        if !offloads.is_empty() {
+            values.push(Offloads { link: link(), offloads }.into());
         }
-        Ok(values)
+        Ok(values.into_iter().map(|value| (Place::Sandbox, value)).collect())
     }
 
     fn forget(&mut self) -> Result<(), MemoryError> {
         self.file.remove().map_err(|error| memory_error(&error))
     }
+}
+
+/// Pairs of path and value, in the order in which they were changed.
+fn sysctls_of(object: &Map<String, Value>) -> Vec<(String, String)> {
+    let pairs = object.get("sysctl").and_then(Value::as_array).into_iter().flatten();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    pairs.filter_map(|pair| Some((text(pair.get(0))?, text(pair.get(1))?))).collect()
+}
+
+/// What cannot be given back any more is left.
+fn offloads_of(object: &Map<String, Value>) -> BTreeMap<String, Offload> {
+    let pairs = object.get("ethtool").and_then(Value::as_object).into_iter().flatten();
+    let offload = |value: &Value| value.as_bool().map(|on| Offload { on, optional: true });
+    pairs.filter_map(|(name, value)| Some((name.clone(), offload(value)?))).collect()
 }
 
 fn to_json(attribute: Attribute) -> Value {

@@ -4,18 +4,23 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use ropewalk_addr::Mac;
 use ropewalk_cni::{CniError, Fields, Request, config_error, duplicate_keys, parse_args};
+use ropewalk_netstate::resource::Offload;
+use serde_json::Value;
 
+use super::offloads;
 use crate::config;
 
 /// The configuration, checked. `None` leaves an attribute as it is.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) sysctls: BTreeMap<String, String>,
+    /// In the order in which they are set, no name twice.
+    pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) mac: Option<Mac>,
     pub(crate) promiscuous: Option<bool>,
     pub(crate) mtu: Option<u32>,
     pub(crate) all_multicast: Option<bool>,
     pub(crate) queue_length: Option<u32>,
+    pub(crate) offloads: BTreeMap<String, Offload>,
     pub(crate) data_directory: PathBuf,
 }
 
@@ -36,12 +41,13 @@ impl Config {
     /// `args.cni` beats `runtimeConfig` beats `CNI_ARGS` beats the configuration.
     fn from_fields(fields: &Fields<'_>, requested_mac: Option<&str>) -> Self {
         let mut config = Self {
-            sysctls: fields.string_map("sysctl").unwrap_or_default(),
+            sysctls: sysctls(fields),
             mac: None,
             promiscuous: fields.bool("promisc"),
             mtu: positive(fields, "mtu"),
             all_multicast: fields.bool("allmulti"),
             queue_length: fields.u32("txQLen"),
+            offloads: offloads::read(fields, "ethtool"),
             data_directory: fields
                 .string("dataDir")
                 .filter(|path| !path.is_empty())
@@ -54,7 +60,13 @@ impl Config {
         mac = runtime.filter(|mac| !mac.is_empty()).or(mac);
         if let Some(args) = config::nested(fields, "args.cni") {
             mac = args.string("mac").filter(|mac| !mac.is_empty()).or(mac);
-            config.sysctls.extend(args.string_map("sysctl").unwrap_or_default());
+            for sysctl in sysctls(&args) {
+                match config.sysctls.iter_mut().find(|known| are_one(&known.0, &sysctl.0)) {
+                    Some(known) => *known = sysctl,
+                    None => config.sysctls.push(sysctl),
+                }
+            }
+            config.offloads.extend(offloads::read(&args, "ethtool"));
             config.promiscuous = args.bool("promisc").or(config.promiscuous);
             config.mtu = positive(&args, "mtu").or(config.mtu);
             config.all_multicast = args.bool("allmulti").or(config.all_multicast);
@@ -68,13 +80,38 @@ impl Config {
             }
             parsed.ok()
         });
-        for key in config.sysctls.keys() {
+        for (key, _) in &config.sysctls {
             if let Err(error) = sysctl_path(key, "IFNAME") {
                 fields.report_path(format!("sysctl.{key}"), error.msg);
             }
         }
         config
     }
+}
+
+/// An object, whose keys are set in alphabetical order since tools sort them; or a list of objects
+/// with one key each, which are set in the order of the list.
+fn sysctls(fields: &Fields<'_>) -> Vec<(String, String)> {
+    if !fields.value("sysctl").is_some_and(Value::is_array) {
+        return fields.string_map("sysctl").unwrap_or_default().into_iter().collect();
+    }
+    let mut sysctls: Vec<(String, String)> = Vec::new();
+    for entry in fields.objects("sysctl").unwrap_or_default() {
+        let [name] = entry.keys()[..] else {
+            entry.report("an entry of sysctl must have one name");
+            continue;
+        };
+        if sysctls.iter().any(|(known, _)| are_one(known, name)) {
+            entry.report("duplicated sysctl keys are not allowed");
+        }
+        sysctls.extend(entry.string(name).map(|value| (name.to_owned(), value)));
+    }
+    sysctls
+}
+
+/// Whether two names mean the same sysctl.
+fn are_one(left: &str, right: &str) -> bool {
+    left.replace('.', "/") == right.replace('.', "/")
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.

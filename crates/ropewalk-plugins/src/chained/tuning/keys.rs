@@ -3,14 +3,14 @@
 use crate::describe::{Class, Description, Key, Kind, common, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
-    keys: &[SYSCTL, MAC, MTU, PROMISC, ALLMULTI, QUEUE, DATA_DIRECTORY],
+    keys: &[SYSCTL, MAC, MTU, PROMISC, ALLMULTI, QUEUE, ETHTOOL, DATA_DIRECTORY],
     runtime: &[MAC],
-    args: &[SYSCTL, MAC, MTU, PROMISC, ALLMULTI, QUEUE],
+    args: &[SYSCTL, MAC, MTU, PROMISC, ALLMULTI, QUEUE, ETHTOOL],
     variables: &[Key { name: "MAC", ..MAC }],
     ..Description::new(
         "tuning",
         Class::Chained,
-        "sets sysctls and interface attributes of the container",
+        "sets sysctls of the container, and attributes and offloads of its interface",
     )
 };
 
@@ -21,7 +21,8 @@ const SYSCTL: Key = key(
     Kind::Names,
     "Names of sysctls, with dots or slashes, and their values. The first `IFNAME` in a name stands \
      for the interface. Only names below `net`. No such name: `open /proc/sys/net/core/nope: no \
-     such file or directory`. The same name twice: `duplicated sysctl keys are not allowed`",
+     such file or directory`. The same name twice: `duplicated sysctl keys are not allowed`. A \
+     list is set in its order, an object in that of its names, since tools sort them",
 )
 .absent(AS_IT_IS)
 .example(r#"{"net.ipv4.conf.IFNAME.arp_filter": "1"}"#)
@@ -44,6 +45,14 @@ const ALLMULTI: Key =
 const QUEUE: Key = key("txQLen", Kind::U32, "Length of the transmit queue, in packets")
     .absent(AS_IT_IS)
     .example("500");
+
+const ETHTOOL: Key = key(
+    "ethtool",
+    Kind::Switches,
+    "Offloads to be switched on or off, by the names that are listed below",
+)
+.absent("as they are")
+.example(r#"{"tso": false}"#);
 
 const DATA_DIRECTORY: Key = key("dataDir", Kind::Path, "Where what was there before is kept")
     .default("/run/cni/tuning")

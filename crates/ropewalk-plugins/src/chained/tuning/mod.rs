@@ -1,14 +1,16 @@
-//! The plugin `tuning`: sysctls of the sandbox and attributes of its interface, given back at DEL.
+//! The plugin `tuning`: sysctls of the sandbox and attributes and offloads of its interface, given
+//! back at DEL.
 
 mod allowlist;
 mod backup;
 mod config;
 mod keys;
+mod offloads;
 
 use ropewalk_cni::{AttachmentId, CniError, CniResult, Command, Request};
 use ropewalk_netstate::{
     Desired, Lifetime, Memory, Observed, Place,
-    resource::{Attribute, LinkAttribute, Sysctl},
+    resource::{Attribute, LinkAttribute, Offloads, Sysctl},
 };
 
 use self::{backup::Backup, config::Config};
@@ -25,7 +27,7 @@ struct Tuning {
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     let config = Config::read(request)?;
     if request.command == Command::Add {
-        allowlist::check(config.sysctls.keys())?;
+        allowlist::check(config.sysctls.iter().map(|(key, _)| key))?;
     }
     Ok(Box::new(Tuning { config }))
 }
@@ -48,6 +50,10 @@ impl Device for Tuning {
             let link = attachment.ifname.clone();
             let attribute = LinkAttribute { link, attribute };
             desired.push(Place::Sandbox, Lifetime::Borrowed, attribute);
+        }
+        if !self.config.offloads.is_empty() {
+            let (link, offloads) = (attachment.ifname.clone(), self.config.offloads.clone());
+            desired.push(Place::Sandbox, Lifetime::Borrowed, Offloads { link, offloads });
         }
         Ok(desired)
     }
