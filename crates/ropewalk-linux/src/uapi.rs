@@ -94,6 +94,7 @@ pub(crate) const IFA_BROADCAST: u16 = 4;
 pub(crate) const IFA_FLAGS: u16 = 8;
 pub(crate) const IFA_F_NODAD: u32 = 2;
 pub(crate) const IFA_F_TENTATIVE: u32 = 64;
+pub(crate) const IFA_F_PERMANENT: u32 = 128;
 pub(crate) const IFA_F_DADFAILED: u32 = 8;
 pub(crate) const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 

@@ -113,12 +113,6 @@ pub(crate) fn finish(fields: &Fields<'_>) -> Result<(), CniError> {
     })
 }
 
-/// `enabledad`: whether IPv6 duplicate address detection runs. Every plugin that makes an
-/// interface knows it; without it, addresses can be used at once.
-pub(crate) fn detects_duplicates(fields: &Fields<'_>) -> bool {
-    fields.bool("enabledad").unwrap_or_default()
-}
-
 /// `mtu`; 0 leaves it to the kernel.
 pub(crate) fn mtu(fields: &Fields<'_>) -> Option<u32> {
     fields.u32("mtu").filter(|mtu| *mtu != 0)

@@ -4,17 +4,22 @@
 use std::net::IpAddr;
 
 use ropewalk_addr::{Family, IfName, Mac, Prefix, Subnet};
-use ropewalk_cni::{Cidr, CniError, CniResult, Interface, IpConfig, RouteConfig};
+use ropewalk_cni::{Cidr, CniError, CniResult, Fields, Interface, IpConfig, RouteConfig};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
     resource::{
-        Address, Announcement, Attribute, Await, ConflictProbe, Key, LinkAttribute, Route,
-        RouteScope, Sysctl,
+        Address, AddressGuard, Announcement, Attribute, Await, ConflictProbe, Conflicting, Key,
+        LinkAttribute, Route, RouteScope, Sysctl,
     },
 };
 
+use crate::device::Attachment;
+
 /// How long the kernel may take to finish duplicate address detection.
 const ADDRESSES_DEADLINE_MS: u32 = 5_000;
+/// How long a router may take to answer: the kernel asks one second after the link is up, and then
+/// every four.
+const ADVERTISEMENT_DEADLINE_MS: u32 = 10_000;
 
 /// An address of a result as a prefix.
 pub(crate) fn prefix(cidr: Cidr) -> Prefix {
@@ -32,11 +37,96 @@ pub(crate) fn families(layer3: &CniResult) -> Vec<Family> {
     [Family::V4, Family::V6].into_iter().filter(|family| has(*family)).collect()
 }
 
-/// How addresses are configured.
-#[derive(Clone, Copy, Debug)]
+/// How addresses are configured. Every plugin that makes an interface reads the same keys.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// Whether IPv6 duplicate address detection runs, and is waited for.
-    pub(crate) detect_duplicates: bool,
+    /// Whether somebody else's addresses are looked for, `enabledad`.
+    detect_duplicates: bool,
+    /// Whether advertisements of routers count, `acceptRA`: a value of the sysctl `accept_ra`.
+    /// `None` leaves that to the kernel.
+    accept_ra: Option<u8>,
+    /// Whether an address that a router leads to is waited for, `waitForRA`.
+    wait_for_ra: bool,
+}
+
+impl Options {
+    pub(crate) fn read(fields: &Fields<'_>) -> Self {
+        let accept_ra = fields.u32("acceptRA").and_then(|number| {
+            let valid = u8::try_from(number).ok().filter(|value| *value <= 2);
+            if valid.is_none() {
+                fields.report_at("acceptRA", format!("acceptRA is {number}, must be 0, 1 or 2"));
+            }
+            valid
+        });
+        let wait_for_ra = fields.bool("waitForRA").unwrap_or_default();
+        if wait_for_ra && accept_ra == Some(0) {
+            let message = "cannot wait for router advertisements that are not accepted";
+            fields.report_at("waitForRA", message);
+        }
+        let detect_duplicates = fields.bool("enabledad").unwrap_or_default();
+        Self { detect_duplicates, accept_ra, wait_for_ra }
+    }
+
+    /// Sets what must be set before the interface is up.
+    fn declare_advertisements(self, desired: &mut Desired, ifname: &IfName) {
+        let accept_ra = self.accept_ra.or(self.wait_for_ra.then_some(1));
+        let mut set = |parameter: &str, value: &str| {
+            let path = format!("net/ipv6/conf/{ifname}/{parameter}");
+            desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::new(path, value));
+        };
+        if accept_ra.is_some_and(|value| value > 0) {
+            set("disable_ipv6", "0");
+        }
+        if let Some(value) = accept_ra {
+            set("accept_ra", &value.to_string());
+        }
+    }
+
+    /// Waits for a router, once the interface is up; what it leads to is found with the guard.
+    fn declare_waiting(self, desired: &mut Desired, ifname: &IfName) {
+        if self.wait_for_ra {
+            let (link, deadline_ms) = (ifname.clone(), ADVERTISEMENT_DEADLINE_MS);
+            let wait = Await::Autoconfigured { link, deadline_ms };
+            desired.push(Place::Sandbox, Lifetime::Dependent, wait);
+            desired.push(Place::Sandbox, Lifetime::Dependent, advertised(ifname));
+        }
+    }
+}
+
+/// The question which IPv6 addresses an interface has; none is a conflict.
+fn advertised(ifname: &IfName) -> AddressGuard {
+    AddressGuard {
+        link: ifname.clone(),
+        family: Family::V6,
+        keep: Vec::new(),
+        conflicting: Conflicting::Overlapping,
+        replace: false,
+        present: Vec::new(),
+    }
+}
+
+/// Adds to a result the addresses that routers led to, if they were waited for.
+pub(crate) fn add_advertised(
+    result: &mut CniResult,
+    attachment: &Attachment,
+    observed: &Observed,
+    interface: usize,
+) {
+    let key = Resource::from(advertised(&attachment.ifname)).key();
+    let Some(Resource::AddressGuard(found)) = observed.find(Place::Sandbox, &key) else { return };
+    for present in &found.present {
+        let address = Cidr { ip: present.ip(), prefix: present.length() };
+        if !result.ips.iter().any(|ip| ip.address == address) {
+            result.ips.push(IpConfig { interface: Some(interface), address, gateway: None });
+        }
+    }
+}
+
+/// Declares an interface without addresses of ours, up.
+pub(crate) fn declare_bare(desired: &mut Desired, ifname: &IfName, options: Options) {
+    options.declare_advertisements(desired, ifname);
+    desired.push(Place::Sandbox, Lifetime::Dependent, up(ifname));
+    options.declare_waiting(desired, ifname);
 }
 
 /// The part of a result that concerns one interface of one sandbox: what CHECK and DEL know.
@@ -58,6 +148,7 @@ pub(crate) fn declare_detection(
     layer3: &CniResult,
     options: Options,
 ) {
+    options.declare_advertisements(desired, ifname);
     let mut set = |parameter: &str, value: &str| {
         let path = format!("net/ipv6/conf/{ifname}/{parameter}");
         desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, value));
@@ -158,6 +249,7 @@ fn declare_addresses(
         let wait = Await::AddressesReady { link, deadline_ms: ADDRESSES_DEADLINE_MS };
         sandbox(Lifetime::Dependent, wait.into());
     }
+    options.declare_waiting(desired, ifname);
 }
 
 fn declare_routes(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {

@@ -104,7 +104,8 @@ fn step_text(step: &Step, reason: &str) -> String {
         (Step::Create(..), Resource::Qdisc(_)) => format!("create qdisc: {reason}"),
         (Step::Create(..), Resource::TrafficFilter(_)) => format!("add filter: {reason}"),
         (Step::Create(..), Resource::Await(wait)) => match wait {
-            ropewalk_netstate::resource::Await::LinkUp { .. } => reason.to_owned(),
+            ropewalk_netstate::resource::Await::LinkUp { .. }
+            | ropewalk_netstate::resource::Await::Autoconfigured { .. } => reason.to_owned(),
             ropewalk_netstate::resource::Await::AddressesReady { link, .. } => {
                 format!("failed to settle addresses for {:?}: {reason}", &**link)
             }

@@ -8,7 +8,7 @@ use ropewalk_cni::{
 };
 use ropewalk_linux::{Linux, Netns, NetnsError};
 use ropewalk_netstate::{
-    Conflict, Desired, Item, Kernel, Lifetime, Observed, Owner, Probe, Resource,
+    Conflict, Desired, Item, Kernel, Lifetime, Observed, Owner, Place, Probe, Resource,
     converge::{self, ConvergeError},
 };
 use ropewalk_store::{Holder, LeaseDirectory};
@@ -112,12 +112,14 @@ pub(crate) fn refuse_no_addresses(given: &Given) -> Result<(), CniError> {
     Ok(())
 }
 
-/// Results tell the links that were made and their hardware addresses.
+/// Results tell the links that were made and their hardware addresses, and the addresses that a
+/// container's interface gave itself.
 pub(crate) fn links(desired: &Desired) -> Vec<Probe<'_>> {
-    let own = desired
-        .items()
-        .iter()
-        .filter(|item| is_link(&item.resource) && item.lifetime != Lifetime::Predecessor);
+    let is_told = |item: &Item| match &item.resource {
+        Resource::AddressGuard(_) => item.place == Place::Sandbox,
+        resource => is_link(resource) && item.lifetime != Lifetime::Predecessor,
+    };
+    let own = desired.items().iter().filter(|item| is_told(item));
     own.map(|item| Probe { place: item.place, resource: &item.resource }).collect()
 }
 

@@ -24,7 +24,9 @@ enum Look {
 pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), KernelError> {
     // Almost always all is well at the first look, and then the subscription is not needed.
     let Look::NotYet(_) = look(linux, place, wait)? else { return Ok(()) };
-    let (Await::LinkUp { deadline_ms, .. } | Await::AddressesReady { deadline_ms, .. }) = wait;
+    let (Await::LinkUp { deadline_ms, .. }
+    | Await::AddressesReady { deadline_ms, .. }
+    | Await::Autoconfigured { deadline_ms, .. }) = wait;
     let deadline = Instant::now() + Duration::from_millis((*deadline_ms).into());
     let events = linux.within(place, EventSocket::open)??;
     loop {
@@ -40,6 +42,9 @@ fn look(linux: &mut Linux, place: Place, wait: &Await) -> Result<Look, KernelErr
         Await::LinkUp { link, .. } => look_at_link(linux, place, link),
         Await::AddressesReady { link, deadline_ms } => {
             look_at_addresses(linux, place, link, *deadline_ms)
+        }
+        Await::Autoconfigured { link, deadline_ms } => {
+            look_for_advertised(linux, place, link, *deadline_ms)
         }
     }
 }
@@ -67,6 +72,33 @@ fn look_at_addresses(
         Readiness::Failed(text) => Err(error_with(Errno::ADDRINUSE, text)),
         Readiness::Pending => {
             let seconds = deadline_ms / 1000;
+            let text = format!("link {name} still has tentative addresses after {seconds} seconds");
+            Ok(Look::NotYet(text))
+        }
+    }
+}
+
+fn look_for_advertised(
+    linux: &mut Linux,
+    place: Place,
+    name: &IfName,
+    deadline_ms: u32,
+) -> Result<Look, KernelError> {
+    let index = linux.index_of(place, name)?;
+    let mut addresses = linux.addresses(place, Some(Family::V6), index)?;
+    addresses.retain(|address| address.is_temporary() && !address.is_link_local());
+    let seconds = deadline_ms / 1000;
+    if addresses.is_empty() {
+        let text = format!(
+            "no router has advertised a prefix on {name} within {seconds} seconds; hint: look for \
+             one with rdisc6, or leave waitForRA out"
+        );
+        return Ok(Look::NotYet(text));
+    }
+    match readiness(name, &addresses) {
+        Readiness::Ready => Ok(Look::Finished),
+        Readiness::Failed(text) => Err(error_with(Errno::ADDRINUSE, text)),
+        Readiness::Pending => {
             let text = format!("link {name} still has tentative addresses after {seconds} seconds");
             Ok(Look::NotYet(text))
         }

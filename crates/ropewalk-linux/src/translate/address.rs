@@ -9,8 +9,8 @@ use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
         IFA_ADDRESS, IFA_BROADCAST, IFA_F_DADFAILED, IFA_F_NODAD, IFA_F_NOPREFIXROUTE,
-        IFA_F_TENTATIVE, IFA_FLAGS, IFA_LOCAL, NLM_F_CREATE, NLM_F_EXCL, RTM_DELADDR, RTM_GETADDR,
-        RTM_NEWADDR,
+        IFA_F_PERMANENT, IFA_F_TENTATIVE, IFA_FLAGS, IFA_LOCAL, NLM_F_CREATE, NLM_F_EXCL,
+        RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR,
     },
 };
 
@@ -34,6 +34,11 @@ impl FoundAddress {
     /// Duplicate address detection found somebody else.
     pub(crate) fn is_duplicate(self) -> bool {
         self.flags & IFA_F_DADFAILED != 0
+    }
+
+    /// It is for some time only, as what routers lead to.
+    pub(crate) fn is_temporary(self) -> bool {
+        self.flags & IFA_F_PERMANENT == 0
     }
 
     /// The kernel keeps a route to its subnet.

@@ -24,13 +24,22 @@ pub enum Await {
         /// How long to wait, in milliseconds, before it is an error.
         deadline_ms: u32,
     },
+    /// The link has an IPv6 address that a router's advertisement led to, and it can be used.
+    Autoconfigured {
+        /// The link.
+        link: IfName,
+        /// How long to wait, in milliseconds, before it is an error.
+        deadline_ms: u32,
+    },
 }
 
 impl Await {
     /// The link waited for.
     pub fn link(&self) -> &IfName {
         match self {
-            Self::LinkUp { link, .. } | Self::AddressesReady { link, .. } => link,
+            Self::LinkUp { link, .. }
+            | Self::AddressesReady { link, .. }
+            | Self::Autoconfigured { link, .. } => link,
         }
     }
 
@@ -49,6 +58,7 @@ impl fmt::Display for Await {
         match self {
             Self::LinkUp { link, .. } => write!(f, "link {link} to be up"),
             Self::AddressesReady { link, .. } => write!(f, "addresses of {link} to be ready"),
+            Self::Autoconfigured { link, .. } => write!(f, "a router to be heard on {link}"),
         }
     }
 }

@@ -82,7 +82,24 @@ pub(crate) const fn mtu(meaning: &'static str) -> Key {
     key("mtu", Kind::U32, meaning).default("0").example("1400")
 }
 
-/// Whether to look for duplicates, see [`crate::config::detects_duplicates`].
+/// Whether routers are heard, see [`crate::layer3::Options`].
+pub(crate) const ACCEPT_RA: Key = key(
+    "acceptRA",
+    Kind::Integer(0, 2),
+    "Whether the interface configures itself by what IPv6 routers advertise: 0 never, 1 unless the \
+     container forwards, 2 always (the sysctl `accept_ra`)",
+)
+.absent("as the kernel has it, which is 1")
+.example("1")
+.refuses(&[("3", "acceptRA is 3, must be 0, 1 or 2")]);
+pub(crate) const WAIT_FOR_RA: Key = flag(
+    "waitForRA",
+    "ADD waits at most 10 seconds until a router has advertised a prefix and the address made of \
+     it can be used; the result has it: `no router has advertised a prefix on eth0 within 10 \
+     seconds`",
+);
+
+/// Whether to look for duplicates, see [`crate::layer3::Options`].
 pub(crate) const DETECT_DUPLICATES: Key = flag(
     "enabledad",
     "Addresses that somebody else on the network has are refused. IPv6: duplicate address \

@@ -12,7 +12,7 @@ use crate::{
     config,
     describe::{
         Class, Description, Key,
-        common::{DNS, NEEDED_IPAM},
+        common::{ACCEPT_RA, DNS, NEEDED_IPAM, WAIT_FOR_RA},
         flag,
     },
     device::{Attachment, Device, Given},
@@ -62,6 +62,8 @@ const KEYS: &[Key] = &[
         "enabledad",
         "Duplicate address detection runs, which on a link without neighbours only takes time",
     ),
+    ACCEPT_RA,
+    WAIT_FOR_RA,
     DNS,
 ];
 

@@ -16,7 +16,7 @@ use crate::{
     config,
     describe::{
         Class, Description, Key, Kind,
-        common::{self, DETECT_DUPLICATES, DNS, IPAM, LIMITED_MTU},
+        common::{self, ACCEPT_RA, DETECT_DUPLICATES, DNS, IPAM, LIMITED_MTU, WAIT_FOR_RA},
         key,
     },
     device::{Attachment, Device, Facts, Given},
@@ -114,6 +114,8 @@ const KEYS: &[Key] = &[
     .default("0")
     .example("2000"),
     DETECT_DUPLICATES,
+    ACCEPT_RA,
+    WAIT_FOR_RA,
     DNS,
     IPAM,
 ];

@@ -13,7 +13,10 @@ use crate::{
     config,
     describe::{
         Class, Description, Key,
-        common::{self, DETECT_DUPLICATES, DNS, MASQUERADE, MASQUERADE_BACKEND, NEEDED_IPAM},
+        common::{
+            self, ACCEPT_RA, DETECT_DUPLICATES, DNS, MASQUERADE, MASQUERADE_BACKEND, NEEDED_IPAM,
+            WAIT_FOR_RA,
+        },
     },
     device::{Attachment, Device, Facts, Given},
     feature::masquerade::{self, Backend},
@@ -26,7 +29,7 @@ const CONTAINER_INTERFACE: usize = 1;
 struct Ptp {
     masquerade: Backend,
     mtu: Option<u32>,
-    detect_duplicates: bool,
+    options: layer3::Options,
     dns: Option<Dns>,
     ipam: String,
 }
@@ -47,10 +50,10 @@ pub(crate) fn lint(fields: &Fields<'_>) {
 
 fn read(fields: &Fields<'_>) -> Option<Ptp> {
     let (masquerade, mtu) = (Backend::read(fields), config::mtu(fields));
-    let detect_duplicates = config::detects_duplicates(fields);
+    let options = layer3::Options::read(fields);
     let dns = config::dns(fields, "dns");
     let ipam = config::required_ipam_type(fields)?;
-    Some(Ptp { masquerade, mtu, detect_duplicates, dns, ipam })
+    Some(Ptp { masquerade, mtu, options, dns, ipam })
 }
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -64,6 +67,8 @@ const KEYS: &[Key] = &[
     MASQUERADE_BACKEND,
     common::mtu("MTU of both ends of the pair. 0 leaves it to the kernel"),
     DETECT_DUPLICATES,
+    ACCEPT_RA,
+    WAIT_FOR_RA,
     DNS,
 ];
 
@@ -147,7 +152,7 @@ impl Ptp {
     /// The container's side first: the host's end has no carrier until the other one is up.
     fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
         let ifname = &attachment.ifname;
-        let options = layer3::Options { detect_duplicates: self.detect_duplicates };
+        let options = self.options;
         layer3::declare_detection(desired, ifname, layer3, options);
         layer3::declare_behind_gateway(desired, ifname, layer3, options);
         for family in layer3::families(layer3) {

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Single {
     pub(crate) ipam: Option<String>,
     dns: Option<Dns>,
-    detect_duplicates: bool,
+    options: layer3::Options,
 }
 
 impl Single {
@@ -28,7 +28,7 @@ impl Single {
         Self {
             ipam: config::ipam_type(fields),
             dns: config::dns(fields, "dns"),
-            detect_duplicates: config::detects_duplicates(fields),
+            options: layer3::Options::read(fields),
         }
     }
 
@@ -44,13 +44,12 @@ impl Single {
         let ifname = &attachment.ifname;
         desired.push(Place::Sandbox, Lifetime::Attachment, as_recorded(link, attachment, given));
         let Some(layer3) = layer3 else {
-            desired.push(Place::Sandbox, Lifetime::Dependent, layer3::up(ifname));
+            layer3::declare_bare(&mut desired, ifname, self.options);
             return Ok(desired);
         };
         layer3::check_indices(layer3)?;
-        let options = layer3::Options { detect_duplicates: self.detect_duplicates };
-        layer3::declare_detection(&mut desired, ifname, layer3, options);
-        layer3::declare(&mut desired, ifname, layer3, options);
+        layer3::declare_detection(&mut desired, ifname, layer3, self.options);
+        layer3::declare(&mut desired, ifname, layer3, self.options);
         layer3::announce(&mut desired, ifname);
         Ok(desired)
     }
@@ -71,6 +70,7 @@ impl Single {
         for ip in &mut result.ips {
             ip.interface = Some(0);
         }
+        layer3::add_advertised(&mut result, attachment, observed, 0);
         if let Some(dns) = &self.dns {
             result.dns = dns.clone();
         }

@@ -15,7 +15,7 @@ use crate::{
     config,
     describe::{
         Class, Description, Key, Kind,
-        common::{self, DETECT_DUPLICATES, DNS, LIMITED_MTU, NEEDED_IPAM},
+        common::{self, ACCEPT_RA, DETECT_DUPLICATES, DNS, LIMITED_MTU, NEEDED_IPAM, WAIT_FOR_RA},
         key,
     },
     device::{Attachment, Device, Facts, Given},
@@ -97,6 +97,8 @@ const KEYS: &[Key] = &[
     .refuses(&[("4095", "invalid VLAN ID 4095 (must be between 0 and 4095 inclusive)")]),
     LIMITED_MTU,
     DETECT_DUPLICATES,
+    ACCEPT_RA,
+    WAIT_FOR_RA,
     DNS,
     NEEDED_IPAM.refuses(&[("{}", "failed to execute IPAM delegate: no plugin name provided")]),
 ];

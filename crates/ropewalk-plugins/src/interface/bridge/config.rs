@@ -4,7 +4,7 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{CniError, Dns, Fields, Request, parse_args};
 use ropewalk_netstate::resource::{PortVlans, VlanRange};
 
-use crate::{config, feature::masquerade::Backend};
+use crate::{config, feature::masquerade::Backend, layer3::Options};
 
 /// The configuration, checked.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Config {
     pub(crate) vlan: Option<u16>,
     pub(crate) vlans: Option<PortVlans>,
     pub(crate) spoof_check: bool,
-    pub(crate) detect_duplicates: bool,
+    pub(crate) options: Options,
     pub(crate) container_interface_up: bool,
     pub(crate) mac: Option<Mac>,
     pub(crate) dns: Option<Dns>,
@@ -59,7 +59,7 @@ impl Config {
             vlans: port_vlans(fields, vlan),
             vlan,
             spoof_check: flag("macspoofchk"),
-            detect_duplicates: config::detects_duplicates(fields),
+            options: Options::read(fields),
             container_interface_up: !flag("disableContainerInterface"),
             mac: mac(fields, requested_mac),
             dns: config::dns(fields, "dns"),

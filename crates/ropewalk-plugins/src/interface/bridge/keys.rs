@@ -2,7 +2,9 @@
 
 use crate::describe::{
     Class, Description, Key, Kind,
-    common::{self, DETECT_DUPLICATES, DNS, IPAM, MASQUERADE, MASQUERADE_BACKEND},
+    common::{
+        self, ACCEPT_RA, DETECT_DUPLICATES, DNS, IPAM, MASQUERADE, MASQUERADE_BACKEND, WAIT_FOR_RA,
+    },
     flag, key,
 };
 
@@ -71,6 +73,8 @@ const KEYS: &[Key] = &[
     flag("preserveDefaultVlan", "The port also keeps VLAN 1, which it otherwise loses"),
     flag("macspoofchk", "Frames from another MAC than the container's are dropped"),
     DETECT_DUPLICATES,
+    ACCEPT_RA,
+    WAIT_FOR_RA,
     DNS,
     IPAM,
     flag("disableContainerInterface", "The container's interface stays down")

@@ -62,8 +62,7 @@ impl Device for Bridge {
         match &layer3 {
             Some(layer3) => self.declare_layer3(&mut desired, attachment, layer3),
             None if config.container_interface_up => {
-                let up = layer3::up(&attachment.ifname);
-                desired.push(Place::Sandbox, Lifetime::Dependent, up);
+                layer3::declare_bare(&mut desired, &attachment.ifname, config.options);
             }
             None => {}
         }
@@ -178,7 +177,7 @@ impl Bridge {
 
     fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
         let config = &self.config;
-        let options = layer3::Options { detect_duplicates: config.detect_duplicates };
+        let options = config.options;
         layer3::declare_detection(desired, &attachment.ifname, layer3, options);
         layer3::declare(desired, &attachment.ifname, layer3, options);
         gateway::declare(desired, config, layer3);

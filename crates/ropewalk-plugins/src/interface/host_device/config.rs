@@ -9,6 +9,7 @@ use ropewalk_linux::{
 use crate::{
     config,
     device::{Attachment, HostDevice},
+    layer3::Options,
 };
 
 /// The configuration, checked.
@@ -21,7 +22,7 @@ pub(crate) struct Config {
     /// `runtimeConfig.deviceID`: the same on whichever bus it is.
     device_id: Option<String>,
     user_space: bool,
-    pub(crate) detect_duplicates: bool,
+    pub(crate) options: Options,
     pub(crate) dns: Option<Dns>,
     pub(crate) ipam: Option<String>,
 }
@@ -49,7 +50,7 @@ impl Config {
             pci: text("pciBusID"),
             device_id: device_id.filter(|text| !text.is_empty()),
             user_space: fields.bool("dpdkMode").unwrap_or_default(),
-            detect_duplicates: config::detects_duplicates(fields),
+            options: Options::read(fields),
             dns: config::dns(fields, "dns"),
             ipam: config::ipam_type(fields),
         };

@@ -2,7 +2,7 @@
 
 use crate::describe::{
     Class, Description, Key, Kind,
-    common::{self, DETECT_DUPLICATES, IPAM},
+    common::{self, ACCEPT_RA, DETECT_DUPLICATES, IPAM, WAIT_FOR_RA},
     flag, key,
 };
 
@@ -70,6 +70,8 @@ const KEYS: &[Key] = &[
          `uio_pci_generic` and `igb_uio` mean it",
     ),
     DETECT_DUPLICATES,
+    ACCEPT_RA,
+    WAIT_FOR_RA,
     common::dns("DNS for the result. What IPAM says of it is dropped"),
     IPAM.absent("the device is only set up"),
 ];

@@ -69,14 +69,12 @@ impl Device for HostDevicePlugin {
             desired.push(Place::Host, Lifetime::Attachment, device);
         }
         if let Some(layer3) = &given.layer3 {
-            let detect_duplicates = self.config.detect_duplicates;
-            let options = layer3::Options { detect_duplicates };
+            let options = self.config.options;
             layer3::declare_detection(&mut desired, &attachment.ifname, layer3, options);
             layer3::declare(&mut desired, &attachment.ifname, layer3, options);
             layer3::announce(&mut desired, &attachment.ifname);
         } else {
-            let up = layer3::up(&attachment.ifname);
-            desired.push(Place::Sandbox, Lifetime::Dependent, up);
+            layer3::declare_bare(&mut desired, &attachment.ifname, self.config.options);
         }
         Ok(desired)
     }
@@ -91,6 +89,7 @@ impl Device for HostDevicePlugin {
         for ip in &mut result.ips {
             ip.interface = Some(CONTAINER_INTERFACE);
         }
+        layer3::add_advertised(&mut result, attachment, observed, CONTAINER_INTERFACE);
         // As in the reference plugin, what IPAM says of name servers is dropped.
         result.dns = self.config.dns.clone().unwrap_or_default();
         let interfaces = vec![layer3::interface(&attachment.ifname, mac, &attachment.netns)];
