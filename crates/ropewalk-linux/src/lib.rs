@@ -17,7 +17,7 @@ mod translate;
 mod uapi;
 
 pub use kernel::{
-    DeviceSelector, FoundDevice, LinkAddress, LinkRoute, LinkState, Linux, Routing,
+    DeviceSelector, DomainLink, FoundDevice, LinkAddress, LinkRoute, LinkState, Linux, Routing,
     is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
 };
 pub use netns::{Netns, NetnsError, unshare_private_host};

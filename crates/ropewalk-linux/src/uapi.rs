@@ -112,7 +112,9 @@ pub(crate) const RTAX_MTU: u16 = 2;
 pub(crate) const RTAX_ADVMSS: u16 = 8;
 pub(crate) const RTNH_F_ONLINK: u8 = 4;
 pub(crate) const RTN_UNICAST: u8 = 1;
+pub(crate) const RTPROT_KERNEL: u8 = 2;
 pub(crate) const RTPROT_BOOT: u8 = 3;
+pub(crate) const RTPROT_RA: u8 = 9;
 pub(crate) const RT_SCOPE_NOWHERE: u8 = 255;
 pub(crate) const RTN_LOCAL: u32 = 2;
 

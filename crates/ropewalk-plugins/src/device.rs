@@ -7,7 +7,7 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{
     AttachmentId, CniError, CniResult, ErrorCode, Interface, Request, check_interface_name,
 };
-use ropewalk_linux::{Linux, Routing};
+use ropewalk_linux::{DomainLink, Linux, Routing};
 use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
 
 /// One interface of one container on one network.
@@ -100,6 +100,8 @@ pub struct Facts {
     pub stray_device: Option<(IfName, IfName)>,
     /// The link that the container's is to stand on.
     pub master: Master,
+    /// The sandbox's links and their masters, or why they could not be read.
+    pub links: Result<Vec<DomainLink>, String>,
 }
 
 impl Default for Facts {
@@ -116,6 +118,7 @@ impl Default for Facts {
             host_device: HostDevice::NotThere(String::new()),
             stray_device: None,
             master: Master::Unasked,
+            links: Ok(Vec::new()),
         }
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn read(plugin: &str, fields: &Fields<'_>) {
         "sbr" => chained::sbr::lint(fields),
         "static" => ipam::static_addresses::lint(fields),
         "tuning" => chained::tuning::lint(fields),
+        "vrf" => chained::vrf::lint(fields),
         "vlan" => interface::vlan::lint(fields),
         _ => {}
     }

@@ -3,7 +3,7 @@
 use ropewalk_cni::{ALL, CniError, Request, Version};
 
 use crate::{
-    chained::{bandwidth, firewall, portmap, sbr, tuning},
+    chained::{bandwidth, firewall, portmap, sbr, tuning, vrf},
     device::Device,
     interface::{bridge, dummy, host_device, loopback, macvlan, ptp, vlan},
     ipam::{IpamPlugin, dhcp, host_local, static_addresses},
@@ -39,6 +39,10 @@ const SINCE_0_4_0: &[Version] = &[Version::V0_4_0, Version::V1_0_0, Version::V1_
 const SINCE_0_3_0: &[Version] =
     &[Version::V0_3_0, Version::V0_3_1, Version::V0_4_0, Version::V1_0_0, Version::V1_1_0];
 
+/// What `vrf` speaks.
+const SINCE_0_3_1: &[Version] =
+    &[Version::V0_3_1, Version::V0_4_0, Version::V1_0_0, Version::V1_1_0];
+
 /// All plugins, by name.
 pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "bandwidth", versions: SINCE_0_3_0, kind: Kind::Device(bandwidth::load) },
@@ -56,6 +60,7 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "static", versions: ALL, kind: Kind::Ipam(&static_addresses::Static) },
     Plugin { name: "tuning", versions: ALL, kind: Kind::Device(tuning::load) },
     Plugin { name: "vlan", versions: ALL, kind: Kind::Device(vlan::load) },
+    Plugin { name: "vrf", versions: SINCE_0_3_1, kind: Kind::Device(vrf::load) },
 ];
 
 /// The plugin of this name.

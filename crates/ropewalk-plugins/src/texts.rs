@@ -58,6 +58,9 @@ fn conflict_error(conflict: &Conflict) -> CniError {
                 &*device.name
             )
         }
+        Conflict::AlreadyThere(_, Resource::Membership(membership)) => {
+            format!("interface {} has already a master set: {}", membership.link, membership.master)
+        }
         Conflict::AlreadyThere(..) => format!("{conflict}; hint: DEL the attachment first"),
         Conflict::Taken(..) | Conflict::OtherKind(..) => conflict.to_string(),
     };
@@ -150,6 +153,9 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
             "Error: Tuning link {} configured ethtool is {}, current value is {}",
             offloads.link, mismatch.expected, mismatch.found
         ),
+        (Resource::Membership(membership), _) => {
+            format!("failed to find {} associated to vrf {}", membership.link, membership.master)
+        }
         (Resource::Sysctl(sysctl), Some(mismatch)) => format!(
             "Error: Tuning configured value of {} is {}, current value is {}",
             sysctl.path,

@@ -37,7 +37,8 @@ pub fn lab_with_net1() -> Lab {
     lab
 }
 
-fn connect_net1(lab: &Lab) {
+/// Makes `net1` and its router.
+pub fn connect_net1(lab: &Lab) {
     connect(lab, "r1", "net1", &ADDRESSES);
     lab.sh("ip -n c1 route add default via 10.1.0.1
             ip -n c1 route add 10.55.0.0/16 via 10.1.7.9
@@ -110,6 +111,8 @@ pub fn routes(lab: &Lab, table: &str) -> Vec<String> {
         let shown: Value = show(family).stdout.parse().unwrap_or_default();
         let shown = shown.as_array().cloned().unwrap_or_default().into_iter();
         let shown = shown.filter(|route| !text(&route["dst"]).starts_with("fe80"));
+        // A routing domain has its local and broadcast routes in the same table.
+        let shown = shown.filter(|route| ["", "unicast"].contains(&text(&route["type"]).as_str()));
         routes.extend(shown.map(|route| {
             let gateway = route["gateway"].as_str().unwrap_or("-");
             format!("{} {gateway} {}", text(&route["dst"]), text(&route["dev"]))

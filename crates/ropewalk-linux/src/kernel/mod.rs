@@ -3,6 +3,7 @@
 mod apply;
 mod conflicts;
 mod devices;
+mod domains;
 mod farewell;
 mod firewalld;
 mod flows;
@@ -25,6 +26,7 @@ use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Sc
 use self::place::{Sandbox, Sockets};
 pub use self::{
     devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
+    domains::DomainLink,
     queries::LinkState,
     routing::{LinkAddress, LinkRoute, Routing},
 };

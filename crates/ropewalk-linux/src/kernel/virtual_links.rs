@@ -105,8 +105,7 @@ impl Linux {
             }
             found => found,
         };
-        let master = master?;
-        self.route(place)?.request(virtual_link::set_master(index, master))
+        self.change_master(place, &wanted.link, (index, master?))
     }
 
     /// Takes a link out of its master; a link that is gone is fine.
@@ -116,7 +115,7 @@ impl Linux {
         there: &Membership,
     ) -> Result<(), KernelError> {
         match self.index_of(place, &there.link) {
-            Ok(index) => self.route(place)?.request(virtual_link::set_master(index, 0)),
+            Ok(index) => self.change_master(place, &there.link, (index, 0)),
             Err(error) if is(&error, Errno::NODEV) => Ok(()),
             Err(error) => Err(error),
         }

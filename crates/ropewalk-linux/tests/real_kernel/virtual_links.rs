@@ -5,13 +5,13 @@ use std::path::Path;
 use ropewalk_netstate::{
     Owner, Place, Resource, Scope, Step,
     resource::{
-        Attribute, IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, VirtualKind,
-        VirtualLink,
+        Attribute, Await, IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, Sysctl,
+        VirtualKind, VirtualLink,
     },
 };
 use rustix::io::Errno;
 
-use crate::support::{HOST, INSIDE, Lab, attribute, bridge, in_lab, not_run_here, veth};
+use crate::support::{HOST, INSIDE, Lab, attribute, bridge, in_lab, not_run_here, output_of, veth};
 use ropewalk_netstate::Kernel as _;
 
 fn link(name: &str, kind: VirtualKind) -> VirtualLink {
@@ -178,5 +178,86 @@ fn membership_obeys_the_law_and_changes() {
         assert_eq!(lab.refuses(HOST, of("br7")).reason, "br7: Link not found");
         lab.create(HOST, attribute("port", Attribute::Up(false)));
         assert!(Path::new("/sys/class/net/port").exists(), "the link itself stays");
+    });
+}
+
+fn ip(arguments: &str) -> String {
+    let arguments = format!("-n sandbox {arguments}");
+    output_of("ip", &arguments.split_whitespace().collect::<Vec<_>>())
+}
+
+/// All routes and global IPv6 addresses, sorted, without the domain's table and without what comes
+/// and goes by itself.
+fn routes_and_addresses() -> Vec<String> {
+    let show =
+        ["-4 route show table all", "-6 route show table all", "-6 -o address show scope global"];
+    let shown = show.map(ip).join("\n");
+    let lasting = |line: &String| {
+        let passing = ["fe80::/64", "ff00", "local", "broadcast"];
+        !passing.iter().any(|word| line.starts_with(word) || line.contains("multicast"))
+    };
+    let plain = |line: &str| {
+        line.trim_end().replace(" table 10", "").replace(" nodad", "").trim().to_owned()
+    };
+    let mut lines: Vec<String> =
+        shown.lines().map(plain).filter(|line| !line.is_empty()).filter(lasting).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_member_of_a_routing_domain_keeps_addresses_and_routes_on_both_ways() {
+    in_lab(|lab| {
+        let domain = link("blue", VirtualKind::Vrf { table: 10 });
+        if !has(lab, domain.clone()) {
+            return;
+        }
+        lab.create(INSIDE, domain);
+        lab.create(INSIDE, attribute("blue", Attribute::Up(true)));
+        lab.create(HOST, veth("near", "eth0"));
+        for keeps in [0, 1] {
+            lab.create(
+                INSIDE,
+                Sysctl::new("net/ipv6/conf/eth0/keep_addr_on_down", keeps.to_string()),
+            );
+            lab.create(INSIDE, attribute("eth0", Attribute::Up(true)));
+            for arguments in [
+                "addr add 10.1.0.2/24 dev eth0",
+                "addr add fd00:1::2/64 dev eth0 nodad",
+                "addr add fd00:3::2/64 dev eth0 nodad noprefixroute",
+                "addr add fd00:2::2/64 dev eth0",
+            ] {
+                ip(arguments);
+            }
+            let ready = Await::AddressesReady { link: "eth0".parse().unwrap(), deadline_ms: 9_000 };
+            lab.create(INSIDE, ready);
+            for route in [
+                "default via 10.1.0.1 dev eth0",
+                "10.5.0.0/16 dev eth0 scope link src 10.1.0.2 mtu 1300",
+                "10.6.0.0/16 nexthop via 10.1.0.3 dev eth0 weight 2 nexthop via 10.1.0.4 dev eth0",
+                "10.7.0.0/16 via 10.1.0.3 dev eth0 table 100",
+            ] {
+                ip(&format!("route add {route}"));
+            }
+            for route in [
+                "default via fd00:1::1 dev eth0",
+                "fd00:5::/64 via fd00:2::1 dev eth0 src fd00:2::2 metric 5",
+                "fd00:6::/64 via fe80::1 dev eth0 table 100",
+            ] {
+                ip(&format!("-6 route add {route}"));
+            }
+            let before = routes_and_addresses();
+            assert!(before.len() > 10, "{before:#?}");
+            let master = "blue".parse().unwrap();
+            let membership = Membership { link: "eth0".parse().unwrap(), master };
+            lab.creates(INSIDE, membership.clone());
+            assert_eq!(routes_and_addresses(), before, "keep_addr_on_down is {keeps}");
+            let main = ip("-4 route show");
+            assert!(main.is_empty(), "{main}");
+            lab.deletes(INSIDE, membership);
+            assert_eq!(routes_and_addresses(), before, "keep_addr_on_down is {keeps}");
+            lab.delete(HOST, veth("near", "eth0"));
+            lab.create(HOST, veth("near", "eth0"));
+        }
     });
 }

@@ -271,13 +271,7 @@ impl Resource {
     /// only, so that one that is there already may have been left by somebody else; a link that is
     /// up may have been so.
     pub fn tells_owner(&self) -> bool {
-        !matches!(
-            self,
-            Self::IptablesRule(_)
-                | Self::FirewalldSource(_)
-                | Self::LinkAttribute(_)
-                | Self::Membership(_)
-        )
+        !matches!(self, Self::IptablesRule(_) | Self::FirewalldSource(_) | Self::LinkAttribute(_))
     }
 
     /// Whether nobody but us makes it. What iptables and firewalld hold for an attachment, and the

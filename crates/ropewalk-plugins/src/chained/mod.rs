@@ -5,6 +5,7 @@ pub(crate) mod firewall;
 pub(crate) mod portmap;
 pub(crate) mod sbr;
 pub(crate) mod tuning;
+pub(crate) mod vrf;
 
 use std::net::IpAddr;
 

@@ -76,6 +76,7 @@ pub static DESCRIPTIONS: &[Description] = &[
     ipam::static_addresses::DESCRIPTION,
     chained::tuning::DESCRIPTION,
     interface::vlan::DESCRIPTION,
+    chained::vrf::DESCRIPTION,
 ];
 
 /// The description of the plugin of this name.

@@ -26,7 +26,8 @@ pub(crate) struct Sample {
 }
 
 fn sample(name: &'static str, plugin: &'static str, config: Value) -> Sample {
-    let has_link = matches!(plugin, "bandwidth" | "host-device" | "tuning" | "loopback" | "sbr");
+    let has_link =
+        matches!(plugin, "bandwidth" | "host-device" | "tuning" | "loopback" | "sbr" | "vrf");
     Sample { name, plugin, config, facts: Facts::default(), has_link }
 }
 
@@ -227,6 +228,8 @@ fn routed() -> Vec<Sample> {
             json!({"keepMain": true, "gateways": ["10.1.2.9"]}),
         ),
         routed("routed to a table of somebody else", "sbr", json!({"table": 250})),
+        routed("first of a domain", "vrf", json!({"vrfname": "blue"})),
+        routed("first of a domain with a table", "vrf", json!({"vrfname": "blue", "table": 7})),
     ]
 }
 
