@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::binaries::{PLUGIN_NAMES, Plugins};
-use crate::{Outcome, Plugin, Snapshot, reference};
+use crate::{Outcome, Plugin, Snapshot, patience, reference};
 
 /// What the holder does before it waits. Directories are fresh, so that no two tests meet in them;
 /// the control groups are moved over to the fresh sysfs for those who start containers.
@@ -183,6 +183,13 @@ impl Lab {
         parse(&self.sh_in(netns, &format!("ip -j -d {arguments}")))
     }
 
+    /// Links, addresses and routes of a named namespace as `ip` prints them, but for what the kernel
+    /// changes by itself: that it is still looking for duplicates of an address.
+    #[track_caller]
+    pub fn layer3_in(&self, netns: &str) -> String {
+        self.sh_in(netns, "ip address show; ip route show").replace(" tentative", "")
+    }
+
     /// Whether a named namespace has a link of this name.
     #[track_caller]
     pub fn has_link(&self, netns: &str, name: &str) -> bool {
@@ -195,6 +202,14 @@ impl Lab {
     pub fn has_nftables(&self) -> bool {
         static ANSWER: OnceLock<bool> = OnceLock::new();
         *ANSWER.get_or_init(|| self.try_sh("nft list tables").code == 0)
+    }
+
+    /// Whether this kernel lacks nftables, which the test needs; says so.
+    pub fn lacks_nftables(&self) -> bool {
+        if !self.has_nftables() {
+            self.not_here("nftables");
+        }
+        !self.has_nftables()
     }
 
     /// The objects of the nftables rule set; none on a kernel without nftables.
@@ -280,7 +295,7 @@ impl Lab {
     /// The kernel may take a moment: elements of nftables sets expire within milliseconds.
     #[track_caller]
     pub fn nothing_left(&self, before: &Snapshot) {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + patience(Duration::from_secs(2));
         loop {
             let difference = before.difference(&self.snapshot());
             if difference.is_empty() {
@@ -320,9 +335,9 @@ impl Lab {
     /// The condition is asked again and again; it should itself take a moment, a command for one.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + patience(Duration::from_secs(10));
         while !condition() {
-            assert!(Instant::now() < deadline, "waited ten seconds in vain: {what}");
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
             std::thread::yield_now();
         }
     }

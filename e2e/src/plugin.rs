@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Lab, Outcome};
+use crate::{Lab, Outcome, patience};
 
 /// No plugin may take longer; the slowest rightful one waits for duplicate address detection.
-const DEADLINE_SECONDS: &str = "60";
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// One plugin with its environment and configuration, ready to be run.
 #[derive(Clone)]
@@ -176,7 +177,8 @@ impl<'lab> Plugin<'lab> {
     fn process(&self) -> Command {
         let mut command = self.lab.enter();
         command.args(["/usr/bin/env", "-C", &self.directory]);
-        command.args(["/usr/bin/timeout", "--foreground", "-k", "1", DEADLINE_SECONDS]);
+        let seconds = patience(DEADLINE).as_secs().to_string();
+        command.args(["/usr/bin/timeout", "--foreground", "-k", "1", &seconds]);
         command.arg(&self.executable);
         command.env_clear().envs(&self.variables);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::Lab;
+use crate::{Lab, patience};
 
 /// Long enough for neighbour discovery on a busy machine.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -60,7 +60,8 @@ impl Lab {
         let listener = self
             .inside(to, || TcpListener::bind(address))
             .unwrap_or_else(|error| panic!("cannot listen at {destination} in {to}: {error}"));
-        let client = self.inside(from, || TcpStream::connect_timeout(&address, ANSWER)).ok()?;
+        let client =
+            self.inside(from, || TcpStream::connect_timeout(&address, patience(ANSWER))).ok()?;
         let (_server, peer) = listener.accept().expect("the connection was made");
         drop(client);
         Some(peer.ip())
@@ -89,7 +90,9 @@ impl Lab {
 
     /// Whether `destination` (address and port) answers to `from`, be it by refusing.
     pub fn reaches(&self, from: &str, destination: &str) -> bool {
-        answers(self.inside(from, || TcpStream::connect_timeout(&parse(destination), ANSWER)))
+        answers(
+            self.inside(from, || TcpStream::connect_timeout(&parse(destination), patience(ANSWER))),
+        )
     }
 
     /// Whether `destination` stays silent to `from` for a while.

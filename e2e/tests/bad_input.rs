@@ -241,7 +241,7 @@ fn overlapping_ranges_are_refused_before_anything_is_done() {
 #[test]
 fn a_chain_whose_port_is_taken_leaves_nothing_once_it_is_deleted() {
     let lab = lab_with_containers();
-    if lab.reference_fails("the first rule wins silently") {
+    if lab.reference_fails("the first rule wins silently") || lab.lacks_nftables() {
         return;
     }
     let mappings = json!([{ "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }]);
@@ -270,6 +270,9 @@ fn a_second_add_is_an_error_and_takes_nothing_from_the_first() {
         ("host-local", ["c1", "duplicate allocation is not allowed"]),
         ("firewall", ["net/c1/eth0", "already exists"]),
     ] {
+        if name == "firewall" && lab.lacks_nftables() {
+            return;
+        }
         let plugin = plugin(&lab, name);
         let result = plugin.add().result();
         let before = lab.snapshot();

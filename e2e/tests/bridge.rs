@@ -298,12 +298,12 @@ fn br_123_add_twice_is_an_error_and_changes_nothing() {
     let lab = Lab::new();
     let plugin = gateway(&lab, "10.1.2.0/24").key("ipMasq", &json!(true));
     let result = plugin.add().result();
-    let before = (lab.snapshot(), lab.sh_in("c1", "ip address show; ip route show"));
+    let before = (lab.snapshot(), lab.layer3_in("c1"));
     let message = plugin.add().failure();
     let (link, lease) = ("already exists", "10.1.2.2 has been allocated to c1, duplicate");
     assert!(message.contains(link) || message.contains(lease), "{message}");
     assert_eq!(lab.snapshot(), before.0);
-    assert_eq!(lab.sh_in("c1", "ip address show; ip route show"), before.1);
+    assert_eq!(lab.layer3_in("c1"), before.1);
     plugin.check(&result).silent();
 }
 

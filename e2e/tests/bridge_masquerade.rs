@@ -52,6 +52,9 @@ fn seen(lab: &Lab, from: &str, to: &str, destination: &str) -> String {
 /// ADD, traffic in all directions, CHECK, DEL: the same for both backends.
 fn masquerades_what_leaves_the_subnet(backend: &Value) {
     let lab = lab_with_outside();
+    if backend == "nftables" && lab.lacks_nftables() {
+        return;
+    }
     let plugin = bridge(&lab, backend);
     let before = lab.settled(&plugin);
     let first = plugin.add().result();
@@ -93,7 +96,7 @@ fn br_139_without_masquerade_the_container_keeps_its_address() {
 #[test]
 fn br_139_traffic_inside_the_subnet_that_the_host_routes_is_not_masqueraded() {
     let lab = lab_with_outside();
-    let plugin = bridge(&lab, &json!("nftables"));
+    let plugin = bridge(&lab, &Value::Null);
     plugin.add().result();
     // A member of the subnet that lives outside: the host forwards to it.
     lab.sh("ip route add 10.1.2.200 via 10.99.0.2; ip neigh add proxy 10.1.2.200 dev cni0");
@@ -156,7 +159,7 @@ fn del_of_one_interface_keeps_the_other(backend: &Value) {
 #[test]
 fn br_139_del_of_one_interface_keeps_the_masquerade_of_the_other_in_nftables() {
     let lab = Lab::new();
-    if lab.reference_fails("1.1.1 knows iptables only") {
+    if lab.reference_fails("1.1.1 knows iptables only") || lab.lacks_nftables() {
         return;
     }
     del_of_one_interface_keeps_the_other(&json!("nftables"));
@@ -189,7 +192,7 @@ fn br_140_an_unknown_backend_is_refused() {
 #[test]
 fn br_141_without_iptables_on_the_path_masquerade_is_done_by_nftables() {
     let lab = lab_with_outside();
-    if lab.reference_fails("1.1.1 knows iptables only") {
+    if lab.reference_fails("1.1.1 knows iptables only") || lab.lacks_nftables() {
         return;
     }
     lab.sh("mkdir /run/lab/nft; ln -s $(command -v nft) /run/lab/nft/");
@@ -207,6 +210,9 @@ fn br_141_without_iptables_on_the_path_masquerade_is_done_by_nftables() {
 fn check_notices_the_removal(backend: &str, removal: &str) {
     let lab = lab_with_outside();
     if lab.reference_fails("nobody checks the masquerade") {
+        return;
+    }
+    if backend == "nftables" && lab.lacks_nftables() {
         return;
     }
     let plugin = bridge(&lab, &json!(backend));
@@ -231,6 +237,9 @@ fn br_138_check_notices_that_the_masquerade_in_iptables_is_gone() {
 fn del_without_namespace(backend: &str, del: impl Fn(&Plugin<'_>, &Value)) {
     let lab = lab_with_outside();
     if lab.reference_fails("it leaks the masquerade") {
+        return;
+    }
+    if backend == "nftables" && lab.lacks_nftables() {
         return;
     }
     let plugin = bridge(&lab, &json!(backend));

@@ -88,13 +88,13 @@ fn br_145_del_leaves_other_containers_alone() {
     let lab = Lab::new();
     let (plugin, _) = added(&lab);
     let before = lab.snapshot();
-    let state = lab.sh_in("c1", "ip address show; ip route show");
+    let state = lab.layer3_in("c1");
     lab.netns("c2");
     let other = plugin.clone().on("c2");
     let result = other.add().result();
     other.del(&result).silent();
     lab.nothing_left(&before);
-    assert_eq!(lab.sh_in("c1", "ip address show; ip route show"), state);
+    assert_eq!(lab.layer3_in("c1"), state);
     assert!(lab.reaches("c1", "10.1.2.1:9"));
 }
 

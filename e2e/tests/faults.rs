@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ropewalk_e2e::chain::{Chain, chained};
-use ropewalk_e2e::{Lab, Plugin, Value, json};
+use ropewalk_e2e::{Lab, Plugin, Value, json, patience};
 
 /// The plugins of the list, in order.
 const PLUGINS: [&str; 4] = ["bridge", "portmap", "firewall", "tuning"];
@@ -125,7 +125,7 @@ fn tuned_values(lab: &Lab) -> String {
 
 /// What is not as it was; empty if all is well. A child of a killed plugin may still be at work.
 fn difference(lab: &Lab, before: &str) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + patience(Duration::from_secs(2));
     let mut now = traces(lab);
     while now != before && Instant::now() < deadline {
         now = traces(lab);

@@ -130,7 +130,7 @@ fn pm_277_a_condition_that_cannot_be_expressed_is_refused_with_a_hint() {
 #[test]
 fn pm_279_a_second_add_is_an_error_and_changes_nothing() {
     let lab = lab_with_bridge();
-    if lab.reference_fails("it succeeds") {
+    if lab.reference_fails("it succeeds") || lab.lacks_nftables() {
         return;
     }
     let plugin = portmap(&lab, &several(), &json!({})).previous(&bridge_result());
@@ -328,7 +328,7 @@ fn pm_284_check_after_del_fails() {
         "could not check ipv4 dnat: chain CNI-DN-623e1c388032b20529218 not found in iptables \
          table nat"
     );
-    if lab.reference_fails("1.1.1 knows iptables only") {
+    if lab.reference_fails("1.1.1 knows iptables only") || lab.lacks_nftables() {
         return;
     }
     let plugin = portmap(&lab, &web(), &json!({}));
@@ -350,7 +350,7 @@ fn parts(lab: &Lab) -> Vec<(String, String)> {
 #[test]
 fn pm_284_check_notices_whatever_is_missing_and_del_and_add_repair_it() {
     let lab = lab_with_bridge();
-    if lab.reference_fails("1.1.1 knows iptables only") {
+    if lab.reference_fails("1.1.1 knows iptables only") || lab.lacks_nftables() {
         return;
     }
     let plugin = portmap(&lab, &several(), &json!({}));
@@ -399,7 +399,7 @@ fn pm_285_without_iptables_its_backend_says_so_and_nftables_needs_no_program() {
     let outcome = bare(&json!({ "backend": "iptables" })).previous(&bridge_result()).add();
     names_all(&outcome.failure(), &["iptables"]);
     lab.nothing_left(&before);
-    if lab.reference_fails("1.1.1 knows iptables only") {
+    if lab.reference_fails("1.1.1 knows iptables only") || lab.lacks_nftables() {
         return;
     }
     let plugin = bare(&json!({}));
@@ -427,7 +427,7 @@ fn port_is_taken(lab: &Lab, second: &Plugin<'_>, previous: &Value) {
 #[test]
 fn pm_283_a_port_that_is_published_is_refused_to_others_with_its_owner() {
     let lab = lab_with_bridge();
-    if lab.reference_fails("the first rule wins silently") {
+    if lab.reference_fails("the first rule wins silently") || lab.lacks_nftables() {
         return;
     }
     let first = portmap(&lab, &web(), &json!({}));
@@ -458,7 +458,9 @@ fn pm_283_a_port_that_is_published_is_refused_to_others_with_its_owner() {
 #[test]
 fn pm_283_gc_removes_the_mappings_of_attachments_that_are_not_valid() {
     let lab = lab_with_bridge();
-    if lab.reference_fails("1.1.1 knows the specification to 1.0.0 only") {
+    // In iptables a chain stays while another interface of its container is valid.
+    let old = "1.1.1 knows the specification to 1.0.0 only";
+    if lab.reference_fails(old) || lab.lacks_nftables() {
         return;
     }
     let keys = json!({ "cniVersion": "1.1.0" });

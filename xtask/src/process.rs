@@ -1,9 +1,9 @@
 //! Running other programs, with what went wrong as a sentence.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 /// Runs a program to its end; it writes to our output.
@@ -14,23 +14,39 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 /// Runs a program to its end. The reader gets every line of its output as it comes.
 pub(crate) fn run_reading(command: &mut Command, read: impl FnMut(&str)) -> Result<(), String> {
-    let status = status_reading(command, read)?;
+    let mut child = start(command.stdout(Stdio::piped()))?;
+    lines(&mut child, read);
+    let status = child.wait().map_err(|error| not_started(command, &error))?;
     verdict(command, status)
 }
 
-/// As [`run_reading`]; the answer is how the program ended.
-pub(crate) fn status_reading(
+/// Runs a program to its end. Whoever answers gets every line of its output as it comes; the answer,
+/// if there is one, is written to its standard input. The result is how the program ended.
+pub(crate) fn converse(
     command: &mut Command,
-    mut read: impl FnMut(&str),
+    mut answer: impl FnMut(&str) -> Option<String>,
 ) -> Result<ExitStatus, String> {
-    command.stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| not_started(command, &error))?;
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            read(&String::from_utf8_lossy(&line));
+    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let mut stdin = child.stdin.take();
+    lines(&mut child, |line| {
+        if let (Some(answer), Some(stdin)) = (answer(line), &mut stdin) {
+            // A program that has ended reads no answer, and its status tells why.
+            let _ = writeln!(stdin, "{answer}");
         }
-    }
+    });
     child.wait().map_err(|error| not_started(command, &error))
+}
+
+fn start(command: &mut Command) -> Result<Child, String> {
+    command.spawn().map_err(|error| not_started(command, &error))
+}
+
+/// Reads what a program prints until it closes its output.
+fn lines(child: &mut Child, mut read: impl FnMut(&str)) {
+    let Some(stdout) = child.stdout.take() else { return };
+    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+        read(&String::from_utf8_lossy(&line));
+    }
 }
 
 /// What a program prints.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use crate::Lab;
+use crate::{Lab, patience};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How long an answer may take on a busy machine.
@@ -34,7 +34,7 @@ pub struct Server<'a>(pub &'a str, pub u16);
 /// Opens a server's socket. Another test that starts a process holds copies of our closed sockets
 /// for a moment, until that process executes its program.
 fn open<T: Send>(lab: &Lab, netns: &str, bind: impl Fn() -> io::Result<T> + Sync) -> T {
-    let deadline = Instant::now() + ANSWER;
+    let deadline = Instant::now() + patience(ANSWER);
     loop {
         match lab.inside(netns, &bind) {
             Ok(socket) => return socket,
@@ -47,7 +47,7 @@ fn open<T: Send>(lab: &Lab, netns: &str, bind: impl Fn() -> io::Result<T> + Sync
 /// The source that the TCP server sees when `from` connects to `destination` and both say
 /// something; nothing if somebody else or nobody answers.
 pub fn tcp_source(lab: &Lab, from: &str, destination: &str, server: Server<'_>) -> Option<IpAddr> {
-    connect(lab, from, destination, server, ANSWER)
+    connect(lab, from, destination, server, patience(ANSWER))
 }
 
 /// The same where nothing is expected: a first request is sent at once, so a shorter wait tells.
@@ -73,17 +73,16 @@ fn connect(
     from: &str,
     destination: &str,
     Server(netns, port): Server<'_>,
-    patience: Duration,
+    wait: Duration,
 ) -> Option<IpAddr> {
     let destination = address(destination);
     let listener = open(lab, netns, || TcpListener::bind(any(destination, port)));
-    let mut client =
-        lab.inside(from, || TcpStream::connect_timeout(&destination, patience)).ok()?;
+    let mut client = lab.inside(from, || TcpStream::connect_timeout(&destination, wait)).ok()?;
     if !is_readable(&listener, SILENCE) {
         return None;
     }
     let (mut accepted, peer) = listener.accept().expect("a connection waits");
-    client.set_read_timeout(Some(ANSWER)).expect("a socket has a timeout");
+    client.set_read_timeout(Some(patience(ANSWER))).expect("a socket has a timeout");
     accepted.write_all(b"hello").expect("the connection was made");
     let mut heard = [0; 5];
     client.read_exact(&mut heard).ok()?;
@@ -139,7 +138,7 @@ impl UdpClient {
     pub fn source(&self, lab: &Lab, server: Server<'_>) -> Option<IpAddr> {
         let Server(netns, port) = server;
         let socket = open(lab, netns, || UdpSocket::bind(any(self.destination, port)));
-        let deadline = Instant::now() + ANSWER;
+        let deadline = Instant::now() + patience(ANSWER);
         while Instant::now() < deadline {
             self.send();
             if !is_readable(&socket, SILENCE) {
@@ -158,8 +157,8 @@ impl UdpClient {
     }
 }
 
-fn is_readable(socket: &impl AsFd, patience: Duration) -> bool {
+fn is_readable(socket: &impl AsFd, wait: Duration) -> bool {
     let mut sockets = [PollFd::new(socket, PollFlags::IN)];
-    let patience = Timespec::try_from(patience).expect("a short time");
-    poll(&mut sockets, Some(&patience)).expect("a socket can be waited for") > 0
+    let wait = Timespec::try_from(wait).expect("a short time");
+    poll(&mut sockets, Some(&wait)).expect("a socket can be waited for") > 0
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ropewalk_e2e::Lab;
+use ropewalk_e2e::{Lab, patience};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Kills everything that was started inside a laboratory when it is dropped.
@@ -71,7 +71,7 @@ impl Reaper {
 
 impl Drop for Reaper {
     fn drop(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + patience(Duration::from_secs(10));
         loop {
             let strays = self.strays();
             if strays.is_empty() || Instant::now() > deadline {

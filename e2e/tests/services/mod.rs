@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use ropewalk_e2e::{Lab, Process};
+use ropewalk_e2e::{Lab, Process, patience};
 
 /// Where a system bus listens unless the environment says otherwise.
 pub(crate) const SOCKET: &str = "/run/dbus/system_bus_socket";
@@ -74,7 +74,7 @@ impl<'lab> Firewalld<'lab> {
         ];
         lab.sh("cp -r /etc/firewalld /run/lab/");
         let process = Process::start(lab, "firewalld", &words, "/run/lab/firewalld.out");
-        let deadline = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + patience(Duration::from_mins(1));
         while lab.try_sh("firewall-cmd --state").code != 0 {
             let log = lab.try_sh("cat /run/lab/firewalld.log").stdout;
             assert!(Instant::now() < deadline, "firewalld does not start: {log}");

@@ -11,7 +11,11 @@ use std::{
 };
 
 use super::{kernel, modules};
-use crate::{console::say, packages, process};
+use crate::{
+    console::say,
+    elf::{self, Linkage},
+    packages, process,
+};
 
 /// The first process of a test host.
 const INIT: &str = include_str!("init.sh");
@@ -50,8 +54,7 @@ impl Image {
         for directory in ["dev", "proc", "sys"] {
             create_directory(&root.join(directory))?;
         }
-        let busybox = "/bin/busybox";
-        copy(Path::new(busybox), &root.join("bin/busybox"))?;
+        copy_busybox(&root.join("bin/busybox"))?;
         let init = root.join("init");
         write(&init, INIT.as_bytes())?;
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755))
@@ -142,6 +145,17 @@ fn collect_modules(package: &Path, release: &str, root: &Path) -> Result<(), Str
 /// Writes the lists of dependencies and names below `root/lib/modules`.
 fn depmod(root: &Path, release: &str) -> Result<(), String> {
     process::run(Command::new("depmod").arg("-b").arg(root).arg(release))
+}
+
+/// Nothing but this program is there when a host starts, no library either.
+fn copy_busybox(to: &Path) -> Result<(), String> {
+    let busybox = Path::new("/bin/busybox");
+    let file = fs::read(busybox).map_err(|error| failed("read", busybox, &error))?;
+    match elf::linkage(&file) {
+        Ok(Linkage::Static) => copy(busybox, to),
+        Ok(Linkage::Dynamic) => Err("busybox is not static: install busybox-static".to_owned()),
+        Err(error) => Err(format!("{}: {error}", busybox.display())),
+    }
 }
 
 fn only_entry(directory: &Path) -> Result<String, String> {

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # The first process of a test host: mounts the machine's root, read-only, below a writable layer in
-# memory, makes the host one of its kind, and runs the job. Standard output goes to the second
-# serial line, which the task reads; whatever else is said goes to the first, which becomes a log.
+# memory, makes the host one of its kind, and runs the job. Standard input and output are the second
+# serial line, where the task is; whatever else is said goes to the first, which becomes a log.
 #
 # The kernel's command line tells the job (ropewalk.job=PATH) and the kind (ropewalk.host=KIND).
 
@@ -58,8 +58,10 @@ if [ "$host" = iptables-only ]; then
     done
 fi
 
+# As on hosts of containers: what a bridge forwards passes the packet filter too.
+modprobe br_netfilter
 ip link set lo up
-stty -F /dev/ttyS1 raw
+stty -F /dev/ttyS1 raw -echo
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-/bin/busybox chroot /new /bin/sh "$job" >/dev/ttyS1 2>/dev/console </dev/null
+/bin/busybox chroot /new /bin/sh "$job" </dev/ttyS1 >/dev/ttyS1 2>/dev/console
 finish $?

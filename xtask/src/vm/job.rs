@@ -1,11 +1,9 @@
 //! What a test host is given to do, and what it tells while it does it.
 
-use std::fmt::Write;
+use super::tasks::Task;
 
-use super::programs::Program;
-
-/// The functions that the script uses.
-const FUNCTIONS: &str = include_str!("job.sh");
+/// The script but for its variables.
+const LOOP: &str = include_str!("job.sh");
 
 /// The status with which `timeout` ends for a program that was not done.
 const TIMED_OUT: i32 = 124;
@@ -14,32 +12,29 @@ const TIMED_OUT: i32 = 124;
 const TESTS_FAILED: i32 = 101;
 
 /// No test program may take longer.
-const PROGRAM_SECONDS: u32 = 600;
+const PROGRAM_SECONDS: u32 = 300;
 
 /// Two at a time: while one waits, the other has the processor.
 const ARGUMENTS: &str = "--test-threads=2 --show-output --color=never";
 
-/// Makes the script that runs programs, each with the filter that belongs to it.
-pub(super) fn script(
-    variables: &[(&str, String)],
-    programs: &[(&Program, Option<&str>)],
-) -> String {
-    let mut script = FUNCTIONS.to_owned();
-    for (name, value) in variables {
-        let _ = writeln!(script, "export {name}={}", quoted(value));
-    }
-    for (program, filter) in programs {
-        let name = quoted(&program.name);
-        let directory = quoted(&program.directory.to_string_lossy());
-        let executable = quoted(&program.executable.to_string_lossy());
-        let filter = filter.map(quoted).unwrap_or_default();
-        let _ = writeln!(
-            script,
-            "run {name} {PROGRAM_SECONDS} {directory} {executable} {ARGUMENTS} {filter}"
-        );
-    }
-    script
+/// Makes the script that waits for programs to run.
+pub(super) fn script(variables: &[(&str, String)]) -> String {
+    let export = |(name, value): &(&str, String)| format!("export {name}={}\n", quoted(value));
+    variables.iter().map(export).collect::<String>() + LOOP
 }
+
+/// The line that has a program run.
+pub(super) fn command(task: &Task) -> String {
+    let program = &task.program;
+    let name = quoted(&program.name);
+    let directory = quoted(&program.directory.to_string_lossy());
+    let executable = quoted(&program.executable.to_string_lossy());
+    let filter = task.filter.as_deref().map(quoted).unwrap_or_default();
+    format!("run {name} {PROGRAM_SECONDS} {directory} {executable} {ARGUMENTS} {filter}")
+}
+
+/// The line that ends the job.
+pub(super) const DONE: &str = "exit 0";
 
 /// A text as one word of the shell.
 fn quoted(text: &str) -> String {
@@ -49,6 +44,8 @@ fn quoted(text: &str) -> String {
 /// What a line of a host's output says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event<'line> {
+    /// The job waits for a line.
+    Ready,
     /// A program begins.
     Begins(&'line str),
     /// A program has ended with this status.
@@ -61,6 +58,7 @@ impl<'line> Event<'line> {
     pub(super) fn read(line: &'line str) -> Self {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
+            ["===", "ready"] => Self::Ready,
             ["===", name, "begins"] => Self::Begins(name),
             ["===", name, "ends", status] => Self::Ended(name, status.parse().unwrap_or(-1)),
             _ => Self::Line(line),
@@ -79,29 +77,32 @@ pub(super) fn complaint(name: &str, status: i32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
+    use crate::vm::{host::Kind, programs::Program, tasks::Tasks};
 
     #[test]
-    fn the_script_runs_each_program_where_cargo_would() {
-        let program = Program {
-            name: "bridge".to_owned(),
-            directory: PathBuf::from("/a tree/e2e"),
-            executable: PathBuf::from("/a tree/target/bridge"),
+    fn a_program_runs_where_cargo_would_run_it() {
+        let programs = [Program::with_tests("bridge", &["br_1_works"])];
+        let of_filter = |filter| {
+            let task = Tasks::named(&programs, filter).next(Kind::Nftables, false);
+            command(&task.expect("it is there"))
         };
-        let variables = [("FACTOR", "it's 5".to_owned())];
-        let script = script(&variables, &[(&program, None), (&program, Some("br_1"))]);
-        let expected = "\
-export FACTOR='it'\\''s 5'
-run 'bridge' 600 '/a tree/e2e' '/a tree/target/bridge' --test-threads=2 --show-output --color=never \n\
-run 'bridge' 600 '/a tree/e2e' '/a tree/target/bridge' --test-threads=2 --show-output --color=never 'br_1'
-";
-        assert_eq!(script, format!("{FUNCTIONS}{expected}"));
+        let whole = "run 'bridge' 300 '/a tree/e2e' '/a tree/target/bridge' --test-threads=2 \
+                     --show-output --color=never ";
+        assert_eq!(of_filter("bridge"), whole);
+        assert_eq!(of_filter("br_1"), format!("{whole}'br_1'"));
+    }
+
+    #[test]
+    fn values_of_variables_may_hold_anything() {
+        let script = script(&[("WORDS", "it's 5".to_owned())]);
+        assert_eq!(script.lines().next(), Some(r"export WORDS='it'\''s 5'"));
+        assert!(script.ends_with(LOOP));
     }
 
     #[test]
     fn the_lines_of_a_job_are_told_from_those_of_programs() {
+        assert_eq!(Event::read("=== ready"), Event::Ready);
         assert_eq!(Event::read("=== bridge begins"), Event::Begins("bridge"));
         assert_eq!(Event::read("=== bridge ends 101"), Event::Ended("bridge", 101));
         assert_eq!(Event::read("test a ... ok"), Event::Line("test a ... ok"));
@@ -111,7 +112,7 @@ run 'bridge' 600 '/a tree/e2e' '/a tree/target/bridge' --test-threads=2 --show-o
     fn programs_that_neither_pass_nor_fail_are_told() {
         assert_eq!(complaint("bridge", 0), None);
         assert_eq!(complaint("bridge", 101), None);
-        assert!(complaint("bridge", 124).is_some_and(|text| text.contains("600 seconds")));
+        assert!(complaint("bridge", 124).is_some_and(|text| text.contains("300 seconds")));
         assert!(complaint("bridge", 139).is_some_and(|text| text.contains("status 139")));
     }
 }

@@ -7,37 +7,38 @@ mod image;
 mod job;
 mod kernel;
 mod modules;
+mod outcome;
 mod programs;
+mod tasks;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub use self::host::Kind;
-use self::{image::Image, job::Event, programs::Program};
+use self::{image::Image, job::Event, outcome::Outcome, tasks::Tasks};
 use crate::{Workspace, console::say, dist, packages, process, report::Report, target::Libc};
 
 /// How much more time a test host takes than this machine, which has one processor in hardware:
 /// tests multiply their deadlines by it.
 const PATIENCE: u32 = 10;
 
-/// Which tests are run.
-#[derive(Clone, Copy, Debug)]
-enum Selection<'text> {
-    All,
-    /// One program, or the tests whose names contain this.
-    Filter(&'text str),
-}
+/// After this time hosts begin only what is needed: tests that could not be tried on this machine.
+const ENOUGH: Duration = Duration::from_mins(10);
 
 /// The task: builds what is tested, and runs the tests that the filter selects, all without one.
 pub fn run(filter: Option<&str>) -> bool {
     let root = Workspace::root();
-    let selection = filter.map_or(Selection::All, Selection::Filter);
     let result = packages::prepare()
         .and_then(|_| build_what_is_tested(&root))
-        .and_then(|()| test(&root, selection))
+        .and_then(|()| programs::build(&root))
+        .and_then(|programs| match filter {
+            Some(text) => test(&root, &Tasks::named(&programs, text)),
+            None => test(&root, &Tasks::of(&programs, &BTreeSet::new())),
+        })
         .and_then(|outcome| outcome.verdict(&Report::default()));
     match &result {
         Ok(text) => say(&format!("ok: {text}")),
@@ -53,7 +54,12 @@ pub fn run_command(kind: Kind, command: &[&str]) -> bool {
     let script = command.join(" ");
     let status = packages::prepare()
         .and_then(|_| Image::prepare(&directory.join("image")))
-        .and_then(|image| host::run(&image, kind, &directory, &script, say));
+        .and_then(|image| {
+            host::run(&image, kind, &directory, &script, |line| {
+                say(line);
+                None
+            })
+        });
     let log = host::log(&directory, kind);
     match status {
         Ok(0) => return true,
@@ -61,6 +67,16 @@ pub fn run_command(kind: Kind, command: &[&str]) -> bool {
         Err(error) => say(&format!("FAILED: {error}: {}", log.display())),
     }
     false
+}
+
+/// The step: everything that runs on test hosts; and whatever could not be tried here, by the
+/// report of the tests on this machine, must have been tried there.
+pub(crate) fn check(root: &Path, here: &Report) -> Result<String, String> {
+    let programs = programs::build(root)?;
+    for (program, reason) in programs::left_out() {
+        say(&format!("not run in virtual machines: {program}: {reason}"));
+    }
+    test(root, &Tasks::of(&programs, here.not_run()))?.verdict(here)
 }
 
 /// Where images, jobs and logs are.
@@ -79,100 +95,75 @@ fn build_what_is_tested(root: &Path) -> Result<(), String> {
     process::run(process::cargo(root).args(["build", "--quiet"]).args(packages))
 }
 
-/// What became of the tests on all hosts.
-#[derive(Debug, Default)]
-struct Outcome {
-    reports: Vec<(Kind, Report)>,
-    complaints: Vec<String>,
-}
-
-impl Outcome {
-    /// Adds everything up.
-    fn verdict(&self, here: &Report) -> Result<String, String> {
-        let mut complaints = self.complaints.clone();
-        for name in here.not_run() {
-            if !self.reports.iter().any(|(_, report)| report.has_tried(name)) {
-                complaints.push(format!("{name} ran neither here nor in a virtual machine"));
-            }
-        }
-        let lines = self.reports.iter().map(|(kind, report)| format!("{}: {report}", kind.name()));
-        let text = lines.chain(complaints.iter().cloned()).collect::<Vec<_>>().join("\n         ");
-        let worked =
-            complaints.is_empty() && self.reports.iter().all(|(_, report)| report.failed == 0);
-        if worked { Ok(text) } else { Err(text) }
-    }
-}
-
-/// Runs the selected tests on a host of each kind, both at once.
-fn test(root: &Path, selection: Selection<'_>) -> Result<Outcome, String> {
-    let programs = programs::build(root)?;
-    let chosen: Vec<(&Program, Option<&str>)> =
-        programs.iter().filter_map(|program| choose(program, selection)).collect();
-    if chosen.is_empty() {
+/// Runs tests on a host of each kind, both at once.
+fn test(root: &Path, tasks: &Tasks) -> Result<Outcome, String> {
+    if tasks.is_empty() {
         return Err("no test has this name".to_owned());
     }
     let directory = directory(root);
     let image = Image::prepare(&directory.join("image"))?;
-    let mut variables = vec![("ROPEWALK_E2E_PATIENCE", PATIENCE.to_string())];
-    if dist::plugins_path(root, Libc::present()).exists() {
-        let plugins = dist::plugins_under_test(root)?;
-        variables.extend(plugins.map(|path| ("ROPEWALK_E2E_PLUGINS", path.display().to_string())));
-    }
-    let script = job::script(&variables, &chosen);
+    let script = job::script(&variables(root)?);
     let mut outcome = Outcome::default();
     thread::scope(|scope| {
-        let run = |kind| {
+        let threads = Kind::ALL.map(|kind| {
             let (image, directory, script) = (&image, &directory, &script);
-            scope.spawn(move || run_host(image, kind, directory, script))
-        };
-        for (kind, thread) in Kind::ALL.map(|kind| (kind, run(kind))) {
+            (kind, scope.spawn(move || run_host(image, kind, directory, script, tasks)))
+        });
+        for (kind, thread) in threads {
             let gone = |_| (Report::default(), vec![format!("{}: the task broke", kind.name())]);
             let (report, complaints) = thread.join().unwrap_or_else(gone);
             outcome.reports.push((kind, report));
             outcome.complaints.extend(complaints);
         }
     });
+    outcome.left = tasks.left();
     Ok(outcome)
 }
 
-/// Whether a program is to be run, and the filter for its tests.
-fn choose<'text>(
-    program: &'text Program,
-    selection: Selection<'text>,
-) -> Option<(&'text Program, Option<&'text str>)> {
-    match selection {
-        Selection::All => {
-            let reason = program.reason_left_out();
-            if let Some(reason) = reason {
-                say(&format!("not run in virtual machines: {}: {reason}", program.name));
-            }
-            reason.is_none().then_some((program, None))
-        }
-        Selection::Filter(name) if program.name == name => Some((program, None)),
-        Selection::Filter(text) => program.has_test(text).then_some((program, Some(text))),
+/// What tests are told through their environment.
+fn variables(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
+    let mut variables = vec![("ROPEWALK_E2E_PATIENCE", PATIENCE.to_string())];
+    if dist::plugins_path(root, Libc::present()).exists() {
+        let plugins = dist::plugins_under_test(root)?;
+        variables.extend(plugins.map(|path| ("ROPEWALK_E2E_PLUGINS", path.display().to_string())));
     }
+    Ok(variables)
 }
 
-/// Runs a script on a host; the answer is what its programs told, and what else is to be said.
-fn run_host(image: &Image, kind: Kind, directory: &Path, script: &str) -> (Report, Vec<String>) {
+/// Runs programs on a host until there are no more; the answer is what they told, and what else is
+/// to be said.
+fn run_host(
+    image: &Image,
+    kind: Kind,
+    directory: &Path,
+    script: &str,
+    tasks: &Tasks,
+) -> (Report, Vec<String>) {
     let begun = Instant::now();
     let host = kind.name();
     let mut report = Report::default();
     let mut complaints = Vec::new();
     let mut program_begun = begun;
-    let status = host::run(image, kind, directory, script, |line| match Event::read(line) {
-        Event::Begins(_) => program_begun = Instant::now(),
-        Event::Ended(name, status) => {
-            let seconds = program_begun.elapsed().as_secs();
-            say(&format!("{host:13} | {name} took {seconds} s"));
-            complaints.extend(job::complaint(name, status));
-        }
-        Event::Line("") => {}
-        Event::Line(line) => {
-            if report.read(line) {
-                say(&format!("{host:13} | {line}"));
+    let status = host::run(image, kind, directory, script, |line| {
+        match Event::read(line) {
+            Event::Ready => {
+                let task = tasks.next(kind, begun.elapsed() > ENOUGH);
+                return Some(task.map_or_else(|| job::DONE.to_owned(), |task| job::command(&task)));
+            }
+            Event::Begins(_) => program_begun = Instant::now(),
+            Event::Ended(name, status) => {
+                let seconds = program_begun.elapsed().as_secs();
+                say(&format!("{host:13} | {name} took {seconds} s"));
+                complaints.extend(job::complaint(name, status));
+            }
+            Event::Line("") => {}
+            Event::Line(line) => {
+                if report.read(line) {
+                    say(&format!("{host:13} | {line}"));
+                }
             }
         }
+        None
     });
     say(&format!("{host:13} | all took {} s", begun.elapsed().as_secs()));
     complaints.extend(match status {

@@ -84,6 +84,7 @@ const IPTABLES: &[&str] = &[
     "xt_multiport",
     "xt_nat",
     "xt_physdev",
+    "xt_sctp",
     "xt_set",
     "xt_state",
     "xt_statistic",

@@ -1,8 +1,10 @@
 //! The test programs that run on test hosts, as cargo tells them.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -16,17 +18,55 @@ pub(super) struct Program {
     /// The directory of its package: cargo starts test programs there.
     pub(super) directory: PathBuf,
     pub(super) executable: PathBuf,
+    /// The names of its tests, once somebody has asked.
+    tests: OnceLock<BTreeSet<String>>,
 }
 
 /// The directories of the packages whose tests ask the kernel for something.
 const ASK_THE_KERNEL: [&str; 2] = ["e2e", "crates/ropewalk-linux"];
 
-/// Programs that run on this machine alone, and why.
-pub(super) const LEFT_OUT: &[(&str, &str)] = &[
-    ("containerd", "its images and shims take too long without hardware virtualisation"),
-    ("library", "it compiles a program with Go"),
-    ("podman", "its images and containers take too long without hardware virtualisation"),
+/// On how many test hosts a program is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// On a host of each kind.
+    EveryHost,
+    /// On any host: it does the same on all.
+    OneHost,
+    /// On none, for this reason.
+    Nowhere(&'static str),
+}
+
+/// Programs that are not run on every host. Whatever is not here is.
+const EXTENTS: &[(&str, Extent)] = &[
+    ("args", Extent::OneHost),
+    ("bad_input", Extent::Nowhere("it starts plugins a thousand times, and no kernel matters")),
+    ("containerd", Extent::Nowhere("its images and shims take too long")),
+    ("conversion", Extent::OneHost),
+    ("delegation", Extent::OneHost),
+    ("faults", Extent::Nowhere("it kills plugins a thousand times, and strace takes too long")),
+    ("firewalld", Extent::Nowhere("firewalld takes half a minute to start")),
+    ("host_local", Extent::OneHost),
+    ("host_local_books", Extent::OneHost),
+    ("interchange", Extent::OneHost),
+    ("library", Extent::Nowhere("it compiles a program with Go")),
+    ("loopback", Extent::OneHost),
+    ("podman", Extent::Nowhere("its images and containers take too long")),
+    ("protocol", Extent::OneHost),
+    ("protocol_verbs", Extent::OneHost),
+    ("static_ipam", Extent::OneHost),
+    ("tool", Extent::OneHost),
+    ("tuning", Extent::OneHost),
+    ("wishes_command", Extent::OneHost),
+    ("wishes_leases", Extent::OneHost),
 ];
+
+/// The programs that run on this machine alone, and why.
+pub(super) fn left_out() -> impl Iterator<Item = (&'static str, &'static str)> {
+    EXTENTS.iter().filter_map(|(name, extent)| match extent {
+        Extent::Nowhere(reason) => Some((*name, *reason)),
+        Extent::EveryHost | Extent::OneHost => None,
+    })
+}
 
 /// Builds all test programs of the workspace, and answers those that ask the kernel.
 pub(super) fn build(root: &Path) -> Result<Vec<Program>, String> {
@@ -50,20 +90,43 @@ fn read(root: &Path, line: &str) -> Option<Program> {
         name: message["target"]["name"].as_str().unwrap_or_default().to_owned(),
         directory: directory.to_owned(),
         executable: PathBuf::from(executable),
+        tests: OnceLock::new(),
     })
 }
 
 impl Program {
-    /// The reason why it is not run on test hosts, if there is one.
-    pub(super) fn reason_left_out(&self) -> Option<&'static str> {
-        LEFT_OUT.iter().find(|(name, _)| *name == self.name).map(|(_, reason)| *reason)
+    /// On how many test hosts it is run.
+    pub(super) fn extent(&self) -> Extent {
+        let named = EXTENTS.iter().find(|(name, _)| *name == self.name);
+        named.map_or(Extent::EveryHost, |(_, extent)| *extent)
     }
 
-    /// Whether it has a test whose name contains this text.
-    pub(super) fn has_test(&self, filter: &str) -> bool {
-        let mut list = Command::new(&self.executable);
-        let names = process::output(list.args(["--list", "--format=terse", filter]));
-        names.is_ok_and(|names| names.lines().any(|line| line.ends_with(": test")))
+    /// The names of its tests.
+    pub(super) fn tests(&self) -> &BTreeSet<String> {
+        self.tests.get_or_init(|| {
+            let mut list = Command::new(&self.executable);
+            let printed = process::output(list.args(["--list", "--format=terse"]));
+            tests(&printed.unwrap_or_default())
+        })
+    }
+}
+
+/// Reads the list that a test program prints.
+fn tests(printed: &str) -> BTreeSet<String> {
+    printed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+impl Program {
+    /// A program that is nowhere.
+    pub(super) fn with_tests(name: &str, tests: &[&str]) -> Self {
+        let names: BTreeSet<String> = tests.iter().map(ToString::to_string).collect();
+        Self {
+            name: name.to_owned(),
+            directory: PathBuf::from("/a tree/e2e"),
+            executable: Path::new("/a tree/target").join(name),
+            tests: OnceLock::from(names),
+        }
     }
 }
 
@@ -94,5 +157,16 @@ mod tests {
         assert_eq!(read(root, &message("e2e", false)), None, "it is no test");
         assert_eq!(read(root, &message("crates/ropewalk-addr", true)), None, "it is pure");
         assert_eq!(read(root, "{\"reason\":\"build-finished\",\"success\":true}"), None);
+    }
+
+    #[test]
+    fn the_list_of_tests_is_read() {
+        let names = tests("a::works: test\nb_works: test\nc: benchmark\n");
+        assert_eq!(names, BTreeSet::from(["a::works".to_owned(), "b_works".to_owned()]));
+    }
+
+    #[test]
+    fn no_program_has_two_extents() {
+        assert!(EXTENTS.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 }

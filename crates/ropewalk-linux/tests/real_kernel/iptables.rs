@@ -7,7 +7,7 @@ use ropewalk_netstate::{
     resource::{IptablesChain, IptablesRule, StaleFlows, iptables::Position},
 };
 
-use crate::support::{HOST, INSIDE, in_lab, output_of};
+use crate::support::{HOST, INSIDE, in_lab, in_lab_with_nftables, not_run_here, output_of};
 
 fn chain(family: Family, table: &str, name: &str, from: &[&str]) -> IptablesChain {
     let referenced_from = from.iter().map(ToString::to_string).collect();
@@ -111,7 +111,7 @@ fn what_the_legacy_programs_made_is_found_and_deleted_too() {
 
 #[test]
 fn looking_and_deleting_where_nothing_is_makes_nothing() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         let nothing: [Resource; 2] = [
             chain(Family::V4, "nat", "CNI-1234", &["POSTROUTING"]).into(),
             rule(Family::V4, "filter", "FORWARD", &["-j", "ACCEPT"]).into(),
@@ -139,7 +139,7 @@ fn what_iptables_refuses_is_told_in_its_words() {
 
 #[test]
 fn the_forward_policy_is_told_for_both_variants_and_families() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         for (family, program) in [
             (Family::V4, "iptables-nft"),
             (Family::V6, "ip6tables-nft"),
@@ -156,9 +156,24 @@ fn the_forward_policy_is_told_for_both_variants_and_families() {
 
 #[test]
 fn plugins_can_ask_what_is_installed() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         assert!(Linux::iptables_usable(Family::V4) && Linux::iptables_usable(Family::V6));
         assert!(lab.linux.nft_usable());
+    });
+}
+
+#[test]
+fn without_nftables_the_old_iptables_is_found_and_used() {
+    in_lab(|lab| {
+        if lab.linux.nft_usable() {
+            return not_run_here("a kernel without nftables");
+        }
+        assert!(Linux::iptables_usable(Family::V4) && Linux::iptables_usable(Family::V6));
+        for (family, program) in [(Family::V4, "iptables"), (Family::V6, "ip6tables")] {
+            assert!(!lab.linux.forward_policy_is_drop(family).unwrap());
+            output_of(program, &["-w", "-P", "FORWARD", "DROP"]);
+            assert!(lab.linux.forward_policy_is_drop(family).unwrap(), "{program}");
+        }
     });
 }
 

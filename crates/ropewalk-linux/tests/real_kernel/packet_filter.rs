@@ -13,7 +13,7 @@ use ropewalk_netstate::{
     },
 };
 
-use crate::support::{HOST, INSIDE, Lab, in_lab, not_run_here, output_of};
+use crate::support::{HOST, INSIDE, Lab, in_lab_with_nftables, not_run_here, output_of};
 
 pub(crate) fn table() -> TableRef {
     TableRef::new(NftFamily::Inet, "ropewalk")
@@ -51,7 +51,7 @@ pub(crate) fn port_map() -> NftSet {
 }
 
 pub(crate) fn with_table(test: impl FnOnce(&mut Lab) + Send) {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         lab.create(HOST, NftTable { table: table() });
         test(lab);
     });
@@ -59,7 +59,7 @@ pub(crate) fn with_table(test: impl FnOnce(&mut Lab) + Send) {
 
 #[test]
 fn tables_obey_the_law_in_every_family() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         for family in [NftFamily::Inet, NftFamily::Ip, NftFamily::Ip6, NftFamily::Bridge] {
             let table = TableRef::new(family, "ropewalk");
             lab.obeys_the_law(HOST, NftTable { table: table.clone() });
@@ -107,7 +107,7 @@ fn the_same_set_again_is_fine_and_another_type_is_a_change() {
 
 #[test]
 fn a_missing_table_is_not_an_error_to_look_into() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         let elements = NftElements::new(set_ref("s"), tag("c1"));
         for resource in [
             Resource::from(NftTable { table: table() }),

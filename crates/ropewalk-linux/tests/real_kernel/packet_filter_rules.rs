@@ -14,7 +14,7 @@ use ropewalk_netstate::{
 
 use crate::{
     packet_filter::{ip, port_map, set, table, with_table},
-    support::{HOST, Lab, bridge, in_lab, output_of},
+    support::{HOST, Lab, bridge, in_lab_with_nftables, output_of},
 };
 
 const ACCEPT: Statement = Statement::Verdict(Verdict::Accept);
@@ -195,7 +195,7 @@ fn base_chains_hang_where_they_were_wanted() {
 
 #[test]
 fn tables_of_one_family_and_of_bridges_get_no_needless_checks() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         let rule = |field, text: &str| Rule::new([Statement::Equal(field, ip(text)), ACCEPT]);
         let mac = Datum::Mac("02:00:00:00:00:01".parse().unwrap());
         for (family, name, rules, expected) in [
@@ -259,7 +259,7 @@ fn two_adds_that_make_the_same_chain_do_not_double_its_rules() {
 
 #[test]
 fn parallel_adds_make_shared_things_together() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         let link = "br0".parse().unwrap();
         let prefix = "10.1.0.1/24".parse().unwrap();
         let gateway = Address::new(link, prefix);
@@ -284,7 +284,7 @@ fn parallel_adds_make_shared_things_together() {
 
 #[test]
 fn a_table_with_all_that_is_in_it_is_one_transaction() {
-    in_lab(|lab| {
+    in_lab_with_nftables(|lab| {
         let map = port_map();
         let base = BaseChain { kind: ChainKind::Nat, hook: Hook::Prerouting, priority: -100 };
         let fields = vec![Field::Protocol, Field::DestinationPort];

@@ -143,6 +143,11 @@ pub(crate) fn output_of(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Runs a test that nftables is needed for, as [`in_lab`] does.
+pub(crate) fn in_lab_with_nftables(test: impl FnOnce(&mut Lab) + Send) {
+    in_lab(|lab| if lab.linux.nft_usable() { test(lab) } else { not_run_here("nftables") });
+}
+
 /// Says that a test cannot run on this kernel.
 #[expect(clippy::print_stdout, reason = "the test runner keeps what tests print")]
 pub(crate) fn not_run_here(why: &str) {

@@ -1,0 +1,137 @@
+//! Which test program runs on which test host, and when.
+//!
+//! Hosts take from one queue, so that both have work until all is done, however long programs take.
+
+use std::{collections::BTreeSet, sync::Mutex};
+
+use super::{
+    host::Kind,
+    programs::{Extent, Program},
+};
+
+/// A program to be run once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) program: Program,
+    /// The tests that are run: those whose names contain this.
+    pub(super) filter: Option<String>,
+    /// The kind of host; any, where there is none.
+    kind: Option<Kind>,
+    /// Whether it has tests that could not be tried anywhere else.
+    is_needed: bool,
+}
+
+/// What is still to be run.
+#[derive(Debug)]
+pub(super) struct Tasks(Mutex<Vec<Task>>);
+
+impl Tasks {
+    /// Every program on each kind of host that it is meant for. What is needed comes first, and of
+    /// that what only one kind of host can do.
+    pub(super) fn of(programs: &[Program], needed: &BTreeSet<String>) -> Self {
+        let mut tasks = Vec::new();
+        for program in programs {
+            let is_needed = !needed.is_empty() && !program.tests().is_disjoint(needed);
+            let kinds: Vec<Option<Kind>> = match program.extent() {
+                Extent::EveryHost => Kind::ALL.map(Some).into(),
+                Extent::OneHost => vec![None],
+                Extent::Nowhere(_) => Vec::new(),
+            };
+            let task = |kind| Task { program: program.clone(), filter: None, kind, is_needed };
+            tasks.extend(kinds.into_iter().map(task));
+        }
+        tasks.sort_by_key(|task| (!task.is_needed, task.kind.is_none()));
+        Self(Mutex::new(tasks))
+    }
+
+    /// The program of this name, or the tests whose names contain the text, on every kind of host.
+    pub(super) fn named(programs: &[Program], text: &str) -> Self {
+        let mut tasks = Vec::new();
+        for program in programs {
+            let filter = (program.name != text).then(|| text.to_owned());
+            let is_meant =
+                filter.is_none() || program.tests().iter().any(|test| test.contains(text));
+            if is_meant {
+                let task = |kind| Task {
+                    program: program.clone(),
+                    filter: filter.clone(),
+                    kind: Some(kind),
+                    is_needed: true,
+                };
+                tasks.extend(Kind::ALL.map(task));
+            }
+        }
+        Self(Mutex::new(tasks))
+    }
+
+    /// Takes what a host of this kind is to do next. When time is up, only what is needed.
+    pub(super) fn next(&self, kind: Kind, time_is_up: bool) -> Option<Task> {
+        let mut tasks = self.lock();
+        let is_fit = |task: &Task| {
+            task.kind.is_none_or(|meant| meant == kind) && (task.is_needed || !time_is_up)
+        };
+        tasks.iter().position(is_fit).map(|position| tasks.remove(position))
+    }
+
+    /// The names of the programs that nobody has taken, with their kinds of hosts.
+    pub(super) fn left(&self) -> Vec<String> {
+        let name = |task: &Task| {
+            let host = task.kind.map_or("any", Kind::name);
+            format!("{} ({host})", task.program.name)
+        };
+        self.lock().iter().map(name).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Task>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `bridge` runs everywhere, `host_local` once, `podman` not at all.
+    fn programs() -> Vec<Program> {
+        let names = ["bridge", "host_local", "podman", "zebra"];
+        names.map(|name| Program::with_tests(name, &[&format!("{name}_works")])).into()
+    }
+
+    fn drain(tasks: &Tasks, kind: Kind, time_is_up: bool) -> Vec<String> {
+        std::iter::from_fn(|| tasks.next(kind, time_is_up)).map(|task| task.program.name).collect()
+    }
+
+    #[test]
+    fn a_host_takes_its_own_programs_first_and_then_those_of_any() {
+        let tasks = Tasks::of(&programs(), &BTreeSet::new());
+        let taken = drain(&tasks, Kind::Nftables, false);
+        assert_eq!(taken, ["bridge", "zebra", "host_local"]);
+        assert_eq!(drain(&tasks, Kind::IptablesOnly, false), ["bridge", "zebra"]);
+        assert!(tasks.is_empty());
+    }
+
+    #[test]
+    fn when_time_is_up_only_what_is_needed_is_run() {
+        let needed = BTreeSet::from(["host_local_works".to_owned()]);
+        let tasks = Tasks::of(&programs(), &needed);
+        assert_eq!(drain(&tasks, Kind::IptablesOnly, true), ["host_local"]);
+        let left = ["bridge (nftables)", "bridge (iptables-only)", "zebra (nftables)"];
+        assert_eq!(tasks.left()[..3], left);
+    }
+
+    #[test]
+    fn what_is_named_runs_on_every_host_even_if_it_is_left_out_otherwise() {
+        let tasks = Tasks::named(&programs(), "podman");
+        let task = tasks.next(Kind::Nftables, true).expect("it is named");
+        assert_eq!((task.program.name.as_str(), task.filter), ("podman", None));
+        assert_eq!(tasks.left(), ["podman (iptables-only)"]);
+        let tasks = Tasks::named(&programs(), "bridge_w");
+        let task = tasks.next(Kind::Nftables, true).expect("a test has this name");
+        assert_eq!(task.filter.as_deref(), Some("bridge_w"));
+        assert!(Tasks::named(&programs(), "no such test").is_empty());
+    }
+}
