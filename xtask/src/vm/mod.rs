@@ -19,7 +19,7 @@ use std::{
 };
 
 pub use self::host::Kind;
-use self::{image::Image, job::Event, outcome::Outcome, tasks::Tasks};
+use self::{image::Image, job::Event, outcome::Outcome, programs::Program, tasks::Tasks};
 use crate::{Workspace, console::say, dist, packages, process, report::Report, target::Libc};
 
 /// How much more time a test host takes than this machine, which has one processor in hardware:
@@ -37,7 +37,7 @@ pub fn run(filter: Option<&str>) -> bool {
         .and_then(|()| programs::build(&root))
         .and_then(|programs| match filter {
             Some(text) => test(&root, &Tasks::named(&programs, text)),
-            None => test(&root, &Tasks::of(&programs, &BTreeSet::new())),
+            None => test_all(&root, &programs, &BTreeSet::new()),
         })
         .and_then(|outcome| outcome.verdict(&Report::default()));
     match &result {
@@ -69,14 +69,16 @@ pub fn run_command(kind: Kind, command: &[&str]) -> bool {
     false
 }
 
-/// The step: everything that runs on test hosts; and whatever could not be tried here, by the
-/// report of the tests on this machine, must have been tried there.
-pub(crate) fn check(root: &Path, here: &Report) -> Result<String, String> {
-    let programs = programs::build(root)?;
+/// Runs all tests that are meant for test hosts.
+fn test_all(
+    root: &Path,
+    programs: &[Program],
+    needed: &BTreeSet<String>,
+) -> Result<Outcome, String> {
     for (program, reason) in programs::left_out() {
         say(&format!("not run in virtual machines: {program}: {reason}"));
     }
-    test(root, &Tasks::of(&programs, here.not_run()))?.verdict(here)
+    test(root, &Tasks::of(programs, needed))
 }
 
 /// Where images, jobs and logs are.

@@ -45,6 +45,8 @@ pub struct Linux {
     in_sandbox: Sockets,
     bus: Option<Bus>,
     leaves_early: bool,
+    /// The kernel has said so.
+    lacks_nftables: bool,
 }
 
 impl Linux {
@@ -73,7 +75,15 @@ impl Linux {
 
     fn with(sandbox: Sandbox) -> Self {
         let (on_host, in_sandbox) = (Sockets::default(), Sockets::default());
-        Self { sandbox, home: None, on_host, in_sandbox, bus: None, leaves_early: false }
+        Self {
+            sandbox,
+            home: None,
+            on_host,
+            in_sandbox,
+            bus: None,
+            leaves_early: false,
+            lacks_nftables: false,
+        }
     }
 }
 

@@ -86,7 +86,13 @@ pub(in crate::kernel) fn drops_by_default(
 
 /// Whether the kernel has nftables and lets us use it.
 pub(in crate::kernel) fn is_usable(linux: &mut Linux, place: Place) -> bool {
-    linux.netfilter(place).and_then(|socket| socket.get(nft::generation(), |_| Some(()))).is_ok()
+    if linux.lacks_nftables {
+        return false;
+    }
+    let answer =
+        linux.netfilter(place).and_then(|socket| socket.get(nft::generation(), |_| Some(())));
+    linux.lacks_nftables = matches!(&answer, Err(error) if tells_of_a_lack(error));
+    answer.is_ok()
 }
 
 impl Linux {
@@ -96,8 +102,27 @@ impl Linux {
         question: Message,
         read: impl Fn(&Reply<'_>) -> Option<T>,
     ) -> Result<Option<T>, KernelError> {
+        if self.lacks_nftables {
+            return Ok(None);
+        }
         let found = self.netfilter(place).and_then(|socket| socket.get(question, read));
-        without_nftables_is_none(found)
+        self.without_nftables_is_none(place, found)
+    }
+
+    /// A kernel without nftables holds nothing in it: DEL must not fail there. It is asked only
+    /// once, because it looks for a module at every question.
+    fn without_nftables_is_none<T>(
+        &mut self,
+        place: Place,
+        found: Result<Option<T>, KernelError>,
+    ) -> Result<Option<T>, KernelError> {
+        match found {
+            Err(error) if tells_of_a_lack(&error) => {
+                is_usable(self, place);
+                Ok(None)
+            }
+            other => absent_is_none(other),
+        }
     }
 
     /// A set or map without its elements.
@@ -127,10 +152,13 @@ impl Linux {
         table: &TableRef,
         chain: &str,
     ) -> Result<Vec<Rule>, KernelError> {
+        if self.lacks_nftables {
+            return Ok(Vec::new());
+        }
         let question = chain::list_rules(table, chain);
         let found =
             self.netfilter(place).and_then(|socket| socket.dump(&question, chain::read_rule));
-        Ok(without_nftables_is_none(found.map(Some))?.unwrap_or_default())
+        Ok(self.without_nftables_is_none(place, found.map(Some))?.unwrap_or_default())
     }
 
     /// Rules whose comment starts as wanted.
@@ -218,13 +246,7 @@ fn is_owned_by(element: &FoundElement, tag: &Tag) -> bool {
     element.tag.as_ref().is_some_and(|owner| owner.same_owner(tag))
 }
 
-/// A kernel without nftables holds nothing in it: DEL must not fail there.
-fn without_nftables_is_none<T>(
-    found: Result<Option<T>, KernelError>,
-) -> Result<Option<T>, KernelError> {
-    let lacking = [Errno::INVAL, Errno::OPNOTSUPP, Errno::PROTONOSUPPORT];
-    match found {
-        Err(error) if lacking.iter().any(|&errno| is(&error, errno)) => Ok(None),
-        other => absent_is_none(other),
-    }
+/// What kernels without nftables answer to its questions.
+fn tells_of_a_lack(error: &KernelError) -> bool {
+    [Errno::INVAL, Errno::OPNOTSUPP, Errno::PROTONOSUPPORT].iter().any(|&errno| is(error, errno))
 }
