@@ -4,8 +4,8 @@ use ropewalk_cni::Fields;
 use serde_json::Value;
 
 use crate::{
-    chained, config, interface, ipam,
-    table::{self, Kind, Plugin},
+    config,
+    describe::{self, Class, Description},
 };
 
 /// How much a remark matters.
@@ -30,13 +30,13 @@ pub struct Remark {
 
 /// Remarks on the configuration object of one plugin; `None` for a plugin that is not ours.
 pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
-    table::find(plugin)?;
+    let description = describe::find(plugin)?;
     let fields = Fields::new(configuration, "");
-    read(plugin, &fields);
+    read(description, &fields);
     let delegate = config::ipam_type(&fields).filter(|delegate| delegate != plugin);
-    let known = delegate.as_deref().and_then(table::find);
-    if let Some(Plugin { name, kind: Kind::Ipam(_), .. }) = known {
-        read(name, &fields);
+    let known = delegate.as_deref().and_then(describe::find);
+    if let Some(delegate) = known.filter(|known| known.class == Class::Addresses) {
+        read(delegate, &fields);
     }
     // Another program's keys are its own.
     let foreign_ipam = delegate.is_some() && known.is_none();
@@ -61,27 +61,10 @@ pub fn lint(plugin: &str, configuration: &Value) -> Option<Vec<Remark>> {
     Some(errors.chain(unknown).collect())
 }
 
-/// Asks for every key that a plugin of ours reads.
-pub(crate) fn read(plugin: &str, fields: &Fields<'_>) {
+/// Asks for every key that a plugin reads.
+pub(crate) fn read(description: &Description, fields: &Fields<'_>) {
     config::allow_common(fields);
-    match plugin {
-        "bandwidth" => chained::bandwidth::lint(fields),
-        "bridge" => interface::bridge::lint(fields),
-        "dhcp" => ipam::dhcp::lint(fields),
-        "dummy" => interface::dummy::lint(fields),
-        "firewall" => chained::firewall::lint(fields),
-        "host-device" => interface::host_device::lint(fields),
-        "host-local" => ipam::host_local::lint(fields),
-        "macvlan" => interface::macvlan::lint(fields),
-        "portmap" => chained::portmap::lint(fields),
-        "ptp" => interface::ptp::lint(fields),
-        "sbr" => chained::sbr::lint(fields),
-        "static" => ipam::static_addresses::lint(fields),
-        "tuning" => chained::tuning::lint(fields),
-        "vrf" => chained::vrf::lint(fields),
-        "vlan" => interface::vlan::lint(fields),
-        _ => {}
-    }
+    (description.read)(fields);
 }
 
 /// `; did you mean …?` with the known word that a wrong one is nearest to; nothing if none is near.

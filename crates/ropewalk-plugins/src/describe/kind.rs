@@ -49,7 +49,7 @@ impl Kind {
     pub(crate) const U32: Self = Self::Integer(0, u32::MAX as u64);
 
     /// A whole number that other things limit.
-    pub(crate) const NUMBER: Self = Self::Integer(i64::MIN, i64::MAX as u64);
+    pub const NUMBER: Self = Self::Integer(i64::MIN, i64::MAX as u64);
 
     /// A port that can be published.
     pub(crate) const PORT: Self = Self::Integer(1, u16::MAX as u64);

@@ -11,6 +11,8 @@ pub use key::{Absent, Key};
 pub(crate) use key::{flag, key};
 pub use kind::Kind;
 
+use ropewalk_cni::Fields;
+
 use crate::{chained, interface, ipam};
 
 /// One plugin, with every key it reads.
@@ -30,6 +32,8 @@ pub struct Description {
     pub args: &'static [Key],
     /// The keys in `CNI_ARGS`.
     pub variables: &'static [Key],
+    /// Reads everything as the plugin does, and so asks for every key and tells what is wrong.
+    pub(crate) read: fn(&Fields<'_>),
 }
 
 /// The kinds of plugins.
@@ -45,9 +49,23 @@ pub enum Class {
 
 impl Description {
     /// A plugin without any key.
-    pub(crate) const fn new(plugin: &'static str, class: Class, purpose: &'static str) -> Self {
+    pub(crate) const fn new(
+        plugin: &'static str,
+        class: Class,
+        purpose: &'static str,
+        read: fn(&Fields<'_>),
+    ) -> Self {
         let none = &[];
-        Self { plugin, class, purpose, keys: none, runtime: none, args: none, variables: none }
+        Self {
+            plugin,
+            class,
+            purpose,
+            keys: none,
+            runtime: none,
+            args: none,
+            variables: none,
+            read,
+        }
     }
 
     /// The keys of the plugin's object as they are written there: those in other objects are in

@@ -31,7 +31,7 @@ pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
-pub(crate) fn lint(fields: &Fields<'_>) {
+fn lint(fields: &Fields<'_>) {
     read(fields, Command::Add);
 }
 
@@ -53,6 +53,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "dummy",
         Class::Interface,
         "gives a container addresses on a link that leads nowhere",
+        lint,
     )
 };
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) const DESCRIPTION: Description =
-    Description::new("loopback", Class::Interface, "brings the container's `lo` up");
+    Description::new("loopback", Class::Interface, "brings the container's `lo` up", |_| {});
 
 const DECODING: &str = "failed to parse network config";
 

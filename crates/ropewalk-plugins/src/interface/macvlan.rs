@@ -41,7 +41,7 @@ pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
-pub(crate) fn lint(fields: &Fields<'_>) {
+fn lint(fields: &Fields<'_>) {
     read(fields, None);
 }
 
@@ -77,6 +77,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "macvlan",
         Class::Interface,
         "gives a container a MAC of its own on a link of the host",
+        lint,
     )
 };
 

@@ -44,7 +44,7 @@ pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
-pub(crate) fn lint(fields: &Fields<'_>) {
+fn lint(fields: &Fields<'_>) {
     read(fields);
 }
 
@@ -58,7 +58,7 @@ fn read(fields: &Fields<'_>) -> Option<Ptp> {
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
-    ..Description::new("ptp", Class::Interface, "joins a container to the host alone")
+    ..Description::new("ptp", Class::Interface, "joins a container to the host alone", lint)
 };
 
 const KEYS: &[Key] = &[

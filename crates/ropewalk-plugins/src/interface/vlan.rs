@@ -37,7 +37,7 @@ pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
-pub(crate) fn lint(fields: &Fields<'_>) {
+fn lint(fields: &Fields<'_>) {
     read(fields, Command::Add);
 }
 
@@ -76,7 +76,12 @@ fn id(fields: &Fields<'_>) -> u16 {
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
-    ..Description::new("vlan", Class::Interface, "gives a container a VLAN of a link of the host")
+    ..Description::new(
+        "vlan",
+        Class::Interface,
+        "gives a container a VLAN of a link of the host",
+        lint,
+    )
 };
 
 const KEYS: &[Key] = &[

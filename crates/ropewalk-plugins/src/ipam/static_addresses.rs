@@ -83,6 +83,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "static",
         Class::Addresses,
         "gives the addresses that the configuration names",
+        lint,
     )
 };
 
@@ -115,7 +116,7 @@ struct Config {
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
-pub(crate) fn lint(fields: &Fields<'_>) {
+fn lint(fields: &Fields<'_>) {
     if let Some(ipam) = fields.object("ipam") {
         ipam.allow(&["type"]);
         addresses(&ipam);

@@ -197,6 +197,7 @@ fn of_key(key: &Key) -> Value {
 fn of_kind(kind: Kind) -> Value {
     match kind {
         Kind::Bool => json!({ "type": "boolean" }),
+        Kind::NUMBER => json!({ "type": "integer" }),
         Kind::Integer(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }

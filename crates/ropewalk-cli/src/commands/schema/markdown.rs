@@ -146,7 +146,7 @@ fn one_line(value: &Value) -> String {
 fn kind(kind: Kind) -> String {
     match kind {
         Kind::Bool => "bool".to_owned(),
-        Kind::Integer(i64::MIN, _) => "number".to_owned(),
+        Kind::NUMBER => "number".to_owned(),
         Kind::Integer(least, most) => format!("{least} to {}", number(most)),
         Kind::Word(words) | Kind::WordInAnyCase(words) | Kind::KnownWord(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();

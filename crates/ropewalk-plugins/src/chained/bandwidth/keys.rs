@@ -1,5 +1,6 @@
 //! The keys of `bandwidth`, for documentation and editors.
 
+use super::config;
 use crate::describe::{Class, Description, Key, Kind, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -14,6 +15,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "bandwidth",
         Class::Chained,
         "limits how fast a container receives and sends",
+        config::lint,
     )
 };
 

@@ -21,7 +21,6 @@ use crate::{
     layer3, names,
 };
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 
 struct Bandwidth {

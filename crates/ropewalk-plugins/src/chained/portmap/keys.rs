@@ -1,5 +1,6 @@
 //! The keys of `portmap`, for documentation and editors.
 
+use super::config;
 use crate::describe::{Class, Description, Key, Kind, common::TEXTS, flag, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -9,7 +10,12 @@ pub(crate) const DESCRIPTION: Description = Description {
         Kind::List(&Kind::Object(MAPPING)),
         "The ports to publish. Without any, nothing is made",
     )],
-    ..Description::new("portmap", Class::Chained, "makes ports of the host lead to the container")
+    ..Description::new(
+        "portmap",
+        Class::Chained,
+        "makes ports of the host lead to the container",
+        config::lint,
+    )
 };
 
 const KEYS: &[Key] = &[

@@ -25,7 +25,6 @@ use crate::{
     feature::forward_accept,
 };
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 pub(crate) use nftables::default_scopes as scopes;
 

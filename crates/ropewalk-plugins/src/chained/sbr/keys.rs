@@ -1,5 +1,6 @@
 //! The keys of `sbr`, for documentation and editors.
 
+use super::config;
 use crate::describe::{Class, Description, Key, Kind, flag, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -8,6 +9,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "sbr",
         Class::Chained,
         "lets each interface of a container answer for itself",
+        config::lint,
     )
 };
 

@@ -22,7 +22,6 @@ use crate::{
     layer3,
 };
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 
 /// A route that the kernel made because a router announced it (`RTPROT_RA`).

@@ -1,5 +1,6 @@
 //! The keys of `tuning`, for documentation and editors.
 
+use super::config;
 use crate::describe::{Class, Description, Key, Kind, common, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -11,6 +12,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "tuning",
         Class::Chained,
         "sets sysctls of the container, and attributes and offloads of its interface",
+        config::lint,
     )
 };
 

@@ -16,7 +16,6 @@ use ropewalk_netstate::{
 use self::{backup::Backup, config::Config};
 use crate::device::{Attachment, Device, Given};
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 
 struct Tuning {

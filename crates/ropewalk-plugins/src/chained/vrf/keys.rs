@@ -1,5 +1,6 @@
 //! The keys of `vrf`, for documentation and editors.
 
+use super::lint;
 use crate::describe::{Class, Description, Key, Kind, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -8,6 +9,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "vrf",
         Class::Chained,
         "keeps the routes of interfaces apart in a domain of their own",
+        lint,
     )
 };
 

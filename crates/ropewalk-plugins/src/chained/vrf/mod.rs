@@ -40,7 +40,7 @@ pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.
-pub(crate) fn lint(fields: &Fields<'_>) {
+fn lint(fields: &Fields<'_>) {
     Vrf::from_fields(fields);
 }
 

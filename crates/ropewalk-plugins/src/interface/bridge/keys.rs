@@ -1,5 +1,6 @@
 //! The keys of `bridge`, for documentation and editors.
 
+use super::config;
 use crate::describe::{
     Class, Description, Key, Kind,
     common::{
@@ -13,7 +14,12 @@ pub(crate) const DESCRIPTION: Description = Description {
     runtime: &[common::mac("The MAC of the container's interface; the strongest of the three")],
     args: &[common::mac("The same, unless the runtime has one")],
     variables: &[Key { name: "MAC", ..common::mac("The same, the weakest of the three") }],
-    ..Description::new("bridge", Class::Interface, "joins a container to a bridge of the host")
+    ..Description::new(
+        "bridge",
+        Class::Interface,
+        "joins a container to a bridge of the host",
+        config::lint,
+    )
 };
 
 const KEYS: &[Key] = &[

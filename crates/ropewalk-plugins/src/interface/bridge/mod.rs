@@ -20,7 +20,6 @@ use crate::{
     layer3, names,
 };
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 
 /// How long the port may take until it forwards.

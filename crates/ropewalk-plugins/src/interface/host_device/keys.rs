@@ -1,5 +1,6 @@
 //! The keys of `host-device`, for documentation and editors.
 
+use super::config;
 use crate::describe::{
     Class, Description, Key, Kind,
     common::{self, ACCEPT_RA, DETECT_DUPLICATES, IPAM, WAIT_FOR_RA},
@@ -19,6 +20,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "host-device",
         Class::Interface,
         "gives a container a device of the host for a while",
+        config::lint,
     )
 };
 

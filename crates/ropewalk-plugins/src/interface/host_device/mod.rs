@@ -17,7 +17,6 @@ use crate::{
     layer3,
 };
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 
 /// Index of the device in the result.

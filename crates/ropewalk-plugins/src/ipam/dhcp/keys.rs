@@ -1,5 +1,6 @@
 //! The keys of `dhcp`, for documentation and editors.
 
+use super::config;
 use crate::describe::{Class, Description, Key, Kind, flag, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -8,6 +9,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "dhcp",
         Class::Addresses,
         "gives addresses from the DHCP servers of the interface's network",
+        config::lint,
     )
 };
 

@@ -15,7 +15,6 @@ use ropewalk_dhcp::rpc::{ALLOCATE, Arguments, COLLECT, CONFIRM, RELEASE};
 use self::{config::Config, connection::CallError};
 use super::IpamPlugin;
 
-pub(crate) use config::lint;
 pub use daemon::main as run_daemon;
 pub(crate) use keys::DESCRIPTION;
 

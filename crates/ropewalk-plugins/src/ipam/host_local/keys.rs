@@ -1,5 +1,6 @@
 //! The keys of `host-local`, for documentation and editors.
 
+use super::config;
 use crate::describe::{Class, Description, Key, Kind, common, flag, key};
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -21,6 +22,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         "host-local",
         Class::Addresses,
         "gives addresses out of ranges, one host at a time",
+        config::lint,
     )
 };
 

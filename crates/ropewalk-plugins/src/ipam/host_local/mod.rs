@@ -16,7 +16,6 @@ use self::{allocate::Wanted, config::Config};
 use super::{IpamPlugin, newer::newer_holders};
 use crate::texts::store_error;
 
-pub(crate) use config::lint;
 pub(crate) use keys::DESCRIPTION;
 
 /// The plugin.
