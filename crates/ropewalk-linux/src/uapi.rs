@@ -80,6 +80,11 @@ pub(crate) const IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
 pub(crate) const IFLA_IPVLAN_MODE: u16 = 1;
 pub(crate) const IFLA_IPVLAN_FLAGS: u16 = 2;
 pub(crate) const IFLA_VRF_TABLE: u16 = 1;
+pub(crate) const IFLA_TUN_OWNER: u16 = 1;
+pub(crate) const IFLA_TUN_GROUP: u16 = 2;
+pub(crate) const IFLA_TUN_TYPE: u16 = 3;
+pub(crate) const IFLA_TUN_VNET_HDR: u16 = 5;
+pub(crate) const IFLA_TUN_MULTI_QUEUE: u16 = 7;
 
 // Numbers of namespaces: `linux/net_namespace.h`.
 pub(crate) const RTM_NEWNSID: u16 = 88;

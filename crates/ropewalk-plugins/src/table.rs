@@ -5,7 +5,7 @@ use ropewalk_cni::{ALL, CniError, Request, Version};
 use crate::{
     chained::{bandwidth, firewall, portmap, sbr, tuning, vrf},
     device::Device,
-    interface::{bridge, dummy, host_device, loopback, macvlan, ptp, vlan},
+    interface::{bridge, dummy, host_device, ipvlan, loopback, macvlan, ptp, tap, vlan},
     ipam::{IpamPlugin, dhcp, host_local, static_addresses},
 };
 
@@ -52,12 +52,14 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "firewall", versions: SINCE_0_4_0, kind: Kind::Device(firewall::load) },
     Plugin { name: "host-device", versions: ALL, kind: Kind::Device(host_device::load) },
     Plugin { name: "host-local", versions: ALL, kind: Kind::Ipam(&host_local::HostLocal) },
+    Plugin { name: "ipvlan", versions: ALL, kind: Kind::Device(ipvlan::load) },
     Plugin { name: "loopback", versions: ALL, kind: Kind::Device(loopback::load) },
     Plugin { name: "macvlan", versions: ALL, kind: Kind::Device(macvlan::load) },
     Plugin { name: "portmap", versions: ALL, kind: Kind::Device(portmap::load) },
     Plugin { name: "ptp", versions: ALL, kind: Kind::Device(ptp::load) },
     Plugin { name: "sbr", versions: ALL, kind: Kind::Device(sbr::load) },
     Plugin { name: "static", versions: ALL, kind: Kind::Ipam(&static_addresses::Static) },
+    Plugin { name: "tap", versions: ALL, kind: Kind::Device(tap::load) },
     Plugin { name: "tuning", versions: ALL, kind: Kind::Device(tuning::load) },
     Plugin { name: "vlan", versions: ALL, kind: Kind::Device(vlan::load) },
     Plugin { name: "vrf", versions: SINCE_0_3_1, kind: Kind::Device(vrf::load) },

@@ -74,7 +74,7 @@ fn name_is_taken(link: &VirtualLink) -> String {
         VirtualKind::Macvlan { .. } | VirtualKind::Ipvlan { .. } | VirtualKind::Vlan { .. } => {
             format!("failed to rename {kind} to {:?}: file exists", &*link.name)
         }
-        VirtualKind::Dummy | VirtualKind::Vrf { .. } => {
+        VirtualKind::Dummy | VirtualKind::Tap(_) | VirtualKind::Vrf { .. } => {
             format!("failed to create {kind}: file exists")
         }
         VirtualKind::Ifb => "adding link: file exists".to_owned(),
@@ -96,6 +96,10 @@ fn step_text(step: &Step, reason: &str) -> String {
         (Step::Delete(..), Resource::MovedDevice(_)) => reason.to_owned(),
         (Step::Create(..), Resource::VirtualLink(link)) => {
             format!("failed to create {}: {reason}", link.kind.name())
+        }
+        // The kernel layer names a master that is not there.
+        (Step::Create(..), Resource::Membership(of)) if reason.starts_with(&*of.master) => {
+            format!("failed to get bridge {reason}")
         }
         (Step::Create(..), Resource::Address(address)) => {
             format!("failed to add IP addr {} to {:?}: {reason}", address.prefix, &*address.link)

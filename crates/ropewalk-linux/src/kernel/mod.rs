@@ -18,6 +18,7 @@ mod queries;
 mod routing;
 mod simple;
 mod sysctl;
+mod tap;
 mod virtual_links;
 mod wait;
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use ropewalk_addr::IfName;
 use ropewalk_netstate::{
     KernelError, Place,
-    resource::{Membership, Parent, VirtualLink},
+    resource::{Membership, Parent, VirtualKind, VirtualLink},
 };
 use rustix::io::Errno;
 
@@ -24,6 +24,9 @@ impl Linux {
         place: Place,
         wanted: &VirtualLink,
     ) -> Result<(), KernelError> {
+        if let VirtualKind::Tap(tap) = &wanted.kind {
+            return self.create_tap(place, wanted, tap);
+        }
         let below = match &wanted.parent {
             Some(parent) => Some(self.below(place, parent)?),
             None => None,

@@ -3,7 +3,7 @@
 use ropewalk_addr::IfName;
 use ropewalk_netstate::{
     Resource,
-    resource::{IpvlanFlag, IpvlanMode, MacvlanMode, Parent, VirtualKind, VirtualLink},
+    resource::{IpvlanFlag, IpvlanMode, MacvlanMode, Parent, Tap, VirtualKind, VirtualLink},
 };
 
 use super::link::{Link, found_any, header};
@@ -12,7 +12,8 @@ use crate::{
     uapi::{
         IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_IPVLAN_FLAGS,
         IFLA_IPVLAN_MODE, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MACVLAN_BC_QUEUE_LEN,
-        IFLA_MACVLAN_MODE, IFLA_MASTER, IFLA_MTU, IFLA_VLAN_ID, IFLA_VRF_TABLE, NETNSA_FD,
+        IFLA_MACVLAN_MODE, IFLA_MASTER, IFLA_MTU, IFLA_TUN_GROUP, IFLA_TUN_MULTI_QUEUE,
+        IFLA_TUN_OWNER, IFLA_TUN_TYPE, IFLA_TUN_VNET_HDR, IFLA_VLAN_ID, IFLA_VRF_TABLE, NETNSA_FD,
         NETNSA_NSID, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, RTM_GETNSID, RTM_NEWLINK, RTM_NEWNSID,
         RTM_SETLINK,
     },
@@ -50,14 +51,15 @@ pub(crate) fn create(name: &IfName, link: &VirtualLink, below: Option<Below>) ->
     }
     message.nest(IFLA_LINKINFO, |info| {
         info.text(IFLA_INFO_KIND, link.kind.name());
-        info.nest(IFLA_INFO_DATA, |data| kind_data(data, link.kind));
+        info.nest(IFLA_INFO_DATA, |data| kind_data(data, &link.kind));
     });
     message
 }
 
-fn kind_data(data: &mut Message, kind: VirtualKind) {
-    match kind {
-        VirtualKind::Dummy | VirtualKind::Ifb => {}
+fn kind_data(data: &mut Message, kind: &VirtualKind) {
+    match *kind {
+        // A tap is not made by a message.
+        VirtualKind::Dummy | VirtualKind::Ifb | VirtualKind::Tap(_) => {}
         VirtualKind::Vrf { table } => {
             data.u32(IFLA_VRF_TABLE, table);
         }
@@ -137,13 +139,28 @@ pub(crate) fn read_kind(kind: &str, data: &Attributes<'_>) -> Option<VirtualKind
             let flag = flags.into_iter().find(|known| ipvlan_flag(*known) == flag)?;
             Some(VirtualKind::Ipvlan { mode, flag })
         }
+        "tun" => read_tap(data).map(VirtualKind::Tap),
         plain => plain_kind(plain),
     }
 }
 
+/// Before Linux 4.19 the kernel tells nothing of a tap, and then it is a link of unknown kind.
+fn read_tap(data: &Attributes<'_>) -> Option<Tap> {
+    const IFF_TAP: u8 = 2;
+    let u8 = |kind| data.first(kind).and_then(Attribute::u8);
+    let is_on = |kind| u8(kind).is_some_and(|on| on != 0);
+    (u8(IFLA_TUN_TYPE)? == IFF_TAP).then(|| Tap {
+        multi_queue: is_on(IFLA_TUN_MULTI_QUEUE),
+        owner: data.first(IFLA_TUN_OWNER).and_then(Attribute::u32),
+        group: data.first(IFLA_TUN_GROUP).and_then(Attribute::u32),
+        offload_header: is_on(IFLA_TUN_VNET_HDR),
+        context: None,
+    })
+}
+
 /// A virtual link found; a link of another kind is reported as what it is.
 pub(crate) fn found(name: &IfName, link: &Link, parent: Option<Parent>) -> Resource {
-    let Some(kind) = link.virtual_kind else { return found_any(name, link) };
+    let Some(kind) = link.virtual_kind.clone() else { return found_any(name, link) };
     Resource::VirtualLink(VirtualLink {
         name: name.clone(),
         kind,

@@ -5,7 +5,7 @@ use std::path::Path;
 use ropewalk_netstate::{
     Owner, Place, Resource, Scope, Step,
     resource::{
-        Attribute, Await, IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, Sysctl,
+        Attribute, Await, IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, Sysctl, Tap,
         VirtualKind, VirtualLink,
     },
 };
@@ -47,8 +47,8 @@ const BRIDGE_MODE: VirtualKind =
 fn links_that_stand_on_nothing_obey_the_law() {
     in_lab(|lab| {
         for kind in [VirtualKind::Dummy, VirtualKind::Ifb, VirtualKind::Vrf { table: 77 }] {
-            if has(lab, link("probe", kind)) {
-                lab.obeys_the_law(INSIDE, link("eth0", kind));
+            if has(lab, link("probe", kind.clone())) {
+                lab.obeys_the_law(INSIDE, link("eth0", kind.clone()));
                 let mtu = Some(1400);
                 lab.obeys_the_law(HOST, VirtualLink { mtu, ..link("eth0", kind) });
             }
@@ -65,7 +65,7 @@ fn macvlan_links_obey_the_law_on_a_parent_elsewhere() {
         {
             for broadcast_queue in [None, Some(200)] {
                 let kind = VirtualKind::Macvlan { mode, broadcast_queue };
-                lab.obeys_the_law(INSIDE, on((HOST, "parent"), link("eth0", kind)));
+                lab.obeys_the_law(INSIDE, on((HOST, "parent"), link("eth0", kind.clone())));
                 lab.obeys_the_law(HOST, on((HOST, "parent"), link("eth0", kind)));
             }
         }
@@ -143,6 +143,51 @@ fn ipvlans_obey_the_law() {
             for flag in [IpvlanFlag::Bridge, IpvlanFlag::Private, IpvlanFlag::Vepa] {
                 lab.obeys_the_law(INSIDE, on((HOST, "parent"), of(mode, flag)));
             }
+        }
+    });
+}
+
+#[test]
+fn taps_obey_the_law() {
+    in_lab(|lab| {
+        if !Path::new("/dev/net/tun").exists() {
+            return not_run_here("no taps");
+        }
+        let all = Tap {
+            multi_queue: true,
+            owner: Some(1000),
+            group: Some(0),
+            offload_header: true,
+            context: None,
+        };
+        for tap in [Tap::default(), all] {
+            let plain = link("tap0", VirtualKind::Tap(tap));
+            lab.obeys_the_law(HOST, plain.clone());
+            let mac = Some("02:00:00:00:00:09".parse().unwrap());
+            lab.obeys_the_law(INSIDE, VirtualLink { mac, mtu: Some(1300), ..plain });
+        }
+    });
+}
+
+#[test]
+fn a_tap_that_cannot_be_as_wanted_leaves_nothing() {
+    in_lab(|lab| {
+        if !Path::new("/dev/net/tun").exists() {
+            return not_run_here("no taps");
+        }
+        let plain = link("tap0", VirtualKind::Tap(Tap::default()));
+        let multicast = Some("01:00:00:00:00:09".parse().unwrap());
+        lab.refuses(INSIDE, VirtualLink { mac: multicast, ..plain.clone() });
+        assert_eq!(lab.find(INSIDE, &plain.clone().into()), None);
+        lab.create(INSIDE, veth("tap0", "other"));
+        let error = lab.refuses(INSIDE, plain.clone());
+        assert_eq!(error.reason, "file exists");
+        let known = std::fs::read_to_string("/proc/filesystems").unwrap();
+        if !known.contains("selinuxfs") {
+            let context = Some("system_u:object_r:tun_tap_device_t:s0".into());
+            let kind = VirtualKind::Tap(Tap { context, ..Tap::default() });
+            let error = lab.refuses(HOST, VirtualLink { kind, ..plain });
+            assert!(error.reason.ends_with("the kernel runs without SELinux"), "{error}");
         }
     });
 }

@@ -48,7 +48,7 @@ pub use routing_rule::RoutingRule;
 pub use sysctl::Sysctl;
 pub use traffic::{Qdisc, TrafficClass, TrafficFilter};
 pub use virtual_link::{
-    IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, VirtualKind, VirtualLink,
+    IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, Tap, VirtualKind, VirtualLink,
 };
 pub use wait::Await;
 

@@ -1,7 +1,7 @@
 //! Links that exist in software only, alone or on a parent, and the membership of links in a
 //! master.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use ropewalk_addr::{IfName, Mac};
@@ -44,8 +44,26 @@ pub enum IpvlanFlag {
     Vepa,
 }
 
+/// A link whose other end is a program, such as a virtual machine monitor. It stays when the
+/// program ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tap {
+    /// Whether a program may open several queues.
+    pub multi_queue: bool,
+    /// The user who may open it; `None` leaves that to who may administer the network.
+    pub owner: Option<u32>,
+    /// The group whose members may open it; `None` leaves that as well.
+    pub group: Option<u32>,
+    /// Whether frames begin with a header about offloads. Not compared: every program that opens
+    /// the link says it anew.
+    pub offload_header: bool,
+    /// Its SELinux context; `None` is the one of the process that makes it. Not compared: the
+    /// kernel does not tell.
+    pub context: Option<String>,
+}
+
 /// What a virtual link is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VirtualKind {
     /// It swallows what is sent.
     Dummy,
@@ -56,6 +74,8 @@ pub enum VirtualKind {
         /// Its routing table.
         table: u32,
     },
+    /// The near end of a program.
+    Tap(Tap),
     /// A VLAN of its parent (IEEE 802.1Q).
     Vlan {
         /// The VLAN id, 0 to 4094.
@@ -79,33 +99,38 @@ pub enum VirtualKind {
 
 impl VirtualKind {
     /// The kernel's word for it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Dummy => "dummy",
             Self::Ifb => "ifb",
             Self::Vrf { .. } => "vrf",
+            Self::Tap(_) => "tap",
             Self::Vlan { .. } => "vlan",
             Self::Macvlan { .. } => "macvlan",
             Self::Ipvlan { .. } => "ipvlan",
         }
     }
 
-    fn compare(self, found: Self) -> Comparison {
+    fn compare(&self, found: &Self) -> Comparison {
         let comparison = Comparison::default();
         match (self, found) {
-            (Self::Vlan { id }, Self::Vlan { id: found }) => comparison.field("id", &id, &found),
+            (Self::Vlan { id }, Self::Vlan { id: found }) => comparison.field("id", id, found),
+            (Self::Tap(tap), Self::Tap(found)) => comparison
+                .field("multi-queue", &tap.multi_queue, &found.multi_queue)
+                .wanted("owner", tap.owner.as_ref(), found.owner.as_ref())
+                .wanted("group", tap.group.as_ref(), found.group.as_ref()),
             (
                 Self::Macvlan { mode, broadcast_queue },
                 Self::Macvlan { mode: found_mode, broadcast_queue: found_queue },
-            ) => comparison.field("mode", &mode, &found_mode).wanted(
+            ) => comparison.field("mode", mode, found_mode).wanted(
                 "broadcast queue",
                 broadcast_queue.as_ref(),
                 found_queue.as_ref(),
             ),
             (Self::Ipvlan { mode, flag }, Self::Ipvlan { mode: found_mode, flag: found_flag }) => {
-                comparison.field("mode", &mode, &found_mode).field("flag", &flag, &found_flag)
+                comparison.field("mode", mode, found_mode).field("flag", flag, found_flag)
             }
-            (wanted, found) => comparison.field("kind", &wanted, &found),
+            (wanted, found) => comparison.field("kind", wanted, found),
         }
     }
 }
@@ -148,7 +173,7 @@ impl VirtualLink {
 
     pub(crate) fn compare(&self, found: &Self) -> Vec<Mismatch> {
         self.kind
-            .compare(found.kind)
+            .compare(&found.kind)
             .wanted("parent", self.parent.as_ref(), found.parent.as_ref())
             .wanted("mac", self.mac.as_ref(), found.mac.as_ref())
             .wanted("mtu", self.mtu.as_ref(), found.mtu.as_ref())

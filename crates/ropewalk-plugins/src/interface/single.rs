@@ -25,11 +25,13 @@ pub(crate) struct Single {
 
 impl Single {
     pub(crate) fn read(fields: &Fields<'_>) -> Self {
-        Self {
-            ipam: config::ipam_type(fields),
-            dns: config::dns(fields, "dns"),
-            options: layer3::Options::read(fields),
-        }
+        Self { options: layer3::Options::read(fields), ..Self::without_neighbours(fields) }
+    }
+
+    /// For a link on which nobody can be asked or heard.
+    pub(crate) fn without_neighbours(fields: &Fields<'_>) -> Self {
+        let (ipam, dns) = (config::ipam_type(fields), config::dns(fields, "dns"));
+        Self { ipam, dns, options: layer3::Options::default() }
     }
 
     /// The link, with addresses or without, up.

@@ -110,6 +110,9 @@ fn devices() -> Vec<Sample> {
     ]
 }
 
+/// A bridge in the sandbox.
+const INNER: &str = "inner0";
+
 /// Interfaces that are one link, some of them on a master.
 fn single_links() -> Vec<Sample> {
     let ipam = json!({"type": "host-local"});
@@ -126,12 +129,25 @@ fn single_links() -> Vec<Sample> {
             "macvlan",
             json!({"mac": "02:00:00:00:00:77", "mtu": 1400, "enabledad": true, "ipam": ipam}),
         ),
+        on_uplink("ipvlan", "ipvlan", json!({"mode": "l3", "flag": "vepa", "ipam": ipam})),
+        on_uplink(
+            "ipvlan in a chain",
+            "ipvlan",
+            json!({"prevResult": {
+                "cniVersion": "1.0.0",
+                "interfaces": [{"name": "uplink"}],
+                "ips": [{"address": "10.1.2.9/24", "gateway": "10.1.2.1", "interface": 0}],
+                "routes": [{"dst": "0.0.0.0/0"}],
+            }}),
+        ),
         on_uplink(
             "a VLAN",
             "vlan",
             json!({"master": "uplink", "vlanId": 5, "mtu": 1400, "ipam": ipam}),
         ),
         sample("dummy", "dummy", json!({"ipam": ipam})),
+        sample("tap", "tap", json!({"multiQueue": true, "owner": 1000, "ipam": ipam})),
+        sample("tap on a bridge", "tap", json!({"bridge": INNER, "mtu": 1400})),
     ]
 }
 
@@ -304,6 +320,14 @@ impl Sample {
     /// A kernel with what plugins before this one made.
     pub(crate) fn kernel(&self) -> FakeKernel {
         let mut kernel = FakeKernel::new();
+        if self.config["bridge"] == INNER {
+            // In the other sandbox, too.
+            for _ in 0..2 {
+                let name = INNER.parse().expect("a valid name");
+                kernel.put(Place::Sandbox, AnyLink { name, mac: None });
+                kernel.swap_sandboxes();
+            }
+        }
         if let Master::There { name, .. } = &self.facts.master {
             kernel.put(Place::Host, AnyLink { name: name.clone(), mac: None });
         }
