@@ -72,6 +72,7 @@ impl Told {
             self.parts.push(format!("{heading}, as above: {}.\n", names.join(", ")));
         }
         self.keys.extend(new);
+        self.objects.push(keys);
         self.members(keys);
     }
 
