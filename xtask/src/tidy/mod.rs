@@ -3,6 +3,7 @@
 //! A rule is a function from what was read to violations. It must never change anything.
 
 mod arrows;
+mod cases;
 mod files;
 mod manifests;
 mod pages;
@@ -49,6 +50,7 @@ pub fn check(root: &Path) -> Result<Vec<Violation>, String> {
     violations.extend(purity::check(&files.sources));
     violations.extend(sources::check(&files.sources));
     violations.extend(pages::check(&files));
+    violations.extend(cases::check(&files));
     violations.extend(traces::check(&files));
     violations.sort();
     Ok(violations)
