@@ -351,5 +351,7 @@ fn row_37_the_rules_that_drop_come_first_and_concern_nobody_else() {
     assert_eq!(lab.sh("nft list set inet ropewalk strict4").matches("comment").count(), 1);
     strict.gc(&[("c2", "eth0")]).error_with_code(1);
     strict.key("cniVersion", &json!("1.1.0")).gc(&[("c2", "eth0")]).silent();
-    assert!(!lab.sh("nft list set inet ropewalk strict4").contains("comment"));
+    lab.wait_until("the kernel has forgotten the element", || {
+        !lab.sh("nft list set inet ropewalk strict4").contains("comment")
+    });
 }

@@ -218,7 +218,8 @@ fn range(entry: &Fields<'_>) -> Vec<Mapping> {
     let Some(beyond) = u16::try_from(count - 1).ok().filter(|n| highest.checked_add(*n).is_some())
     else {
         let message = format!("Invalid port range: {count} ports from {highest} end above 65535");
-        entry.report_at("range", message);
+        // None of the three numbers is wrong by itself.
+        entry.report(message);
         return Vec::new();
     };
     let nth = |n| Mapping {

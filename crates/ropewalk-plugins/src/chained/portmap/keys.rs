@@ -92,7 +92,7 @@ const MAPPING: &[Key] = &[
     .refuses(&[("foo", r#"unknown protocol "foo"; known are tcp, udp, dccp, sctp, udplite"#)]),
     key(
         "range",
-        Kind::NUMBER,
+        Kind::Integer(0, 65535),
         "As many ports that follow each other, from `hostPort` to as many from `containerPort`; 0 \
          is 1",
     )
