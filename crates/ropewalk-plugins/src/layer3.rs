@@ -291,6 +291,8 @@ pub(crate) fn route_of(route: &RouteConfig, ifname: &IfName, layer3: &CniResult)
         scope: route.scope.map(RouteScope),
         mtu: route.mtu.filter(|mtu| *mtu != 0),
         advmss: route.advmss.filter(|advmss| *advmss != 0),
+        // The default route of a container's first network stays its only one.
+        yields: destination.is_default() && destination.family() == Family::V6,
         ..Route::new(destination, gateway, ifname.clone())
     }
 }

@@ -286,8 +286,15 @@ impl Survey<'_> {
     }
 
     fn route(&mut self, at: Place, wanted: &Route) -> Result<Option<Resource>, KernelError> {
-        let Some(found) = self.link(at, &wanted.link)? else { return Ok(None) };
-        Ok(self.linux.find_route(at, wanted, found.index)?.map(Resource::Route))
+        let link = self.link(at, &wanted.link)?;
+        let index = link.map(|link| link.index);
+        if let Some(index) = index
+            && let Some(found) = self.linux.find_route(at, wanted, index)?
+        {
+            return Ok(Some(Resource::Route(found)));
+        }
+        let is_served = wanted.yields && self.linux.has_other_route(at, wanted, index)?;
+        Ok(is_served.then(|| Resource::Route(wanted.clone())))
     }
 
     fn route_absence(
@@ -398,6 +405,22 @@ impl Linux {
             found.map(|found| found.resource(wanted))
         });
         Ok(absent_is_none(found.map(Some))?.and_then(|found| found.into_iter().next()))
+    }
+
+    /// Whether a route like the wanted one leads through another link than this.
+    fn has_other_route(
+        &mut self,
+        place: Place,
+        wanted: &Route,
+        index: Option<u32>,
+    ) -> Result<bool, KernelError> {
+        let question = route::list(wanted.destination.family(), wanted.table, None);
+        let found = self.route(place)?.dump(&question, |reply| {
+            route::read(reply)?.into_iter().find(|found| {
+                found.link != index && found.is_unicast() && found.is_of_the_same_rank(wanted)
+            })
+        });
+        Ok(absent_is_none(found.map(Some))?.is_some_and(|found| !found.is_empty()))
     }
 
     /// The VLANs of a bridge port.

@@ -9,9 +9,10 @@ use super::address::family_number;
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply, padded},
     uapi::{
-        NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF,
-        RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS, RTAX_MTU, RTM_DELROUTE,
-        RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTNH_F_ONLINK, RTPROT_BOOT,
+        NLM_F_APPEND, NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS,
+        RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS,
+        RTAX_MTU, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTNH_F_ONLINK,
+        RTPROT_BOOT,
     },
 };
 
@@ -64,10 +65,11 @@ fn usual_scope(route: &Route) -> RouteScope {
     }
 }
 
-/// Adds a route beside others with the same destination: two interfaces of a container may both
-/// have a default route. IPv6 routes of one priority become one route with several next hops.
+/// Adds a route behind others with the same destination: two interfaces of a container may both
+/// have a default route, and the first is used while it is there. IPv6 routes of one priority
+/// become one route with several next hops.
 pub(crate) fn create(route: &Route, index: u32) -> Message {
-    let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE);
+    let mut message = Message::acknowledged(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND);
     let scope = route.scope.unwrap_or_else(|| usual_scope(route));
     let protocol = route.protocol.unwrap_or(RTPROT_BOOT);
     header(&mut message, route, [protocol, scope.0, RTN_UNICAST]);
@@ -252,13 +254,16 @@ impl FoundRoute {
 
     /// Whether it has the key of the wanted one; the link is compared by the caller's filter.
     pub(crate) fn is_the_same_route(&self, wanted: &Route) -> bool {
+        self.is_unicast() && self.gateway == wanted.gateway && self.is_of_the_same_rank(wanted)
+    }
+
+    /// Whether the kernel would not know which of both to prefer.
+    pub(crate) fn is_of_the_same_rank(&self, wanted: &Route) -> bool {
         let priority = |priority| match wanted.destination.family() {
             Family::V6 if priority == 0 => DEFAULT_PRIORITY_V6,
             Family::V4 | Family::V6 => priority,
         };
-        self.is_unicast()
-            && self.destination == wanted.destination
-            && self.gateway == wanted.gateway
+        self.destination == wanted.destination
             && self.table == wanted.table
             && priority(self.priority) == priority(wanted.priority)
     }

@@ -48,6 +48,9 @@ pub struct Route {
     /// All next hops of an IPv4 route that has several through the link; `gateway` is the first
     /// one's. Empty for a route with one. IPv6 has a route for each hop.
     pub hops: Vec<Hop>,
+    /// Whether a route of the same destination, table and priority through another link is as
+    /// good. The kernel would make one IPv6 route of both, and spread connections over the links.
+    pub yields: bool,
 }
 
 /// One of several next hops.
@@ -78,6 +81,7 @@ impl Route {
             protocol: None,
             onlink: false,
             hops: Vec::new(),
+            yields: false,
         }
     }
 

@@ -67,6 +67,7 @@ fn bridges() -> Vec<Sample> {
             "bridge",
             json!({"isGateway": true, "ipMasq": true, "ipMasqBackend": "iptables", "ipam": ipam}),
         ),
+        sample("no default route", "bridge", json!({"defaultRoute": false, "ipam": ipam})),
         sample(
             "spoof check, hairpin and isolation",
             "bridge",

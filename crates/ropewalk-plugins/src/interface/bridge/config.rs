@@ -13,6 +13,8 @@ pub(crate) struct Config {
     pub(crate) bridge: IfName,
     pub(crate) is_gateway: bool,
     pub(crate) is_default_gateway: bool,
+    /// Whether default routes of IPAM count.
+    pub(crate) default_route: bool,
     pub(crate) force_address: bool,
     pub(crate) masquerade: Backend,
     pub(crate) mtu: Option<u32>,
@@ -50,6 +52,7 @@ impl Config {
             bridge: bridge.ok()?,
             is_gateway: flag("isGateway") || is_default_gateway,
             is_default_gateway,
+            default_route: fields.bool("defaultRoute").unwrap_or(true),
             force_address: flag("forceAddress"),
             masquerade: Backend::read(fields),
             mtu: config::mtu(fields),
@@ -74,6 +77,10 @@ impl Config {
         if self.hairpin && self.promiscuous {
             let message = "cannot set hairpin mode and promiscuous mode at the same time";
             fields.report_at("promiscMode", message);
+        }
+        if self.is_default_gateway && !self.default_route {
+            let message = "cannot be the default gateway without a default route";
+            fields.report_at("defaultRoute", message);
         }
         if !self.container_interface_up && self.ipam.is_some() {
             let message = "cannot use IPAM when DisableContainerInterface flag is set";

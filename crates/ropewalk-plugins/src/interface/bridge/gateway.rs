@@ -13,6 +13,9 @@ use crate::layer3;
 /// What IPAM gave, with the gateways and default routes that the configuration asks for.
 pub(crate) fn complete(config: &Config, layer3: &CniResult) -> CniResult {
     let mut layer3 = layer3.clone();
+    if !config.default_route {
+        layer3.routes.retain(|route| !layer3::subnet(route.dst).is_default());
+    }
     if config.is_gateway {
         for ip in &mut layer3.ips {
             let first = || layer3::subnet(ip.address).offset(1);

@@ -43,6 +43,14 @@ const KEYS: &[Key] = &[
          IPAM gave one with a gateway. A default route of IPAM without a gateway gets this one",
     ),
     flag(
+        "defaultRoute",
+        "Off: default routes of IPAM are neither set nor told, as for a further network of a \
+         container",
+    )
+    .default("true")
+    .example("false")
+    .not_with(&[("isDefaultGateway", "cannot be the default gateway without a default route")]),
+    flag(
         "forceAddress",
         "Conflicting addresses of the bridge are removed instead of being an error. Conflicting \
          is every other IPv4 address, and an IPv6 address whose subnet overlaps: `failed to set \
