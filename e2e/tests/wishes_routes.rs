@@ -9,7 +9,7 @@ fn bridge<'lab>(lab: &'lab Lab, keys: &Value, routes: &Value) -> Plugin<'lab> {
         "type": "host-local", "ranges": [[{ "subnet": "10.1.2.0/24" }], [{ "subnet": "fd00:1::/64" }]],
         "routes": routes,
     });
-    let config = json!({ "cniVersion": "1.1.0", "name": "net", "bridge": "lan0", "ipam": ipam });
+    let config = json!({ "cniVersion": "1.0.0", "name": "net", "bridge": "lan0", "ipam": ipam });
     let keys = keys.as_object().expect("an object").iter();
     let plugin = lab.plugin("bridge").on("c1").config(config);
     keys.fold(plugin, |plugin, (key, value)| plugin.key(key, value))
@@ -83,6 +83,9 @@ fn row_15_the_attributes_of_routes_are_applied_and_checked() {
 #[test]
 fn row_16_routes_that_are_there_already_are_no_error() {
     let lab = lab();
+    if lab.reference_fails("file exists") {
+        return;
+    }
     // Twice the same, two ways to one place, and what the kernel makes by itself.
     let routes = json!([
         { "dst": "10.66.0.0/16" }, { "dst": "10.66.0.0/16", "gw": "10.1.2.1" },
@@ -92,9 +95,6 @@ fn row_16_routes_that_are_there_already_are_no_error() {
     ]);
     let plugin = bridge(&lab, &json!({ "isDefaultGateway": true }), &routes);
     let result = plugin.add().result();
-    if lab.reference_fails("CHECK does not find the second of two ways") {
-        return;
-    }
     plugin.check(&result).silent();
     let count = |text: String| text.matches("via").count();
     assert_eq!(count(lab.sh_in("c1", "ip route show 10.66.0.0/16")), 1);
@@ -137,6 +137,9 @@ fn row_17_a_network_can_be_told_to_give_no_default_route() {
 #[test]
 fn row_17_the_first_network_keeps_the_default_route() {
     let lab = lab();
+    if lab.reference_fails("the second network cannot be joined: file exists") {
+        return;
+    }
     let keys = json!({ "isDefaultGateway": true });
     let first = bridge(&lab, &keys, &json!([]));
     let result = first.add().result();
@@ -145,9 +148,6 @@ fn row_17_the_first_network_keeps_the_default_route() {
     for (address, link) in [("192.0.2.1", "eth0"), ("2001:db8::1", "eth0")] {
         let route = lab.sh_in("c1", &format!("ip route get {address}"));
         names_all(&route, &[&format!(" dev {link} ")]);
-    }
-    if lab.reference_fails("CHECK misses the routes that were not made") {
-        return;
     }
     default_links(&lab);
     first.check(&result).silent();
