@@ -3,7 +3,7 @@
 use ropewalk_addr::Family;
 use ropewalk_cni::{CniError, ErrorCode};
 use ropewalk_netstate::{
-    Conflict, Finding, Owner, Resource, Step,
+    Conflict, Finding, Lifetime, Owner, Resource, Step,
     converge::ConvergeError,
     resource::{Mismatch, VirtualKind, VirtualLink},
 };
@@ -157,7 +157,8 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
             "Error: Tuning link {} configured ethtool is {}, current value is {}",
             offloads.link, mismatch.expected, mismatch.found
         ),
-        (Resource::Membership(membership), _) => {
+        // Membership in a VRF is all that its plugin makes; a port dies with what it is made of.
+        (Resource::Membership(membership), _) if finding.item.lifetime != Lifetime::Dependent => {
             format!("failed to find {} associated to vrf {}", membership.link, membership.master)
         }
         (Resource::Sysctl(sysctl), Some(mismatch)) => format!(
