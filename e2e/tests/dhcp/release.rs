@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ropewalk_e2e::{Lab, json};
+use ropewalk_e2e::{Lab, Value, json};
 
-use crate::servers::{Server, Software};
-use crate::stage::{Daemon, address, bridge, direct, lab_with_bridge};
+use crate::servers::{Server, Settings, Software};
+use crate::stage::{Daemon, address, bridge, configuration, direct, lab_with_bridge};
 
 /// What leasing one address may take, as the daemon measures it from the plugin's call to the
 /// server's last word, on a machine that has a processor for everybody. The rest of an ADD has
@@ -113,4 +113,63 @@ fn row_05_a_lease_is_given_back_before_its_link_goes() {
         }
         release_of_a_bridge(&lab, software);
     }
+}
+
+/// ADD, CHECK and DEL of an interface plugin whose link leads to the bridge some other way.
+#[track_caller]
+fn leases_and_gives_back(lab: &Lab, plugin: &str, keys: &Value) {
+    let server = Server::start(lab, Software::Dnsmasq);
+    let _daemon = Daemon::start(lab);
+    let mut config = configuration(&json!({}));
+    config["type"] = plugin.into();
+    for (key, value) in keys.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    let before = lab.snapshot();
+    let plugin = lab.plugin(plugin).on("c1").config(config);
+    let result = plugin.add().result();
+    lab.sh_in("c1", "ping -c 1 -W 5 10.7.0.1");
+    plugin.check(&result).silent();
+    plugin.del(&result).silent();
+    server.drops(&address(&result));
+    lab.nothing_left(&before);
+}
+
+#[test]
+fn row_05_macvlan_leases_an_address_and_gives_it_back() {
+    let lab = lab_with_bridge();
+    if lab.reference_fails("the link is deleted first") {
+        return;
+    }
+    lab.sh("ip link add up0 type veth peer name up1; ip link set up1 master lan0 up; ip link set up0 up");
+    leases_and_gives_back(&lab, "macvlan", &json!({ "master": "up0" }));
+}
+
+#[test]
+fn row_05_host_device_leases_an_address_and_gives_it_back() {
+    let lab = lab_with_bridge();
+    if lab.reference_fails("its release goes to a broadcast MAC without a source address") {
+        return;
+    }
+    lab.sh("ip link add up0 type veth peer name up1; \
+         ip link set up1 addrgenmode none master lan0 up");
+    leases_and_gives_back(&lab, "host-device", &json!({ "device": "up0" }));
+}
+
+#[test]
+fn dh_258_an_add_that_fails_after_the_lease_gives_it_back() {
+    let lab = lab_with_bridge();
+    // A route through a router that cannot be reached.
+    let settings = Settings { seconds: 3600, options: "dhcp-option=121,10.9.0.0/16,192.0.2.1" };
+    let server = Server::start_with(&lab, Software::Dnsmasq, settings);
+    let _daemon = Daemon::start(&lab);
+    if lab.reference_fails("version 1.1.1 leaves the link") {
+        return;
+    }
+    let before = lab.snapshot();
+    let message = bridge(&lab, &json!({})).add().failure();
+    assert!(message.contains("network is unreachable"), "{message}");
+    lab.wait_until("the lease is given back", || server.received("DHCPRELEASE") > 0);
+    assert_eq!(lab.list("/var/lib/cni/dhcp"), [""; 0]);
+    lab.nothing_left(&before);
 }
