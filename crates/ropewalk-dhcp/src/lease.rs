@@ -5,7 +5,7 @@ use core::{net::Ipv4Addr, time::Duration};
 
 use crate::{
     message::{Kind, Message},
-    option,
+    names, option,
 };
 
 /// A lease without a time is taken for one of an hour, as the reference plugin does.
@@ -13,6 +13,9 @@ const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The time that means "for ever".
 const INFINITE: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Shorter times would have us do nothing but renew.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// An MTU below this is a mistake: IPv4 has to pass (RFC 791).
 const SMALLEST_MTU: u16 = 68;
@@ -74,7 +77,7 @@ impl Lease {
             routers: options.addresses(option::ROUTERS),
             routes: routes(message),
             name_servers: options.addresses(option::NAME_SERVERS),
-            domain: options.text(option::DOMAIN_NAME),
+            domain: options.text(option::DOMAIN_NAME).filter(|domain| names::is_plain(domain)),
             search: options.search_domains(),
             mtu: options.u16(option::INTERFACE_MTU).filter(|mtu| *mtu >= SMALLEST_MTU),
             renewal,
@@ -101,9 +104,10 @@ fn times(message: &Message) -> (Option<Duration>, Option<Duration>, Option<Durat
         return (None, None, None);
     }
     let rebinding = options.seconds(option::REBINDING_TIME).filter(|time| *time <= lifetime);
-    let rebinding = rebinding.unwrap_or(lifetime * 7 / 8);
+    let lifetime = lifetime.max(SHORTEST);
+    let rebinding = rebinding.unwrap_or(lifetime * 7 / 8).max(SHORTEST);
     let renewal = options.seconds(option::RENEWAL_TIME).filter(|time| *time <= rebinding);
-    let renewal = renewal.unwrap_or(lifetime / 2).min(rebinding);
+    let renewal = renewal.unwrap_or(lifetime / 2).max(SHORTEST).min(rebinding);
     (Some(renewal), Some(rebinding), Some(lifetime))
 }
 
@@ -153,6 +157,8 @@ mod tests {
         let late = (option::RENEWAL_TIME, &[0, 0, 0, 90][..]);
         assert_eq!(times(&[lifetime, late, rebinding]), [Some(40), Some(60), Some(80)]);
         assert_eq!(times(&[(option::LEASE_TIME, &[255; 4])]), [None; 3]);
+        let nothing = [option::LEASE_TIME, option::RENEWAL_TIME, option::REBINDING_TIME];
+        assert_eq!(times(&nothing.map(|code| (code, &[0; 4][..]))), [Some(1); 3]);
     }
 
     #[test]
@@ -166,6 +172,14 @@ mod tests {
         };
         assert_eq!(routers_of(&[classful, routers]), [9, 1]);
         assert_eq!(routers_of(&[classful, routers, classless]), [7]);
+    }
+
+    /// What a server says ends in a file that resolvers read.
+    #[test]
+    fn a_domain_is_a_name_and_nothing_else() {
+        let domain = |text: &[u8]| Lease::of(&ack(&[(option::DOMAIN_NAME, text)])).unwrap().domain;
+        assert_eq!(domain(b"net_1.example.org").as_deref(), Some("net_1.example.org"));
+        assert_eq!(domain(b"example.org\nnameserver 10.6.6.6"), None);
     }
 
     #[test]

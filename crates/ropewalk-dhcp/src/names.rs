@@ -5,6 +5,11 @@ use alloc::{string::String, vec::Vec};
 /// The longest name, in text.
 const LONGEST_NAME: usize = 253;
 
+/// Whether a name has nothing in it that means something to who reads it.
+pub(crate) fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
 /// The names in these bytes; reading ends at the first that is damaged.
 pub(crate) fn read(bytes: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
@@ -33,8 +38,7 @@ fn name_at(bytes: &[u8], start: usize) -> Option<(String, usize)> {
             1..64 => {
                 let end = position + 1 + usize::from(length);
                 let label = core::str::from_utf8(bytes.get(position + 1..end)?).ok()?;
-                let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-                if !label.chars().all(is_plain) {
+                if !is_plain(label) || label.contains('.') {
                     return None;
                 }
                 if !name.is_empty() {

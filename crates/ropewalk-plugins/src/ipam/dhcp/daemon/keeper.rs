@@ -30,6 +30,10 @@ use super::{
     say,
 };
 
+/// How many frames are heard at one link before it is the turn of the others: whoever is in a
+/// container can send as many as they like.
+const MOST_FRAMES: usize = 32;
+
 /// Something that a plugin wants.
 pub(super) enum Order {
     /// A lease for an attachment, whose link is ready.
@@ -241,7 +245,8 @@ impl Keeper {
         let mut buffer = [0; 2048];
         let names: Vec<Name> = self.holdings.keys().cloned().collect();
         for name in names {
-            while let Some(holding) = self.holdings.get_mut(&name) {
+            for _ in 0..MOST_FRAMES {
+                let Some(holding) = self.holdings.get_mut(&name) else { break };
                 let Some(socket) = &holding.socket else { break };
                 let Some(frame) = socket.receive(&mut buffer) else { break };
                 let Some(datagram) = Datagram::parse(frame) else { continue };
