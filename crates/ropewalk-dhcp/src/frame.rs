@@ -177,7 +177,7 @@ mod tests {
         let mut random = Random(2);
         for _ in 0..20_000 {
             let mut frame = whole.clone();
-            let position = random.u32() as usize % frame.len();
+            let position = random.below(frame.len());
             frame[position] = random.u32().to_be_bytes()[0];
             let _ = Datagram::parse(&frame);
         }

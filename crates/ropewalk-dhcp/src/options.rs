@@ -155,7 +155,6 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     fn options(code: u8, bytes: &[u8]) -> Options {
         let mut options = Options::default();
@@ -229,6 +228,6 @@ mod tests {
         assert_eq!(options(15, b"example.org\0").text(15).as_deref(), Some("example.org"));
         assert_eq!(options(15, b"\0").text(15), None);
         assert_eq!(options(15, &[0xff]).text(15), None);
-        assert_eq!(options(3, &vec![1; 9]).addresses(3).len(), 2);
+        assert_eq!(options(3, &[1; 9]).addresses(3).len(), 2);
     }
 }

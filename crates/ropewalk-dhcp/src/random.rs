@@ -13,6 +13,11 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    #[cfg(test)]
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.u32() as usize % limit
+    }
+
     pub(crate) fn u32(&mut self) -> u32 {
         u32::try_from(self.next() >> 32).unwrap_or_default()
     }

@@ -126,7 +126,7 @@ fn the_first_repetition_comes_at_once_and_pauses_double() {
         times.push(now);
     };
     assert!(times[0] < Duration::from_millis(60), "{times:?}");
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= seconds(69)), "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] <= pair[0] + seconds(69)), "{times:?}");
     assert!((11..17).contains(&times.len()), "{times:?}");
     assert_eq!(gave_up, (seconds(208), Event::GaveUp.into()));
     assert_eq!(client.deadline(), None);

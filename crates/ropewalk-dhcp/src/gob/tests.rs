@@ -101,19 +101,19 @@ fn results_of_go_are_read() {
 #[test]
 fn answers_are_read_as_they_were_written() {
     let mut caller = Caller::default();
-    let mut callee = Callee::default();
-    callee.push(&caller.call(ALLOCATE, &arguments()));
-    let call = callee.next_call().unwrap().unwrap();
+    let mut daemon = Callee::default();
+    daemon.push(&caller.call(ALLOCATE, &arguments()));
+    let call = daemon.next_call().unwrap().unwrap();
     let route = structure([
         ("Dst", structure([("IP", Value::Bytes(alloc::vec![0; 4]))])),
         ("Priority", Value::Int(70_000)),
         ("Scope", Value::Int(-3)),
     ]);
     let result = structure([("Routes", Value::List(alloc::vec![route]))]);
-    caller.push(&callee.answer(&call, Some(&result)));
+    caller.push(&daemon.answer(&call, Some(&result)));
     assert_eq!(caller.next_value().unwrap().unwrap().text("Error"), "");
     assert_eq!(caller.next_value(), Ok(Some(result)));
-    caller.push(&callee.refuse(&call, "no more tries"));
+    caller.push(&daemon.refuse(&call, "no more tries"));
     assert_eq!(caller.next_value().unwrap().unwrap().text("Error"), "no more tries");
     assert_eq!(caller.next_value(), Ok(Some(Value::Structure(Vec::new()))));
 }
@@ -125,8 +125,8 @@ fn no_bytes_make_it_panic() {
     for whole in [bytes(CALLS), bytes(RESULT)] {
         for _ in 0..20_000 {
             let mut damaged = whole.clone();
-            for _ in 0..=random.u32() % 3 {
-                let position = random.u32() as usize % damaged.len();
+            for _ in 0..=random.below(3) {
+                let position = random.below(damaged.len());
                 damaged[position] = random.u32().to_be_bytes()[0];
             }
             let mut decoder = Decoder::default();

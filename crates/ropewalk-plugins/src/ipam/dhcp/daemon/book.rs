@@ -162,7 +162,7 @@ mod tests {
             },
             grant: Grant::new(message, station, Duration::from_millis(1_234)).unwrap(),
             broadcast: true,
-            begun: Duration::from_millis(1_000),
+            begun: Duration::from_secs(1),
         };
         let name = |container: &str| Name {
             container: container.to_owned(),
