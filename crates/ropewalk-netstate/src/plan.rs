@@ -33,7 +33,7 @@ pub struct Plan {
 pub enum Conflict {
     /// Something of this attachment exists already.
     AlreadyThere(Place, Resource),
-    /// A key in a set belongs to another owner. First what was wanted, then what was found.
+    /// A key in a set belongs to another owner, or a link to another master. First what was wanted, then what was found.
     Taken(Resource, Resource),
     /// A link has an address that conflicts. First what was wanted, then what was found.
     OtherAddress(Resource, Resource),
@@ -47,6 +47,9 @@ impl fmt::Display for Conflict {
             Self::AlreadyThere(place, resource) => write!(f, "{resource} already exists {place}"),
             Self::Taken(wanted, found) => match found {
                 Resource::NftElements(found) => write!(f, "{}", Taken(found)),
+                Resource::Membership(found) => {
+                    write!(f, "{wanted} cannot be made: it is a port of {}", found.master)
+                }
                 _ => write!(f, "{wanted} is taken"),
             },
             Self::OtherAddress(wanted, _) => match wanted {
@@ -140,6 +143,12 @@ fn add_item(plan: &mut Plan, item: &Item, found: Option<&Resource>) -> Result<()
         return Err(Box::new(Conflict::OtherKind(resource.clone(), found.clone())));
     }
     match (lifetime, found) {
+        // A link of the host that somebody put elsewhere is not for us to take.
+        (Lifetime::Shared, Some(found @ Resource::Membership(_)))
+            if !resource.compare(found).is_empty() =>
+        {
+            return Err(Box::new(Conflict::Taken(resource.clone(), found.clone())));
+        }
         (Lifetime::Attachment, Some(_)) if resource.tells_owner() => {
             return Err(Box::new(Conflict::AlreadyThere(*place, resource.clone())));
         }

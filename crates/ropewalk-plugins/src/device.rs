@@ -217,6 +217,11 @@ pub trait Device {
         Vec::new()
     }
 
+    /// What GC takes away where nobody uses it any more.
+    fn idle(&self) -> Desired {
+        Desired::new()
+    }
+
     /// Where borrowed values are remembered.
     fn memory(&self, _attachment: &Attachment) -> Box<dyn Memory> {
         Box::new(())

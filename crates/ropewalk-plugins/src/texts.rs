@@ -35,6 +35,17 @@ fn conflict_error(conflict: &Conflict) -> CniError {
                 foreign.unwrap_or_default()
             )
         }
+        Conflict::OtherAddress(Resource::AddressGuard(guard), Resource::AddressGuard(found))
+            if guard.keep.is_empty() =>
+        {
+            let link = &*guard.link;
+            let address = guard.conflicts(found).first().map(ToString::to_string);
+            format!(
+                "{link:?} cannot be a port of a bridge: it has the address {}, which nobody would \
+                 reach any more; hint: give it to the bridge",
+                address.unwrap_or_default()
+            )
+        }
         Conflict::OtherAddress(_, _) => format!("failed to set bridge addr: {conflict}"),
         Conflict::OtherKind(Resource::Bridge(bridge), _) => {
             let name = &*bridge.name;

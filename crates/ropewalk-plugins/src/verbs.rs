@@ -94,6 +94,7 @@ fn make(
     given: &Given,
 ) -> Result<CniResult, CniError> {
     refuse_no_addresses(given)?;
+    let _in_use = kernel.keep_idle_bridges();
     let desired = device.declare(attachment, given)?;
     // A result that the version asked for cannot carry is an error before anything is made.
     device.result(attachment, given, &Observed::new()).to_value(request.version)?;
@@ -270,8 +271,10 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         let mut kernel = Linux::host_only();
         let collected = converge::gc(&mut kernel, &device.scopes(), &network, &hashes)
             .map_err(|error| texts::converge_error(&error));
+        let swept = converge::del(&mut kernel, &mut (), &device.idle())
+            .map_err(|error| texts::converge_error(&error));
         let forgotten = device.collect_memory(&request.network, &valid);
-        collected.map(|_| ()).and(forgotten)
+        collected.map(|_| ()).and(swept).and(forgotten)
     };
     give_back(ipam, release, delete)
 }

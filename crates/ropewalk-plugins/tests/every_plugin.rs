@@ -124,6 +124,7 @@ fn assert_restored(sample: &Sample, kernel: &FakeKernel, case: &Case, after: &st
     let left: Vec<String> = left_over(sample, kernel, case)
         .into_iter()
         .filter(|line| !(by_address && tells_address_only(line)))
+        .filter(|line| !(after.contains("blind: true") && lies_on_others(sample, line)))
         .filter(|line| !is_initial(case, line))
         .filter(|line| !(sample.has_link && lies_on_a_link(case, line)))
         .collect();
@@ -132,6 +133,11 @@ fn assert_restored(sample: &Sample, kernel: &FakeKernel, case: &Case, after: &st
 
 fn tells_address_only(line: &str) -> bool {
     line.contains("rule in CNI-FORWARD") || line.contains("of firewalld's zone")
+}
+
+/// What a chained bridge does to the interface of a plugin before it goes with that interface.
+fn lies_on_others(sample: &Sample, line: &str) -> bool {
+    sample.plugin == "bridge" && sample.has_link && line.contains(" of veth0 ")
 }
 
 /// What is set once in a sandbox goes with it.
@@ -189,6 +195,10 @@ fn what_del_must_find_does_not_depend_on_what_add_knew() {
         let case = sample.case(1);
         let blind = owned(&case.blind());
         for key in owned(&case.desired()) {
+            if sample.plugin == "bridge" && matches!(key.1, Key::Membership(_)) {
+                // See `lies_on_others`.
+                continue;
+            }
             assert!(blind.contains(&key), "{}: a blind DEL misses {key:?}", sample.name);
         }
     }
@@ -204,6 +214,7 @@ fn del_without_sandbox_and_without_result_leaks_nothing() {
         let on_host: Vec<String> = left_over(&sample, &kernel, &case)
             .into_iter()
             .filter(|line| line.starts_with("left") && !tells_address_only(line))
+            .filter(|line| !lies_on_others(&sample, line))
             .collect();
         assert!(on_host.is_empty(), "{}: {}", sample.name, on_host.join("\n"));
     }

@@ -7,11 +7,13 @@ use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
     Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Resource, Scope, Step, Tag,
     resource::{
-        AddressGuard, AnyLink, Attribute, IptablesChain, Key, NftElements, Parent, RouteAbsence,
-        nft::{ElementData, SetRef, Verdict},
+        AddressGuard, AnyLink, Attribute, IptablesChain, Key, Parent, RouteAbsence,
+        nft::{ElementData, Verdict},
         traffic::{Hook, Verdict as Redirection},
     },
 };
+
+mod elements;
 
 const EEXIST: i32 = 17;
 const ENOENT: i32 = 2;
@@ -156,6 +158,7 @@ impl FakeKernel {
         let key = (place, resource.key());
         match resource {
             Resource::StaleFlows(_)
+            | Resource::IdleBridge(_)
             | Resource::Await(_)
             | Resource::ConflictProbe(_)
             | Resource::Announcement(_)
@@ -187,24 +190,6 @@ impl FakeKernel {
         }
         self.state.insert(key, resource.clone());
         Ok(())
-    }
-
-    fn add_elements(&mut self, place: Place, wanted: &NftElements) -> Result<(), KernelError> {
-        let taken = self.elements_of(place, &wanted.set).any(|group| {
-            wanted.elements.keys().any(|element| group.elements.contains_key(element))
-        });
-        if taken {
-            return Err(error(EEXIST, "file exists"));
-        }
-        self.state.insert((place, Resource::from(wanted.clone()).key()), wanted.clone().into());
-        Ok(())
-    }
-
-    fn elements_of(&self, place: Place, set: &SetRef) -> impl Iterator<Item = &NftElements> {
-        self.state.iter().filter_map(move |((at, _), resource)| match resource {
-            Resource::NftElements(group) if *at == place && group.set == *set => Some(group),
-            _ => None,
-        })
     }
 
     /// What a resource stands on must exist.
@@ -274,8 +259,22 @@ impl FakeKernel {
         if let Resource::NftElements(gone) = resource {
             return self.delete_elements(place, gone);
         }
+        if let Resource::IdleBridge(idle) = resource {
+            let is_port = |other: &Resource| match other {
+                Resource::Veth(veth) => veth.bridge.as_ref() == Some(&idle.bridge),
+                Resource::Membership(membership) => membership.master == idle.bridge,
+                _ => false,
+            };
+            if !self.state.values().any(is_port) {
+                self.take(place, &Key::Bridge(idle.bridge.clone()));
+            }
+            return;
+        }
         match self.state.remove(&(place, resource.key())) {
             Some(Resource::RouteAbsence(RouteAbsence(missing))) => self.put(place, missing),
+            Some(Resource::Membership(membership)) => {
+                self.state.remove(&(place, Key::BridgePort(membership.link)));
+            }
             Some(Resource::MovedDevice(device)) => {
                 if let Some(name) = device.original {
                     self.put(Place::Host, AnyLink { name, mac: device.mac });
@@ -305,16 +304,6 @@ impl FakeKernel {
         });
         let tag = jumps.find_map(|comment| Tag::parse(comment))?;
         Some(Owned { tag, resource: to.clone().into() })
-    }
-
-    fn delete_elements(&mut self, place: Place, gone: &NftElements) {
-        let key = (place, Resource::from(gone.clone()).key());
-        if let Some(Resource::NftElements(group)) = self.state.get_mut(&key) {
-            group.elements.retain(|element, _| !gone.elements.contains_key(element));
-            if group.elements.is_empty() {
-                self.state.remove(&key);
-            }
-        }
     }
 
     fn run(&mut self, step: &Step) -> Result<(), KernelError> {
@@ -369,21 +358,6 @@ impl FakeKernel {
         });
         let present = present.filter(|prefix| Family::of(prefix.ip()) == guard.family).collect();
         AddressGuard { present, ..guard.clone() }
-    }
-
-    fn elements(&self, place: Place, wanted: &NftElements) -> NftElements {
-        let mut found = NftElements::new(wanted.set.clone(), wanted.tag.clone());
-        for group in self.elements_of(place, &wanted.set) {
-            for (key, data) in &group.elements {
-                let asked = wanted.elements.is_empty() || wanted.elements.contains_key(key);
-                if group.tag.same_owner(&wanted.tag) && asked {
-                    found.elements.insert(key.clone(), data.clone());
-                } else if wanted.elements.contains_key(key) {
-                    found.taken.push((key.clone(), Some(group.tag.clone())));
-                }
-            }
-        }
-        found
     }
 }
 

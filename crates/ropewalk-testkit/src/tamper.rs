@@ -101,6 +101,7 @@ pub fn tampered(resource: &Resource) -> Variants {
         | Resource::IptablesRule(_)
         | Resource::FirewalldSource(_)
         | Resource::StaleFlows(_)
+        | Resource::IdleBridge(_)
         | Resource::Await(_)
         | Resource::ConflictProbe(_)
         | Resource::Announcement(_) => {}

@@ -129,7 +129,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::VirtualLink(link) => linux.create_virtual_link(place, link),
         Resource::Membership(membership) => linux.set_membership(place, membership),
         Resource::BridgePort(port) => linux.set_bridge_port(place, port),
-        Resource::AddressGuard(_) => Ok(()),
+        Resource::AddressGuard(_) | Resource::IdleBridge(_) => Ok(()),
         Resource::Address(address) => simple::create_pinning(linux, place, address),
         Resource::Offloads(wanted) => offloads::set(linux, place, wanted),
         Resource::Sysctl(wanted) => sysctl::set(linux, place, wanted),
@@ -176,6 +176,7 @@ fn change(
 fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), KernelError> {
     match resource {
         Resource::Bridge(bridge) => linux.delete_link(place, &bridge.name),
+        Resource::IdleBridge(idle) => linux.remove_idle_bridge(idle),
         Resource::Veth(veth) => linux.delete_link(place, &veth.name),
         Resource::MovedDevice(device) => linux.give_device_back(place, device),
         Resource::AnyLink(any) => linux.delete_link(place, &any.name),

@@ -71,8 +71,10 @@ impl Linux {
             Some(mac) => mac,
             None => random_mac()?,
         };
-        let created =
-            self.create_link(place, &bridge.name, vec![link::create_bridge(bridge, mac)])?;
+        // A bridge without the mark is one that stays, so that nobody asks whether it is there.
+        let messages =
+            vec![link::create_bridge(bridge, mac), link::set_alias(&bridge.name, Bridge::MARK)];
+        let created = self.create_link(place, &bridge.name, messages)?;
         match created.into_iter().next().unwrap_or(Ok(())) {
             Err(error) if is(&error, Errno::EXIST) => self.adopt_bridge(place, bridge, error),
             Err(error) => Err(explain_filtering(bridge.vlan_filtering, error)),
@@ -136,7 +138,7 @@ impl Linux {
         // In the same send as the creation, so that whoever is killed leaves no pair without its
         // owner's mark. If the creation fails because the name, a hash of the owner, is there, the
         // link has this mark already.
-        messages.extend(veth.tag.as_ref().map(|tag| link::set_alias(&veth.name, tag)));
+        messages.extend(veth.tag.as_ref().map(|tag| link::set_alias(&veth.name, tag.text())));
         let mut verdicts = self.create_link(place, &veth.name, messages)?.into_iter();
         if let Some(Err(error)) = verdicts.next() {
             return Err(self.explain_veth(place, veth, error));

@@ -7,6 +7,7 @@ mod domains;
 mod farewell;
 mod firewalld;
 mod flows;
+mod idle_bridge;
 mod iptables;
 mod links;
 mod moved_device;
@@ -28,6 +29,7 @@ use self::place::{Sandbox, Sockets};
 pub use self::{
     devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
     domains::DomainLink,
+    idle_bridge::InUse,
     queries::LinkState,
     routing::{LinkAddress, LinkRoute, Routing},
 };

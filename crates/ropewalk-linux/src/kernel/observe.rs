@@ -105,6 +105,7 @@ impl Survey<'_> {
             }
             // Actions are never there.
             Resource::StaleFlows(_)
+            | Resource::IdleBridge(_)
             | Resource::Await(_)
             | Resource::ConflictProbe(_)
             | Resource::Announcement(_) => Ok(None),

@@ -74,7 +74,7 @@ impl Linux {
             self.route(place)?.request(link::set_attribute(index, attribute))?;
         }
         match &wanted.tag {
-            Some(tag) => self.route(place)?.request(link::set_alias(&wanted.name, tag)),
+            Some(tag) => self.route(place)?.request(link::set_alias(&wanted.name, tag.text())),
             None => Ok(()),
         }
     }

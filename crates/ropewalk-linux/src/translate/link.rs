@@ -278,11 +278,11 @@ pub(crate) fn change_veth(index: u32, veth: &Veth, master: Option<u32>) -> Messa
 }
 
 /// Writes an owner's mark. A link cannot be created with it.
-pub(crate) fn set_alias(name: &IfName, tag: &Tag) -> Message {
+pub(crate) fn set_alias(name: &IfName, alias: &str) -> Message {
     let mut message = Message::acknowledged(RTM_SETLINK, 0);
     header(&mut message, 0, 0, 0);
     message.text(IFLA_IFNAME, name);
-    message.bytes(IFLA_IFALIAS, tag.text().as_bytes());
+    message.bytes(IFLA_IFALIAS, alias.as_bytes());
     message
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod addresses;
+mod idle_bridges;
 mod iptables;
 mod links;
 mod moved_devices;

@@ -26,6 +26,10 @@ pub struct Bridge {
 }
 
 impl Bridge {
+    /// The alias of bridges that were made here, so that they may go when nobody uses them. It is
+    /// no owner's mark: a bridge belongs to all of its ports.
+    pub const MARK: &str = "ropewalk:shared";
+
     pub(crate) fn key(&self) -> Key {
         Key::Bridge(self.name.clone())
     }

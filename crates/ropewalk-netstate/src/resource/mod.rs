@@ -7,6 +7,7 @@ mod address;
 mod announcement;
 mod firewalld;
 mod flow;
+mod idle_bridge;
 pub mod iptables;
 mod link;
 mod moved_device;
@@ -32,6 +33,7 @@ pub use address::{Address, AddressGuard, Conflicting};
 pub use announcement::Announcement;
 pub use firewalld::FirewalldSource;
 pub use flow::StaleFlows;
+pub use idle_bridge::IdleBridge;
 pub use iptables::{IptablesChain, IptablesRule};
 pub use link::{
     AnyLink, Attribute, Bridge, BridgePort, LinkAttribute, PortVlans, Veth, VethPeer, VlanRange,
@@ -109,6 +111,8 @@ impl Comparison {
 pub enum Key {
     /// A bridge, by name.
     Bridge(IfName),
+    /// A bridge that may go when it is idle.
+    IdleBridge(IfName),
     /// A veth pair, by the name of the end that lies at the item's place.
     Veth(IfName),
     /// A device of the host that was moved, by its name where it is now.
@@ -218,6 +222,7 @@ macro_rules! kinds {
 
 kinds!(
     Bridge,
+    IdleBridge,
     Veth,
     MovedDevice,
     AnyLink,
@@ -254,7 +259,7 @@ impl Resource {
     /// Whether this is something to do rather than something to have: it is done at every ADD
     /// (and, if owned, at every DEL), and CHECK has nothing to compare.
     pub fn is_action(&self) -> bool {
-        matches!(self, Self::StaleFlows(_)) || self.is_passing()
+        matches!(self, Self::StaleFlows(_) | Self::IdleBridge(_)) || self.is_passing()
     }
 
     /// Whether it leaves nothing that could be taken back.
@@ -327,6 +332,7 @@ impl Resource {
     pub fn link(&self) -> Option<&IfName> {
         match self {
             Self::Bridge(bridge) => Some(&bridge.name),
+            Self::IdleBridge(idle) => Some(&idle.bridge),
             Self::Veth(veth) => Some(&veth.name),
             Self::MovedDevice(device) => Some(&device.name),
             Self::AnyLink(link) => Some(&link.name),

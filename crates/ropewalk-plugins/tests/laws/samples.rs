@@ -49,6 +49,7 @@ pub(crate) fn samples() -> Vec<Sample> {
 }
 
 fn bridges() -> Vec<Sample> {
+    let linked = |sample| Sample { has_link: true, ..sample };
     let ipam = json!({"type": "host-local"});
     vec![
         sample("layer 2", "bridge", json!({"bridge": "br0"})),
@@ -73,6 +74,20 @@ fn bridges() -> Vec<Sample> {
             "bridge",
             json!({"macspoofchk": true, "hairpinMode": true, "portIsolation": true, "ipam": ipam}),
         ),
+        sample(
+            "an uplink and a port with VLANs, removed when unused",
+            "bridge",
+            json!({
+                "uplink": "up0", "removeUnused": true, "ipam": ipam,
+                "ports": [{"name": "up1", "vlan": 3, "vlanTrunk": [{"id": 4}]}],
+            }),
+        ),
+        linked(sample(
+            "chained",
+            "bridge",
+            json!({"bridge": "br0", "chained": true, "isGateway": true, "hairpinMode": true,
+                "ipMasq": true, "removeUnused": true}),
+        )),
         sample(
             "VLANs",
             "bridge",
@@ -336,6 +351,12 @@ impl Sample {
             "host-device" => {
                 let name = "dev0".parse().expect("a valid name");
                 kernel.put(Place::Host, AnyLink { name, mac: None });
+            }
+            "bridge" => {
+                for name in ["up0", "up1"].map(|name| name.parse().expect("a valid name")) {
+                    kernel.put(Place::Host, AnyLink { name, mac: None });
+                }
+                kernel.put(Place::Host, AnyLink { name: host_end(), mac: None });
             }
             "loopback" => add_link(&mut kernel, "lo"),
             _ if self.has_link => {

@@ -4,6 +4,7 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{CniError, Dns, Fields, Request, parse_args};
 use ropewalk_netstate::resource::{PortVlans, VlanRange};
 
+use super::ports::{self, Port};
 use crate::{config, feature::masquerade::Backend, layer3::Options};
 
 /// The configuration, checked.
@@ -23,6 +24,12 @@ pub(crate) struct Config {
     pub(crate) isolated: bool,
     pub(crate) vlan: Option<u16>,
     pub(crate) vlans: Option<PortVlans>,
+    /// Links of the host that are ports too.
+    pub(crate) ports: Vec<Port>,
+    /// Whether the port is an interface that the plugin before this one made.
+    pub(crate) chained: bool,
+    /// Whether a bridge that nobody uses any more goes.
+    pub(crate) remove_unused: bool,
     pub(crate) spoof_check: bool,
     pub(crate) options: Options,
     pub(crate) container_interface_up: bool,
@@ -61,6 +68,9 @@ impl Config {
             isolated: flag("portIsolation"),
             vlans: port_vlans(fields, vlan),
             vlan,
+            ports: ports::read(fields),
+            chained: flag("chained"),
+            remove_unused: flag("removeUnused"),
             spoof_check: flag("macspoofchk"),
             options: Options::read(fields),
             container_interface_up: !flag("disableContainerInterface"),
@@ -86,6 +96,23 @@ impl Config {
             let message = "cannot use IPAM when DisableContainerInterface flag is set";
             fields.report_at("disableContainerInterface", message);
         }
+        // They are about an interface that this plugin makes.
+        let of_the_container = [
+            ("ipam", self.ipam.is_some()),
+            ("isDefaultGateway", self.is_default_gateway),
+            ("macspoofchk", self.spoof_check),
+            ("disableContainerInterface", !self.container_interface_up),
+        ];
+        for (key, is_set) in of_the_container {
+            if self.chained && is_set {
+                fields.report_at(key, format!("{key} cannot be used with chained"));
+            }
+        }
+    }
+
+    /// Whether the bridge has to keep VLANs apart.
+    pub(crate) fn filters_vlans(&self) -> bool {
+        self.vlans.is_some() || self.ports.iter().any(|port| port.vlans.is_some())
     }
 }
 
@@ -109,7 +136,7 @@ fn mac(fields: &Fields<'_>, requested: Option<String>) -> Option<Mac> {
     parsed.ok()
 }
 
-fn vlan(fields: &Fields<'_>) -> Option<u16> {
+pub(crate) fn vlan(fields: &Fields<'_>) -> Option<u16> {
     let id = fields.i64("vlan")?;
     match u16::try_from(id) {
         Ok(0) => None,
@@ -124,7 +151,7 @@ fn vlan(fields: &Fields<'_>) -> Option<u16> {
 
 /// The VLANs of the port; `None` without `vlan` and `vlanTrunk`. A trunk without a VLAN of its own
 /// leaves untagged frames in VLAN 1.
-fn port_vlans(fields: &Fields<'_>, vlan: Option<u16>) -> Option<PortVlans> {
+pub(crate) fn port_vlans(fields: &Fields<'_>, vlan: Option<u16>) -> Option<PortVlans> {
     let keep_default = fields.bool("preserveDefaultVlan").unwrap_or_default();
     let trunks = fields.objects("vlanTrunk");
     if vlan.is_none() && trunks.is_none() {

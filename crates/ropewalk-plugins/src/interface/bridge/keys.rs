@@ -93,6 +93,53 @@ const KEYS: &[Key] = &[
     IPAM,
     flag("disableContainerInterface", "The container's interface stays down")
         .not_with(&[("ipam", "cannot use IPAM when DisableContainerInterface flag is set")]),
+    key(
+        "uplink",
+        Kind::InterfaceName,
+        "A link of the host that is a port of the bridge too: a network card, a bond, a tap. It is \
+         set up. One with addresses is refused: `\"ens5\" cannot be a port of a bridge: it has the \
+         address 10.0.0.5/24, which nobody would reach any more; hint: give it to the bridge`; one \
+         that belongs to another bridge stays there: `… cannot be made: it is a port of lan1`",
+    )
+    .example("ens5"),
+    key(
+        "ports",
+        Kind::List(&Kind::Object(PORT)),
+        "Several such links, with VLANs of their own. Networks that share a bridge should tell the \
+         same",
+    ),
+    flag(
+        "removeUnused",
+        "At DEL and GC, the bridge goes if this plugin has made it, it has no port and no link \
+         stands on it; before, the interface `BRIDGE.VLAN` if no other port is in that VLAN. A \
+         bridge with an uplink stays",
+    ),
+    flag(
+        "chained",
+        "The plugin stands behind another one in the list: the only interface of the host that \
+         the previous result tells becomes the port, and no pair is made",
+    )
+    .not_with(&[
+        ("ipam", "ipam cannot be used with chained"),
+        ("isDefaultGateway", "isDefaultGateway cannot be used with chained"),
+        ("macspoofchk", "macspoofchk cannot be used with chained"),
+        ("disableContainerInterface", "disableContainerInterface cannot be used with chained"),
+    ]),
+];
+
+const PORT: &[Key] = &[
+    key("name", Kind::InterfaceName, "The link").required().example("ens6"),
+    key("vlan", Kind::Integer(0, 4094), "VLAN of untagged frames (the native one); 0 is none")
+        .default("0")
+        .example("10")
+        .refuses(&[("4095", "invalid VLAN ID 4095 (must be between 0 and 4094)")]),
+    key(
+        "vlanTrunk",
+        Kind::List(&Kind::Object(TRUNK)),
+        "VLANs that pass tagged. Without `vlan`, untagged frames are in VLAN 1; without both, the \
+         port has the bridge's default",
+    ),
+    flag("preserveDefaultVlan", "The port also keeps VLAN 1, which it otherwise loses"),
 ];
 
 const VLAN: Kind = Kind::Integer(1, 4094);

@@ -1,8 +1,10 @@
 //! The plugin `bridge`: a veth pair whose host end is a port of a bridge.
 
+mod chained;
 mod config;
 mod gateway;
 mod keys;
+mod ports;
 mod vlan;
 
 use ropewalk_addr::Mac;
@@ -42,56 +44,59 @@ impl Device for Bridge {
         self.config.ipam.as_deref()
     }
 
+    fn is_chained(&self) -> bool {
+        self.config.chained
+    }
+
     fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
         masquerade::facts(self.config.masquerade, kernel)
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
         let config = &self.config;
-        let layer3 = given.layer3.as_ref().map(|layer3| gateway::complete(config, layer3));
-        if let Some(layer3) = &layer3 {
-            layer3::check_indices(layer3)?;
-        }
+        let layer3 = match &given.previous {
+            Some(previous) if config.chained => Some(previous),
+            _ => given.layer3.as_ref(),
+        };
+        let layer3 = layer3.map(|layer3| gateway::complete(config, layer3));
         let mut desired = Desired::new();
         self.declare_bridge(&mut desired, given);
-        self.declare_pair(&mut desired, attachment, given);
-        if config.spoof_check {
-            spoof_check::declare(&mut desired, attachment, self.container_mac(attachment, given));
-        }
-        match &layer3 {
-            Some(layer3) => self.declare_layer3(&mut desired, attachment, layer3),
-            None if config.container_interface_up => {
-                layer3::declare_bare(&mut desired, &attachment.ifname, config.options);
+        if config.chained {
+            chained::declare_port(&mut desired, config, given)?;
+            if let Some(layer3) = &layer3 {
+                gateway::declare(&mut desired, config, layer3);
             }
-            None => {}
+        } else {
+            self.declare_container(&mut desired, attachment, given, layer3.as_ref())?;
         }
-        if config.ipam.is_some() {
+        if config.ipam.is_some() || config.chained {
             let (owner, backend) = (&attachment.owner, config.masquerade);
             masquerade::declare(&mut desired, backend, owner, layer3.as_ref(), given);
         }
-        if config.container_interface_up {
+        if config.container_interface_up && !config.chained {
             let link = names::host_interface(&attachment.owner);
             let wait = Await::LinkUp { link, deadline_ms: PORT_DEADLINE_MS };
             desired.push(Place::Host, Lifetime::Dependent, wait);
         }
-        if layer3.is_some() {
+        if layer3.is_some() && !config.chained {
             // Only now does the bridge pass it on.
             layer3::announce(&mut desired, &attachment.ifname);
         }
-        declare_predecessors(&mut desired, attachment);
+        if !config.chained {
+            declare_predecessors(&mut desired, attachment);
+        }
         Ok(desired)
     }
 
     fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {
+        if self.config.chained {
+            return chained::result(&self.config, given, observed);
+        }
         let host = names::host_interface(&attachment.owner);
         let (host_mac, container_mac) = layer3::pair_macs(observed, &host);
         let bridge = &self.config.bridge;
-        let bridge_mac = match observed.find(Place::Host, &Key::Bridge(bridge.clone())) {
-            Some(Resource::Bridge(bridge)) => bridge.mac,
-            _ => None,
-        };
         let mut interfaces = vec![
-            layer3::interface(bridge, bridge_mac, ""),
+            layer3::interface(bridge, bridge_mac(&self.config, observed), ""),
             layer3::interface(&host, host_mac, ""),
             layer3::interface(&attachment.ifname, container_mac, &attachment.netns),
         ];
@@ -115,15 +120,36 @@ impl Device for Bridge {
         scopes.extend(spoof_check::scopes());
         scopes
     }
+
+    fn idle(&self) -> Desired {
+        let mut desired = Desired::new();
+        if self.config.remove_unused {
+            let idle = vlan::idle_bridge(&self.config);
+            desired.push(Place::Host, Lifetime::Attachment, idle);
+        }
+        desired
+    }
+}
+
+/// The MAC of the bridge that is there.
+fn bridge_mac(config: &Config, observed: &Observed) -> Option<Mac> {
+    match observed.find(Place::Host, &Key::Bridge(config.bridge.clone())) {
+        Some(Resource::Bridge(bridge)) => bridge.mac,
+        _ => None,
+    }
 }
 
 impl Bridge {
     fn declare_bridge(&self, desired: &mut Desired, given: &Given) {
         let config = &self.config;
+        if given.deleting {
+            // DEL goes the other way round, so that this is the last thing it does.
+            desired.extend(self.idle());
+        }
         let bridge = BridgeLink {
             name: config.bridge.clone(),
             mtu: config.mtu,
-            vlan_filtering: config.vlans.is_some(),
+            vlan_filtering: config.filters_vlans(),
             promiscuous: config.promiscuous,
             mac: given.recorded_mac(&config.bridge, ""),
             up: true,
@@ -133,6 +159,33 @@ impl Bridge {
         let path = format!("net/ipv6/conf/{}/accept_ra", config.bridge);
         desired.push(Place::Host, Lifetime::Shared, Sysctl::optional(path, "0"));
         vlan::declare_gateway_link(desired, config);
+        ports::declare(desired, &config.ports, &config.bridge);
+    }
+
+    /// The container's interface, from the pair to its addresses.
+    fn declare_container(
+        &self,
+        desired: &mut Desired,
+        attachment: &Attachment,
+        given: &Given,
+        layer3: Option<&CniResult>,
+    ) -> Result<(), CniError> {
+        let config = &self.config;
+        if let Some(layer3) = layer3 {
+            layer3::check_indices(layer3)?;
+        }
+        self.declare_pair(desired, attachment, given);
+        if config.spoof_check {
+            spoof_check::declare(desired, attachment, self.container_mac(attachment, given));
+        }
+        match layer3 {
+            Some(layer3) => self.declare_layer3(desired, attachment, layer3),
+            None if config.container_interface_up => {
+                layer3::declare_bare(desired, &attachment.ifname, config.options);
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     fn declare_pair(&self, desired: &mut Desired, attachment: &Attachment, given: &Given) {

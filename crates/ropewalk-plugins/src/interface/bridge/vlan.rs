@@ -5,7 +5,7 @@ use ropewalk_addr::IfName;
 use ropewalk_cni::Interface;
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
-    resource::{BridgePort, Key, PortVlans, Veth, VethPeer},
+    resource::{BridgePort, IdleBridge, Key, PortVlans, Veth, VethPeer},
 };
 
 use super::config::Config;
@@ -22,6 +22,12 @@ pub(crate) fn gateway_link(config: &Config) -> Option<IfName> {
 /// The far end of the pair, the bridge's port. Its name follows from the near one.
 fn port_name(gateway: &IfName) -> Option<IfName> {
     format!("veth{}", names::sha512_hex(&["vlan gateway ", gateway], 11)).parse().ok()
+}
+
+/// The bridge, to be removed with the gateway if they are idle.
+pub(crate) fn idle_bridge(config: &Config) -> IdleBridge {
+    let port = gateway_link(config).and_then(|gateway| port_name(&gateway));
+    IdleBridge { bridge: config.bridge.clone(), gateway: port.zip(config.vlan) }
 }
 
 /// Declares the pair.
