@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     add, check, completions, del, demo, dhcp_daemon, gc, handover, install, leases, lint, man,
-    plan, run, schema, show, status, uninstall,
+    plan, repair, run, schema, show, status, uninstall,
 };
 use crate::exit::Exit;
 
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Del(del::Options),
     Gc(gc::Options),
     Status(status::Options),
+    Repair(repair::Options),
     Plan(plan::Options),
     Run(run::Options),
     Demo(demo::Options),

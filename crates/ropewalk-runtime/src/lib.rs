@@ -33,6 +33,7 @@ mod error;
 mod exec;
 mod gc;
 mod pump;
+mod repair;
 mod runtime;
 
 pub use cache::{Cache, CacheError, DEFAULT_CACHE_DIR, Records};

@@ -228,7 +228,7 @@ impl<E: Execute> Runtime<E> {
     }
 
     /// The recorded result in the list's version.
-    fn recorded_result(
+    pub(crate) fn recorded_result(
         &self,
         list: &NetworkList,
         attachment: &Attachment,

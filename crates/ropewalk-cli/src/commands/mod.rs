@@ -13,6 +13,7 @@ pub(crate) mod leases;
 pub(crate) mod lint;
 pub(crate) mod man;
 pub(crate) mod plan;
+pub(crate) mod repair;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod show;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Show(options) => show::run(&options, output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
         Command::Schema(options) => schema::run(&options, output)?,
+        Command::Repair(options) => repair::run(&options, output)?,
         Command::Plan(options) => plan::run(&options, output)?,
         Command::Run(options) => return run::run(&options, output),
         Command::DhcpDaemon(options) => return Ok(dhcp_daemon::run(options)),

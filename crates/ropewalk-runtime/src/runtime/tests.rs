@@ -338,6 +338,17 @@ fn gc_deletes_what_is_not_valid_and_tells_the_plugins() {
 }
 
 #[test]
+fn repair_takes_down_and_makes_again_what_check_misses_and_never_the_interface() {
+    let bench = Bench::abc("1.0.0").failing(&["CHECK a", "CHECK c"]);
+    bench.add().unwrap();
+    bench.calls();
+    let error = bench.runtime.repair(&bench.list, &bench.attachment).unwrap_err();
+    assert_eq!(error.to_string(), "no; dd");
+    assert_eq!(bench.calls(), ["CHECK a", "CHECK b", "CHECK c", "DEL c", "ADD c"]);
+    assert!(bench.record().exists());
+}
+
+#[test]
 fn gc_keeps_what_was_recorded_after_the_list_was_taken() {
     let bench = Bench::new("1.1.0", json!([{ "type": "a" }]));
     let early = SystemTime::now();
