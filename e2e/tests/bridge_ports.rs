@@ -1,6 +1,9 @@
 //! Rows 19 to 21 of the users' wishes: ports beside the containers', a bridge behind another
 //! plugin, and bridges that go when nobody uses them. The reference plugin has none of these.
 
+use std::io::Read;
+use std::process::{Child, Stdio};
+
 use ropewalk_e2e::{Lab, Plugin, Value, json};
 
 const NOT_KNOWN: &str = "it knows none of these keys";
@@ -326,6 +329,55 @@ fn row_20_gc_takes_an_idle_bridge_too() {
     plugin.gc(&[("c2", "eth0")]).silent();
     assert!(has_bridge(&lab, "cni0") && lab.reaches("c2", "10.1.2.1:9"));
     plugin.gc(&[]).silent();
+    assert!(!has_bridge(&lab, "cni0"));
+}
+
+/// Locks the host's namespace, `-s` with others or `-x` alone, until its input is closed.
+fn lock(lab: &Lab, how: &str) -> Child {
+    let script = format!("exec 9</proc/self/ns/net; flock {how} 9; echo locked; cat");
+    let mut command = lab.enter();
+    command.args(["sh", "-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("flock (util-linux) is installed");
+    let mut line = [0; 7];
+    let stdout = child.stdout.as_mut().expect("standard output is a pipe");
+    stdout.read_exact(&mut line).expect("the lock is taken");
+    child
+}
+
+fn unlock(mut holder: Child) {
+    drop(holder.stdin.take());
+    holder.wait().expect("a child can be waited for");
+}
+
+/// Waits until somebody waits for the lock.
+fn wait_for_waiting(lab: &Lab) {
+    let inode = lab.sh("stat -Lc %i /proc/self/ns/net");
+    let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&format!(":{inode} "));
+    lab.wait_until("somebody waits", || lab.read("/proc/locks").lines().any(waits));
+}
+
+#[test]
+fn row_20_nobody_uses_a_bridge_while_somebody_looks_whether_it_is_used() {
+    let lab = Lab::new();
+    if lab.reference_fails(NOT_KNOWN) {
+        return;
+    }
+    let plugin = removable(&lab, &json!({}));
+    let looking = lock(&lab, "-x");
+    let mut adding = plugin.clone().command("ADD").start();
+    wait_for_waiting(&lab);
+    assert!(!adding.has_ended() && !has_bridge(&lab, "cni0"));
+    unlock(looking);
+    let result = adding.finish().result();
+    let using = lock(&lab, "-s");
+    // Others may use bridges at the same time.
+    plugin.clone().ifname("eth1").add().result();
+    plugin.clone().ifname("eth1").key("removeUnused", &json!(false)).del_without_result().silent();
+    let mut deleting = plugin.clone().command("DEL").previous(&result).start();
+    wait_for_waiting(&lab);
+    assert!(!deleting.has_ended() && has_bridge(&lab, "cni0"));
+    unlock(using);
+    deleting.finish().silent();
     assert!(!has_bridge(&lab, "cni0"));
 }
 
