@@ -99,6 +99,17 @@ fn br_145_del_leaves_other_containers_alone() {
 }
 
 #[test]
+fn row_03_del_does_not_mind_a_result_that_names_no_such_interface() {
+    let lab = Lab::new();
+    let plugin = bridge(&lab);
+    let before = lab.settled(&plugin);
+    let mut result = plugin.add().result();
+    result["ips"][0]["interface"] = json!(9);
+    plugin.del(&result).silent();
+    lab.nothing_left(&before);
+}
+
+#[test]
 fn br_146_del_twice_is_silent() {
     let lab = Lab::new();
     let plugin = bridge(&lab);

@@ -109,8 +109,7 @@ fn read(
     Ok((device, given))
 }
 
-/// What of a state is rules. The reference plugins' own, where they would have been made, count as
-/// the attachment's.
+/// What of a state is rules.
 fn packet_filter(desired: &Desired) -> Desired {
     let mut rules = Desired::new();
     for item in desired.items().iter().filter(|item| item.resource.is_packet_filter()) {

@@ -9,7 +9,7 @@ use crate::{
     device::{Attachment, Device, Given},
     ipam::Ipam,
     texts,
-    verbs::{links, refuse_no_addresses},
+    verbs::{links, refuse_unusable},
 };
 
 /// One ADD.
@@ -26,8 +26,11 @@ impl LinkFirst<'_> {
         let Self { device, attachment, .. } = self;
         let link = device.declare(attachment, &given)?;
         let mut memory = device.memory(attachment);
+        // From here on the link itself keeps the bridge that it is a port of.
+        let in_use = kernel.keep_idle_bridges();
         converge::add(kernel, &mut *memory, &link)
             .map_err(|error| texts::converge_error(&error))?;
+        drop(in_use);
         self.lease(kernel, given, &link).map_err(|error| {
             match converge::del(kernel, &mut *memory, &link) {
                 Ok(()) => error,
@@ -57,7 +60,7 @@ impl LinkFirst<'_> {
         link: &Desired,
     ) -> Result<CniResult, CniError> {
         let Self { device, request, attachment, .. } = self;
-        refuse_no_addresses(given)?;
+        refuse_unusable(given)?;
         let desired = device.declare(attachment, given)?;
         device.result(attachment, given, &Observed::new()).to_value(request.version)?;
         converge::add(kernel, &mut *device.memory(attachment), &desired.without(link))

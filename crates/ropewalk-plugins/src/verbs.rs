@@ -93,7 +93,7 @@ fn make(
     attachment: &Attachment,
     given: &Given,
 ) -> Result<CniResult, CniError> {
-    refuse_no_addresses(given)?;
+    refuse_unusable(given)?;
     let _in_use = kernel.keep_idle_bridges();
     let desired = device.declare(attachment, given)?;
     // A result that the version asked for cannot carry is an error before anything is made.
@@ -105,12 +105,16 @@ fn make(
     Ok(device.result(attachment, given, &observed))
 }
 
-/// An address plugin that gives no address has failed.
-pub(crate) fn refuse_no_addresses(given: &Given) -> Result<(), CniError> {
-    if given.layer3.as_ref().is_some_and(|layer3| layer3.ips.is_empty()) {
-        return Err(CniError::internal("IPAM plugin returned missing IP config"));
+/// An address plugin that gives no address, or one for an interface that is none, has failed. Only
+/// ADD asks: a previous result that is wrong must not keep a DEL from deleting.
+pub(crate) fn refuse_unusable(given: &Given) -> Result<(), CniError> {
+    match &given.layer3 {
+        Some(layer3) if layer3.ips.is_empty() => {
+            Err(CniError::internal("IPAM plugin returned missing IP config"))
+        }
+        Some(layer3) => layer3::check_indices(layer3),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Results tell the links that were made and their hardware addresses, and the addresses that a

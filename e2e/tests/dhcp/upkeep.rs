@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use ropewalk_e2e::{Lab, json};
 
 use crate::servers::{Server, Settings, Software};
-use crate::stage::{BRIDGE, Daemon, SOCKET, address, bridge, direct, lab_with_bridge};
+use crate::stage::{
+    BRIDGE, Daemon, SOCKET, address, bridge, configuration, direct, lab_with_bridge, link,
+};
 
 /// ISC's server gives leases as short as one likes.
 fn short_leases(lab: &Lab, seconds: u32) -> Server<'_> {
@@ -174,6 +176,30 @@ fn row_06_a_daemon_that_ends_keeps_its_leases_and_takes_its_files_along() {
     daemon.terminate();
     assert!(!lab.exists(SOCKET) && !lab.exists(pid_file));
     assert!(!server.has_dropped(&address(&result)));
+}
+
+#[test]
+fn row_06_a_lease_is_kept_alive_in_the_namespace_that_asked_last() {
+    let lab = lab_with_bridge();
+    let _server = short_leases(&lab, 4);
+    let daemon = Daemon::start(&lab);
+    if lab.reference_fails("it asks in the namespace that vanished") {
+        return;
+    }
+    let mac = "02:00:00:00:00:07";
+    link(&lab);
+    lab.sh_in("c1", &format!("ip link set eth0 address {mac}"));
+    let first = direct(&lab, &json!({})).add().result();
+    lab.sh("ip netns del c1; ip netns add c2");
+    lab.sh(&format!(
+        "ip link add other type veth peer name eth0 address {mac} netns c2; \
+         ip link set other master {BRIDGE} up"
+    ));
+    let again = lab.plugin("dhcp").on("c2").container("c1").config(configuration(&json!({})));
+    assert_eq!(address(&again.add().result()), address(&first));
+    // The server answers to the address.
+    lab.sh_in("c2", &format!("ip address add {}/24 dev eth0", address(&first)));
+    daemon.says("renewed", 2);
 }
 
 #[test]

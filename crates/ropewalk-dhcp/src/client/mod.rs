@@ -229,8 +229,10 @@ impl Client {
     }
 
     /// Goes on with a lease from before: it is used until it has to be renewed. If that time has
-    /// passed, a server is asked whether it still holds.
+    /// passed, a server is asked whether it still holds. One from the future is as old as now: a
+    /// clock that was set back must not make it last.
     pub fn resume(&mut self, now: Duration, grant: Grant) -> Transmission {
+        let grant = Grant { since: grant.since.min(now), ..grant };
         let (renewal, end) = (grant.renewal(), grant.end());
         self.grant = Some(grant);
         if end.is_some_and(|end| end <= now) {

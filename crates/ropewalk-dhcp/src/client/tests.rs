@@ -5,7 +5,7 @@ use core::{net::Ipv4Addr, time::Duration};
 
 use ropewalk_addr::Mac;
 
-use super::{Client, Event, Identity, Pace, State, Transmission};
+use super::{Client, Event, Grant, Identity, Pace, State, Transmission};
 use crate::{
     message::{Kind, Message},
     option,
@@ -288,6 +288,14 @@ fn a_lease_from_before_is_used_until_it_has_to_be_renewed() {
     assert_eq!(resumed.resume(seconds(400), grant.clone()), Transmission::default());
     assert_eq!((resumed.state(), resumed.deadline()), (State::Bound, Some(seconds(500))));
     assert_eq!(client().resume(seconds(1000), grant), Event::Expired.into());
+}
+
+#[test]
+fn a_lease_from_the_future_is_taken_for_one_of_now() {
+    let grant = Grant { since: seconds(5000), ..bound().grant().unwrap().clone() };
+    let mut resumed = client();
+    assert_eq!(resumed.resume(seconds(100), grant), Transmission::default());
+    assert_eq!(resumed.deadline(), Some(seconds(600)));
 }
 
 #[test]

@@ -66,6 +66,9 @@ impl Route {
     /// The main routing table.
     pub const MAIN_TABLE: u32 = 254;
 
+    /// The kernel's own routing tables: default, main and local.
+    pub const KERNEL_TABLES: core::ops::RangeInclusive<u32> = 253..=255;
+
     /// A route in the main table with defaults otherwise.
     pub fn new(destination: Subnet, gateway: Option<IpAddr>, link: IfName) -> Self {
         Self {

@@ -75,7 +75,7 @@ impl Device for Dummy {
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
         let link = VirtualLink::new(attachment.ifname.clone(), VirtualKind::Dummy);
-        self.interface.declare(link, attachment, given, given.layer3.as_ref())
+        Ok(self.interface.declare(link, attachment, given, given.layer3.as_ref()))
     }
 
     fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {

@@ -190,7 +190,7 @@ impl Device for Ipvlan {
             ..VirtualLink::new(attachment.ifname.clone(), kind)
         };
         let layer3 = self.layer3(attachment, given);
-        self.interface.declare(link, attachment, given, layer3.as_ref())
+        Ok(self.interface.declare(link, attachment, given, layer3.as_ref()))
     }
 
     fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {

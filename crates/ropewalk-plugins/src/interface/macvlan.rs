@@ -139,7 +139,7 @@ impl Device for Macvlan {
             mtu: limited_mtu(self.mtu, given)?,
             ..VirtualLink::new(attachment.ifname.clone(), kind)
         };
-        self.interface.declare(link, attachment, given, given.layer3.as_ref())
+        Ok(self.interface.declare(link, attachment, given, given.layer3.as_ref()))
     }
 
     fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {

@@ -86,7 +86,6 @@ impl Device for Ptp {
         self.declare_pair(&mut desired, attachment, given);
         let layer3 = given.layer3.as_ref();
         if let Some(layer3) = layer3 {
-            layer3::check_indices(layer3)?;
             if !given.deleting {
                 check_gateways(layer3)?;
             }

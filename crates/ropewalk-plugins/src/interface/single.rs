@@ -3,7 +3,7 @@
 //! link that is.
 
 use ropewalk_addr::Mac;
-use ropewalk_cni::{CniError, CniResult, Dns, Fields};
+use ropewalk_cni::{CniResult, Dns, Fields};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
     resource::{Key, VirtualLink},
@@ -41,19 +41,18 @@ impl Single {
         attachment: &Attachment,
         given: &Given,
         layer3: Option<&CniResult>,
-    ) -> Result<Desired, CniError> {
+    ) -> Desired {
         let mut desired = Desired::new();
         let ifname = &attachment.ifname;
         desired.push(Place::Sandbox, Lifetime::Attachment, as_recorded(link, attachment, given));
         let Some(layer3) = layer3 else {
             layer3::declare_bare(&mut desired, ifname, self.options);
-            return Ok(desired);
+            return desired;
         };
-        layer3::check_indices(layer3)?;
         layer3::declare_detection(&mut desired, ifname, layer3, self.options);
         layer3::declare(&mut desired, ifname, layer3, self.options);
         layer3::announce(&mut desired, ifname);
-        Ok(desired)
+        desired
     }
 
     /// The link is the only interface of the result.

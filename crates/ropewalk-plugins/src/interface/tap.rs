@@ -129,7 +129,7 @@ impl Device for Tap {
             ..VirtualLink::new(ifname.clone(), VirtualKind::Tap(self.link.clone()))
         };
         let layer3 = given.layer3.as_ref();
-        let mut desired = self.interface.declare(link, attachment, given, layer3)?;
+        let mut desired = self.interface.declare(link, attachment, given, layer3);
         if let Some(master) = self.bridge.clone() {
             let port = Membership { link: ifname.clone(), master };
             desired.push(Place::Sandbox, Lifetime::Dependent, port);

@@ -123,7 +123,7 @@ impl Device for Vlan {
             mtu: limited_mtu(self.mtu, given)?,
             ..VirtualLink::new(attachment.ifname.clone(), VirtualKind::Vlan { id: self.id })
         };
-        self.interface.declare(link, attachment, given, given.layer3.as_ref())
+        Ok(self.interface.declare(link, attachment, given, given.layer3.as_ref()))
     }
 
     fn result(&self, attachment: &Attachment, given: &Given, observed: &Observed) -> CniResult {

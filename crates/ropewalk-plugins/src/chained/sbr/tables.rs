@@ -5,12 +5,10 @@ use std::net::IpAddr;
 
 use ropewalk_addr::{Prefix, Subnet};
 use ropewalk_linux::Routing;
-use ropewalk_netstate::resource::RoutingRule;
+use ropewalk_netstate::resource::{Route, RoutingRule};
 
 /// Tables below are left to people.
 const FIRST: u32 = 100;
-/// The kernel's own: default, main and local.
-const RESERVED: std::ops::RangeInclusive<u32> = 253..=255;
 
 /// Gives out tables.
 pub(super) struct Tables<'a> {
@@ -61,8 +59,9 @@ impl<'a> Tables<'a> {
     }
 
     fn free(&mut self) -> u32 {
-        let is_taken =
-            |table: &u32| RESERVED.contains(table) || self.routing.used_tables.contains(table);
+        let is_taken = |table: &u32| {
+            Route::KERNEL_TABLES.contains(table) || self.routing.used_tables.contains(table)
+        };
         let free = (self.next..=u32::MAX).find(|table| !is_taken(table));
         let free = free.unwrap_or(u32::MAX);
         self.next = free.saturating_add(1);

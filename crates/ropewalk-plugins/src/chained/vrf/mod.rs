@@ -4,7 +4,7 @@
 mod keys;
 
 use ropewalk_addr::IfName;
-use ropewalk_cni::{CniError, CniResult, Fields, Request, RouteConfig, config_error};
+use ropewalk_cni::{CniError, CniResult, Fields, Request, RouteConfig};
 use ropewalk_linux::{DomainLink, Linux, Routing};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
@@ -12,14 +12,12 @@ use ropewalk_netstate::{
 };
 
 use crate::{
+    config,
     device::{Attachment, Device, Facts, Given},
     layer3,
 };
 
 pub(crate) use keys::DESCRIPTION;
-
-/// The kernel's own tables: default, main and local.
-const RESERVED: std::ops::RangeInclusive<u32> = 253..=255;
 
 struct Vrf {
     name: IfName,
@@ -31,10 +29,7 @@ struct Vrf {
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     let fields = Fields::new(&request.raw, "");
     let vrf = Vrf::from_fields(&fields);
-    fields.finish().map_err(|errors| {
-        let is_decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
-        config_error(if is_decoding { "failed to load netconf" } else { "" }, &errors)
-    })?;
+    config::finish(&fields)?;
     let name = "configuration is expected to have a valid vrf name";
     Ok(Box::new(vrf.ok_or_else(|| CniError::invalid_config(name))?))
 }
@@ -174,7 +169,8 @@ impl Vrf {
     fn table(&self, sandbox: &Sandbox<'_>) -> Result<u32, CniError> {
         let Some(domain) = sandbox.domain else {
             let is_free = |table: &u32| {
-                !RESERVED.contains(table) && !sandbox.routing.used_tables.contains(table)
+                !Route::KERNEL_TABLES.contains(table)
+                    && !sandbox.routing.used_tables.contains(table)
             };
             let lowest = || (1..=u32::MAX).find(is_free).unwrap_or(u32::MAX);
             return Ok(self.table.unwrap_or_else(lowest));

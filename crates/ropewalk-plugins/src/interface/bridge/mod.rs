@@ -67,7 +67,7 @@ impl Device for Bridge {
                 gateway::declare(&mut desired, config, layer3);
             }
         } else {
-            self.declare_container(&mut desired, attachment, given, layer3.as_ref())?;
+            self.declare_container(&mut desired, attachment, given, layer3.as_ref());
         }
         if config.ipam.is_some() || config.chained {
             let (owner, backend) = (&attachment.owner, config.masquerade);
@@ -169,11 +169,8 @@ impl Bridge {
         attachment: &Attachment,
         given: &Given,
         layer3: Option<&CniResult>,
-    ) -> Result<(), CniError> {
+    ) {
         let config = &self.config;
-        if let Some(layer3) = layer3 {
-            layer3::check_indices(layer3)?;
-        }
         self.declare_pair(desired, attachment, given);
         if config.spoof_check {
             spoof_check::declare(desired, attachment, self.container_mac(attachment, given));
@@ -185,7 +182,6 @@ impl Bridge {
             }
             None => {}
         }
-        Ok(())
     }
 
     fn declare_pair(&self, desired: &mut Desired, attachment: &Attachment, given: &Given) {

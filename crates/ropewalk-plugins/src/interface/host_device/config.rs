@@ -1,7 +1,7 @@
 //! The configuration of `host-device`: which device, and how it is found on the host.
 
 use ropewalk_addr::Mac;
-use ropewalk_cni::{CniError, Dns, FieldError, Fields, Request, config_error};
+use ropewalk_cni::{CniError, Dns, Fields, Request};
 use ropewalk_linux::{
     DeviceSelector, FoundDevice, Linux, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
 };
@@ -33,7 +33,7 @@ impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
         let fields = Fields::new(&request.raw, "");
         let config = Self::from_fields(&fields);
-        fields.finish().map_err(|errors| prefixed(&errors))?;
+        config::finish(&fields)?;
         Ok(config)
     }
 
@@ -180,12 +180,6 @@ fn stray(
     let former = candidate.alias.as_deref()?.parse().ok()?;
     let is_free = kernel.find_device(&DeviceSelector::Name(former)).is_err();
     (is_named_so && is_it && is_free && !candidate.up).then_some(candidate)
-}
-
-/// Wrong types are told as decoding failures, other mistakes as they are.
-fn prefixed(errors: &[FieldError]) -> CniError {
-    let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
-    config_error(if decoding { "failed to load netconf" } else { "" }, errors)
 }
 
 /// Reads everything, so that `lint` finds what is wrong without a request.

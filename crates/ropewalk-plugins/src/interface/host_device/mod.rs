@@ -52,9 +52,6 @@ impl Device for HostDevicePlugin {
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
         let mut desired = Desired::new();
-        if let Some(layer3) = &given.layer3 {
-            layer3::check_indices(layer3)?;
-        }
         if given.facts.host_device == HostDevice::UserSpace {
             return Ok(desired);
         }

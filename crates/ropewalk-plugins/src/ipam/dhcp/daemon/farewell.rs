@@ -54,13 +54,13 @@ impl Farewell {
         for _ in 0..ATTEMPTS {
             socket.send(&arp::question(hardware, address, next_hop)).ok()?;
             let deadline = Instant::now() + PATIENCE;
+            // Looked at before each frame: a container may send more than we can read.
             while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-                while let Some(frame) = socket.receive(&mut buffer) {
-                    if let Some(station) = arp::answer(frame, next_hop) {
-                        return Some(station);
-                    }
+                match socket.receive(&mut buffer).map(|frame| arp::answer(frame, next_hop)) {
+                    Some(Some(station)) => return Some(station),
+                    Some(None) => {}
+                    None => wait_for_input(&[socket.as_fd()], Some(left)).ok()?,
                 }
-                wait_for_input(&[socket.as_fd()], Some(left)).ok()?;
             }
         }
         None

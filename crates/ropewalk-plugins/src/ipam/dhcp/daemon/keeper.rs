@@ -17,7 +17,7 @@ use std::{
 };
 
 use ropewalk_cni::CniResult;
-use ropewalk_dhcp::{Client, Datagram, Event, Grant, Identity, Message, Pace, Transmission};
+use ropewalk_dhcp::{Client, Datagram, Event, Identity, Message, Pace, Transmission};
 use ropewalk_linux::{Hears, PacketSocket, wait_for_input};
 
 use super::{
@@ -199,22 +199,26 @@ impl Keeper {
         }
     }
 
-    /// A lease that is there is the answer to a second request. One of an earlier container of the
-    /// same name, which nobody has told us is gone, is given back.
+    /// A lease that is there is the answer to a second request, which may come from another
+    /// namespace: some runtimes name them by process. One of an earlier container of the same name,
+    /// which nobody has told us is gone, is given back.
     fn lease(&mut self, attachment: Attachment, seat: Seat, answer: Sender<Reply>) {
         let name = attachment.name.clone();
+        let identity = attachment.identity(&seat, self.broadcast);
         match self.holdings.get_mut(&name) {
-            Some(holding) if holding.identity.hardware == seat.hardware => {
+            Some(holding) if holding.identity == identity => {
+                holding.attachment = attachment;
                 if holding.client.grant().is_some() {
+                    holding.write_to(&self.book);
                     return reply(&answer, self.held(&name));
                 }
+                holding.socket = Some(seat.socket);
                 return holding.waiting.push(answer);
             }
             Some(_) => self.release(&name).into_iter().for_each(Farewell::say_apart),
             None => {}
         }
         say(format_args!("{name}: acquiring lease"));
-        let identity = attachment.identity(&seat, self.broadcast);
         let now = self.clock.now();
         let mut holding = Holding::new(attachment, identity, self.pace, now);
         holding.socket = Some(seat.socket);
@@ -315,11 +319,7 @@ impl Keeper {
             say(format_args!("{name}: lease of {} granted after {time} ms", grant.lease.address));
         }
         let result = result::of_lease(&grant.lease, &holding.attachment.config);
-        let record = holding.record(grant);
-        if let Err(error) = self.book.write(name, &record) {
-            // The container can be used; only the next daemon will not know of it.
-            say(format_args!("{name}: {error}"));
-        }
+        holding.write_to(&self.book);
         match result {
             Ok(result) => holding.answer(&Ok(Answer::Result(result))),
             Err(reason) => {
@@ -390,12 +390,15 @@ impl Holding {
         Some(Farewell { netns: netns.clone(), interface: interface.clone(), release })
     }
 
-    fn record(&self, grant: &Grant) -> Record {
-        Record {
-            arguments: self.attachment.arguments.clone(),
-            grant: grant.clone(),
-            broadcast: self.identity.broadcast,
-            begun: self.begun,
+    /// Writes the lease down. If that fails, the container can be used all the same; only the next
+    /// daemon will not know of it.
+    fn write_to(&self, book: &Book) {
+        let Attachment { name, arguments, .. } = &self.attachment;
+        let Some(grant) = self.client.grant().cloned() else { return };
+        let (arguments, broadcast) = (arguments.clone(), self.identity.broadcast);
+        let record = Record { arguments, grant, broadcast, begun: self.begun };
+        if let Err(error) = book.write(name, &record) {
+            say(format_args!("{name}: {error}"));
         }
     }
 

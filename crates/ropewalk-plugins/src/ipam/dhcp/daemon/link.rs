@@ -13,8 +13,7 @@ use ropewalk_netstate::{
     resource::{Address, Attribute, Await, LinkAttribute},
 };
 
-/// How long a link may take until it carries frames. What is sent before that is lost, and repeated
-/// after half a second.
+/// How long a link may take until it carries frames. What is sent before that is lost, and repeated.
 const LINK_UP_DEADLINE_MS: u32 = 300;
 
 /// A place at a link, with ears open.
