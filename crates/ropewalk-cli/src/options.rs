@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use ropewalk_cni::CniError;
 use ropewalk_cni::args::parse_args_for_runtime;
 use ropewalk_cni::json::decode;
 use ropewalk_cni::request::split_path;
+use ropewalk_cni::{CacheEntry, CniError};
 use ropewalk_runtime::{Attachment, Cache, ConfigDir, Network, Runtime};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};
@@ -114,6 +114,15 @@ impl RuntimeOptions {
 impl CacheOptions {
     pub(crate) fn cache(&self) -> Cache {
         Cache::new(&self.cache_dir)
+    }
+
+    /// The records of all attachments; one that cannot be read is warned of and passed over.
+    pub(crate) fn records(&self, output: Output) -> Result<Vec<CacheEntry>, Failure> {
+        let records = self.cache().records().map_err(|error| Failure::of_cache(&error))?;
+        for (path, error) in &records.unreadable {
+            output.warn(&format!("skipped {}, which is no record: {error}", path.display()));
+        }
+        Ok(records.entries)
     }
 }
 

@@ -232,9 +232,16 @@ fn row_06_a_socket_that_was_opened_for_the_daemon_is_used() {
 #[test]
 fn row_06_a_second_daemon_does_not_take_the_socket_of_the_first() {
     let lab = lab_with_bridge();
-    let _daemon = Daemon::start(&lab);
-    let outcome = lab.try_sh(&format!("timeout 10 {}/dhcp daemon", lab.plugin_directory()));
+    let pid_file = "/run/lab/dhcp.pid";
+    let _daemon = Daemon::start_with(&lab, &["-pidfile", pid_file]);
+    // It is written when the daemon listens already.
+    let is_written = || lab.exists(pid_file) && !lab.read(pid_file).is_empty();
+    lab.wait_until("the process id is told", is_written);
+    let pid = lab.read(pid_file);
+    let again = format!("timeout 10 {}/dhcp daemon -pidfile {pid_file}", lab.plugin_directory());
+    let outcome = lab.try_sh(&again);
     assert_eq!(outcome.code, 1, "{outcome}");
+    assert!(lab.read(pid_file) == pid || lab.reference_fails("it takes the file"));
     assert!(outcome.stderr.contains("address already in use") || ropewalk_e2e::reference());
     let flags = format!("{}/dhcp daemon -pidfile here", lab.plugin_directory());
     let outcome = lab.try_sh(&format!("timeout 10 {flags}"));

@@ -50,17 +50,13 @@ struct Part<'a> {
 }
 
 pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
-    let cache = options.cache.cache();
-    let records = cache.records().map_err(|error| Failure::of_cache(&error))?;
-    for (path, error) in &records.unreadable {
-        output.warn(&format!("skipped {}: {error}", path.display()));
-    }
+    let records = options.cache.records(output)?;
     let is_wanted = |entry: &&CacheEntry| {
         options.network.as_ref().is_none_or(|network| *network == entry.network_name)
     };
     let mut parts = Vec::new();
     let mut failed = 0;
-    for entry in records.entries.iter().filter(is_wanted) {
+    for entry in records.iter().filter(is_wanted) {
         match attachment(options, entry) {
             Ok(done) => parts.extend(done),
             Err(error) => {

@@ -26,10 +26,8 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
     let runtime = options.runtime.runtime();
     let mut answers: Vec<Value> = Vec::new();
     let mut failed = None;
-    let records =
-        options.runtime.cache.cache().records().map_err(|error| Failure::of_cache(&error))?;
-    let of_network =
-        records.entries.into_iter().filter(|entry| entry.network_name == options.network);
+    let records = options.runtime.cache.records(output)?;
+    let of_network = records.into_iter().filter(|entry| entry.network_name == options.network);
     for attachment in of_network.map(Attachment::from) {
         let (id, ifname) = (&attachment.container_id, &attachment.ifname);
         match runtime.repair(&network.list, &attachment) {

@@ -140,16 +140,9 @@ impl Section {
     }
 }
 
-fn records(options: &Options) -> Result<ropewalk_runtime::Records, Failure> {
-    options.books.cache.cache().records().map_err(|error| Failure::of_cache(&error))
-}
-
 fn attachments(options: &Options, output: Output) -> Result<Section, Failure> {
-    let records = records(options)?;
-    for (path, error) in &records.unreadable {
-        output.warn(&format!("{} is no record: {error}", path.display()));
-    }
-    let (rows, values) = records.entries.iter().map(attachment).unzip();
+    let records = options.books.cache.records(output)?;
+    let (rows, values) = records.iter().map(attachment).unzip();
     let heading = &["NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "NETNS"];
     Ok(Section { what: What::Attachments, heading, rows, values })
 }

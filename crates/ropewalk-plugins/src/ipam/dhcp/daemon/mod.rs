@@ -53,15 +53,16 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run(options: &Options) -> Result<(), String> {
     let ending = Ending::prepare();
+    if let Some(path) = options.pid_file.as_ref().filter(|path| !path.is_absolute()) {
+        return Err(format!("Error writing pidfile {:?}: path not absolute", path.display()));
+    }
+    // First, since the file of a daemon that listens already must stay.
+    let socket = server::Socket::open(&options.below_prefix(&options.socket))?;
     if let Some(path) = &options.pid_file {
-        if !path.is_absolute() {
-            return Err(format!("Error writing pidfile {:?}: path not absolute", path.display()));
-        }
         fs::write(path, process::id().to_string()).map_err(|error| {
             format!("Error writing pidfile {:?}: {}", path.display(), io_reason(&error))
         })?;
     }
-    let socket = server::Socket::open(&options.below_prefix(&options.socket))?;
     let book = Book::new(&options.below_prefix(&options.leases));
     let (keeper, orders) = Keeper::new(options, book)?;
     keeper.start();
