@@ -447,3 +447,20 @@ fn row_19_row_20_the_gateway_of_a_vlan_goes_with_the_last_container_in_it() {
     assert!(!has_bridge(&lab, "cni0.101") && !has_bridge(&lab, "cni0"));
     assert!(lab.list("/sys/class/net").iter().all(|name| !name.starts_with("veth")));
 }
+
+#[test]
+fn row_20_a_link_that_leases_over_itself_is_made_while_nobody_looks_for_idle_bridges() {
+    let lab = Lab::new();
+    if lab.reference_fails(NOT_KNOWN) {
+        return;
+    }
+    let plugin = removable(&lab, &json!({})).key("ipam", &json!({ "type": "dhcp" }));
+    let looking = lock(&lab, "-x");
+    let mut adding = plugin.command("ADD").start();
+    wait_for_waiting(&lab);
+    assert!(!adding.has_ended() && !has_bridge(&lab, "cni0"));
+    unlock(looking);
+    let message = adding.finish().failure();
+    assert!(message.contains("error dialing DHCP daemon"), "{message}");
+    assert!(!lab.has_link("c1", "eth0"));
+}
