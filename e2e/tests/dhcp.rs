@@ -8,6 +8,8 @@ mod options;
 mod release;
 #[path = "dhcp/servers.rs"]
 mod servers;
+#[path = "dhcp/six.rs"]
+mod six;
 #[path = "dhcp/stage.rs"]
 mod stage;
 #[path = "dhcp/upkeep.rs"]

@@ -6,6 +6,7 @@
 //! state on disk, and it runs other programs only for the firewall chains that belong to
 //! `iptables`.
 
+mod datagram;
 mod dbus;
 mod error;
 mod kernel;
@@ -16,6 +17,7 @@ mod service;
 mod translate;
 mod uapi;
 
+pub use datagram::LinkLocalSocket;
 pub use kernel::{
     DeviceSelector, DomainLink, FoundDevice, InUse, LinkAddress, LinkRoute, LinkState, Linux,
     Routing, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,

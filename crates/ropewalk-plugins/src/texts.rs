@@ -123,7 +123,8 @@ fn step_text(step: &Step, reason: &str) -> String {
         (Step::Create(..), Resource::TrafficFilter(_)) => format!("add filter: {reason}"),
         (Step::Create(..), Resource::Await(wait)) => match wait {
             ropewalk_netstate::resource::Await::LinkUp { .. }
-            | ropewalk_netstate::resource::Await::Autoconfigured { .. } => reason.to_owned(),
+            | ropewalk_netstate::resource::Await::Autoconfigured { .. }
+            | ropewalk_netstate::resource::Await::LinkLocal { .. } => reason.to_owned(),
             ropewalk_netstate::resource::Await::AddressesReady { link, .. } => {
                 format!("failed to settle addresses for {:?}: {reason}", &**link)
             }

@@ -16,9 +16,9 @@ const LONGEST_MESSAGE: u16 = 1472;
 impl Client {
     /// The frame that the present state is about.
     pub(super) fn frame(&self, now: Duration) -> Vec<u8> {
-        let kind = if self.state == State::Selecting { Kind::Discover } else { Kind::Request };
+        let kind = if self.state() == State::Selecting { Kind::Discover } else { Kind::Request };
         let mut message = self.message(kind);
-        let seconds = now.saturating_sub(self.began).as_secs();
+        let seconds = self.course.elapsed(now).as_secs();
         message.seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
         for (code, bytes) in [
             (option::PARAMETER_LIST, self.identity.wanted.clone()),
@@ -30,7 +30,7 @@ impl Client {
         }
         let mut source = Ipv4Addr::UNSPECIFIED;
         let mut destination = Destination::Everybody;
-        match (self.state, &self.offer, &self.grant) {
+        match (self.state(), &self.offer, &self.grant) {
             (State::Requesting, Some(offer), _) => {
                 message.options.set(option::REQUESTED_ADDRESS, offer.address.octets());
                 message.options.set(option::SERVER_IDENTIFIER, offer.server.octets());
@@ -41,7 +41,7 @@ impl Client {
             (State::Renewing | State::Rebinding, _, Some(grant)) => {
                 source = grant.lease.address;
                 message.client_address = source;
-                if self.state == State::Renewing {
+                if self.state() == State::Renewing {
                     destination = to_server(grant);
                 }
             }
@@ -59,7 +59,7 @@ impl Client {
     }
 
     fn message(&self, kind: Kind) -> Message {
-        let mut message = Message::request(kind, self.transaction, self.identity.hardware);
+        let mut message = Message::request(kind, self.course.transaction, self.identity.hardware);
         message.broadcast = self.identity.broadcast;
         let own = message.options.clone();
         message.options = self.identity.options.clone();
@@ -71,7 +71,7 @@ impl Client {
 
     /// RELEASE and DECLINE say who speaks of what, and nothing else.
     pub(super) fn farewell(&self, kind: Kind, grant: &Grant) -> Message {
-        let mut message = Message::request(kind, self.transaction, self.identity.hardware);
+        let mut message = Message::request(kind, self.course.transaction, self.identity.hardware);
         message.options.set(option::SERVER_IDENTIFIER, grant.lease.server.octets());
         if let Some(identifier) = self.identity.options.get(option::CLIENT_IDENTIFIER) {
             message.options.set(option::CLIENT_IDENTIFIER, identifier);

@@ -10,6 +10,7 @@ use super::Linux;
 use crate::{
     error::error_with,
     netlink::EventSocket,
+    translate::address::FoundAddress,
     translate::wait::{Readiness, is_link_up, readiness, state_name},
 };
 
@@ -26,7 +27,8 @@ pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), 
     let Look::NotYet(_) = look(linux, place, wait)? else { return Ok(()) };
     let (Await::LinkUp { deadline_ms, .. }
     | Await::AddressesReady { deadline_ms, .. }
-    | Await::Autoconfigured { deadline_ms, .. }) = wait;
+    | Await::Autoconfigured { deadline_ms, .. }
+    | Await::LinkLocal { deadline_ms, .. }) = wait;
     let deadline = Instant::now() + Duration::from_millis((*deadline_ms).into());
     let events = linux.within(place, EventSocket::open)??;
     loop {
@@ -45,6 +47,9 @@ fn look(linux: &mut Linux, place: Place, wait: &Await) -> Result<Look, KernelErr
         }
         Await::Autoconfigured { link, deadline_ms } => {
             look_for_advertised(linux, place, link, *deadline_ms)
+        }
+        Await::LinkLocal { link, deadline_ms } => {
+            look_for_link_local(linux, place, link, *deadline_ms)
         }
     }
 }
@@ -67,7 +72,16 @@ fn look_at_addresses(
 ) -> Result<Look, KernelError> {
     let index = linux.index_of(place, name)?;
     let addresses = linux.addresses(place, Some(Family::V6), index)?;
-    match readiness(name, &addresses) {
+    look_whether_ready(name, &addresses, deadline_ms)
+}
+
+/// Whether all of these addresses can be used.
+fn look_whether_ready(
+    name: &IfName,
+    addresses: &[FoundAddress],
+    deadline_ms: u32,
+) -> Result<Look, KernelError> {
+    match readiness(name, addresses) {
         Readiness::Ready => Ok(Look::Finished),
         Readiness::Failed(text) => Err(error_with(Errno::ADDRINUSE, text)),
         Readiness::Pending => {
@@ -95,12 +109,23 @@ fn look_for_advertised(
         );
         return Ok(Look::NotYet(text));
     }
-    match readiness(name, &addresses) {
-        Readiness::Ready => Ok(Look::Finished),
-        Readiness::Failed(text) => Err(error_with(Errno::ADDRINUSE, text)),
-        Readiness::Pending => {
-            let text = format!("link {name} still has tentative addresses after {seconds} seconds");
-            Ok(Look::NotYet(text))
-        }
+    look_whether_ready(name, &addresses, deadline_ms)
+}
+
+fn look_for_link_local(
+    linux: &mut Linux,
+    place: Place,
+    name: &IfName,
+    deadline_ms: u32,
+) -> Result<Look, KernelError> {
+    let index = linux.index_of(place, name)?;
+    let mut addresses = linux.addresses(place, Some(Family::V6), index)?;
+    addresses.retain(|address| address.is_link_local());
+    if addresses.is_empty() {
+        let seconds = deadline_ms / 1000;
+        return Ok(Look::NotYet(format!(
+            "link {name} has no link-local address after {seconds} seconds"
+        )));
     }
+    look_whether_ready(name, &addresses, deadline_ms)
 }

@@ -31,6 +31,13 @@ pub enum Await {
         /// How long to wait, in milliseconds, before it is an error.
         deadline_ms: u32,
     },
+    /// The link has an IPv6 address of its own, a link-local one, and it can be used.
+    LinkLocal {
+        /// The link.
+        link: IfName,
+        /// How long to wait, in milliseconds, before it is an error.
+        deadline_ms: u32,
+    },
 }
 
 impl Await {
@@ -39,7 +46,8 @@ impl Await {
         match self {
             Self::LinkUp { link, .. }
             | Self::AddressesReady { link, .. }
-            | Self::Autoconfigured { link, .. } => link,
+            | Self::Autoconfigured { link, .. }
+            | Self::LinkLocal { link, .. } => link,
         }
     }
 
@@ -59,6 +67,7 @@ impl fmt::Display for Await {
             Self::LinkUp { link, .. } => write!(f, "link {link} to be up"),
             Self::AddressesReady { link, .. } => write!(f, "addresses of {link} to be ready"),
             Self::Autoconfigured { link, .. } => write!(f, "a router to be heard on {link}"),
+            Self::LinkLocal { link, .. } => write!(f, "a link-local address of {link}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use ropewalk_addr::Family;
 use ropewalk_cni::{CniArgs, CniError, Fields, Request, config_error, parse_args_leniently};
 use ropewalk_dhcp::option;
 use serde_json::Value;
@@ -41,6 +42,8 @@ pub(super) struct Config {
     pub(super) wanted: Vec<u8>,
     /// Who we say we are.
     pub(super) identifier: Identifier,
+    /// The families of which an address is leased, in this order.
+    pub(super) families: Vec<Family>,
     /// Whether answers must be broadcast; by default where the link needs it.
     pub(super) broadcast: Option<bool>,
 }
@@ -84,6 +87,7 @@ fn read(fields: &Fields<'_>, args: &CniArgs) -> Config {
         provided: Vec::new(),
         wanted: WANTED.to_vec(),
         identifier: Identifier::Attachment,
+        families: vec![Family::V4],
         broadcast: None,
     };
     let Some(ipam) = fields.object("ipam") else { return config };
@@ -94,6 +98,9 @@ fn read(fields: &Fields<'_>, args: &CniArgs) -> Config {
     config.broadcast = ipam.bool("broadcast");
     if let Some(identifier) = ipam.parsed("clientId", parse_identifier) {
         config.identifier = identifier;
+    }
+    if let Some(families) = families(&ipam) {
+        config.families = families;
     }
     let provided = ipam.objects("provide").unwrap_or_default();
     config.provided = provided.iter().flat_map(|entry| provide(entry, args)).collect();
@@ -107,6 +114,29 @@ fn parse_identifier(text: &str) -> Result<Identifier, String> {
         "mac" => Ok(Identifier::Mac),
         _ => Err(format!("invalid clientId {text:?} (must be \"attachment\" or \"mac\")")),
     }
+}
+
+fn families(ipam: &Fields<'_>) -> Option<Vec<Family>> {
+    let mut families = Vec::new();
+    for (index, name) in ipam.strings("families")?.iter().enumerate() {
+        let family = match &**name {
+            "ipv4" => Family::V4,
+            "ipv6" => Family::V6,
+            _ => {
+                let path = format!("{}[{index}]", ipam.path_of("families"));
+                let message = format!("invalid family {name:?} (must be \"ipv4\" or \"ipv6\")");
+                ipam.report_path(path, message);
+                continue;
+            }
+        };
+        if !families.contains(&family) {
+            families.push(family);
+        }
+    }
+    if families.is_empty() {
+        ipam.report_at("families", "must name \"ipv4\", \"ipv6\" or both");
+    }
+    Some(families)
 }
 
 /// The option of an entry with its values: the configured one, then the one of `CNI_ARGS`, which
@@ -212,6 +242,17 @@ mod tests {
         let skipped = json!([{ "option": "routers" }, { "option": "1", "skipDefault": true }]);
         assert_eq!(wanted(&skipped), [3, 1]);
         assert_eq!(wanted(&json!([{ "skipDefault": true }])), [0; 0]);
+    }
+
+    #[test]
+    fn families_are_named_and_ipv4_is_the_default() {
+        let families = |names: &Value| config(&json!({ "families": names }), "").families;
+        assert_eq!(config(&json!({}), "").families, [Family::V4]);
+        assert_eq!(families(&json!(["ipv6"])), [Family::V6]);
+        assert_eq!(families(&json!(["ipv6", "ipv4", "ipv6"])), [Family::V6, Family::V4]);
+        let bad = |names: &Value| message(&json!({ "families": names }));
+        assert!(bad(&json!(["ip"])).starts_with("invalid family \"ip\" (must be"));
+        assert_eq!(bad(&json!([])), "must name \"ipv4\", \"ipv6\" or both");
     }
 
     #[test]

@@ -39,6 +39,17 @@ const KEYS: &[Key] = &[
     .default("attachment")
     .example("mac")
     .refuses(&[("duid", "invalid clientId \"duid\" (must be \"attachment\" or \"mac\")")]),
+    key(
+        "families",
+        Kind::List(&Kind::Word(&["ipv4", "ipv6"])),
+        "The families of which an address is leased, `ipv6` by DHCPv6",
+    )
+    .default("[\"ipv4\"]")
+    .example("[\"ipv4\", \"ipv6\"]")
+    .refuses(&[
+        ("[\"ipv5\"]", "invalid family \"ipv5\" (must be \"ipv4\" or \"ipv6\")"),
+        ("[]", "must name \"ipv4\", \"ipv6\" or both"),
+    ]),
     key("broadcast", Kind::Bool, "The server must broadcast its answers")
         .absent("where the link needs it"),
 ];

@@ -7,12 +7,16 @@ use ropewalk_dhcp::{
     Lease,
     gob::Value,
     rpc::{structure, text},
+    v6,
 };
 
 use super::config::Config;
 
 /// The scope of destinations on the link itself.
 const SCOPE_LINK: u8 = 253;
+
+/// The prefix of an address that is told without one.
+pub(super) const WHOLE_ADDRESS: u8 = 128;
 
 /// What a lease means for the container.
 pub(super) fn of_lease(lease: &Lease, config: &Config) -> Result<CniResult, String> {
@@ -41,6 +45,36 @@ pub(super) fn of_lease(lease: &Lease, config: &Config) -> Result<CniResult, Stri
             options: Vec::new(),
         },
     })
+}
+
+/// What a lease of DHCPv6 means for the container: which other addresses are on the link, and where
+/// the rest is, routers say.
+pub(super) fn of_v6_lease(lease: &v6::Lease) -> CniResult {
+    let address = Cidr { ip: lease.address.into(), prefix: WHOLE_ADDRESS };
+    CniResult {
+        ips: vec![IpConfig { interface: None, address, gateway: None }],
+        dns: Dns {
+            nameservers: lease.name_servers.iter().map(ToString::to_string).collect(),
+            search: lease.search.clone(),
+            ..Dns::default()
+        },
+        ..CniResult::default()
+    }
+}
+
+/// Adds to a result that of another lease for the same container.
+pub(super) fn add(whole: &mut CniResult, part: CniResult) {
+    whole.ips.extend(part.ips);
+    whole.routes.extend(part.routes);
+    whole.dns.nameservers.extend(part.dns.nameservers);
+    if whole.dns.domain.is_empty() {
+        whole.dns.domain = part.dns.domain;
+    }
+    for domain in part.dns.search {
+        if !whole.dns.search.contains(&domain) {
+            whole.dns.search.push(domain);
+        }
+    }
 }
 
 /// A result as the daemon sends it.

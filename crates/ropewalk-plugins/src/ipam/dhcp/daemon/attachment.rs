@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ropewalk_addr::{IfName, Mac};
+use ropewalk_addr::{Family, IfName, Mac};
 use ropewalk_cni::{CniError, parse_json, request::network_name};
-use ropewalk_dhcp::{Identity, Options, option, rpc::Arguments};
+use ropewalk_dhcp::{Identity, Options, option, rpc::Arguments, v6};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{
     super::config::{Config, Identifier},
@@ -34,6 +35,23 @@ impl std::fmt::Display for Name {
     }
 }
 
+/// What one lease is for: an attachment and a family of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Subject {
+    pub(super) name: Name,
+    pub(super) family: Family,
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, family } = self;
+        match family {
+            Family::V4 => write!(f, "{name}"),
+            Family::V6 => write!(f, "{name} (IPv6)"),
+        }
+    }
+}
+
 /// An attachment with its configuration read.
 #[derive(Clone, Debug)]
 pub(super) struct Attachment {
@@ -43,6 +61,8 @@ pub(super) struct Attachment {
     pub(super) interface: IfName,
     /// Where the namespace is found.
     pub(super) netns: PathBuf,
+    /// Whether the interface plugin looks for other stations that have an address.
+    pub(super) detects_duplicates: bool,
 }
 
 impl Attachment {
@@ -56,6 +76,7 @@ impl Attachment {
             config: Config::read(&raw, &arguments.args)?,
             interface,
             netns: below(host_prefix, Path::new(&arguments.netns)),
+            detects_duplicates: raw["enabledad"] == true,
             arguments,
         })
     }
@@ -83,6 +104,22 @@ impl Attachment {
             options.set(*code, value.clone());
         }
         Identity { hardware, broadcast, options, wanted: self.config.wanted.clone() }
+    }
+
+    /// Who the client is to servers of DHCPv6. An identifier of the attachment looks like a UUID
+    /// (RFC 9562, version 8); containers that share a hardware address have different numbers.
+    pub(super) fn identity_v6(&self, hardware: Mac) -> v6::Identity {
+        let digest: [u8; 32] = Sha256::digest(self.name.to_string()).into();
+        let [digest @ .., a, b, c, d] = digest;
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&digest[..16]);
+        uuid[6] = uuid[6] & 0x0f | 0x80;
+        uuid[8] = uuid[8] & 0x3f | 0x80;
+        let identifier = match self.config.identifier {
+            Identifier::Attachment => v6::duid_of_uuid(uuid),
+            Identifier::Mac => v6::duid_of_hardware(hardware),
+        };
+        v6::Identity { identifier, number: u32::from_be_bytes([a, b, c, d]) }
     }
 }
 

@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-use ropewalk_dhcp::{Grant, Message, rpc::Arguments};
+use ropewalk_dhcp::{self as v4, rpc::Arguments, v6};
 use ropewalk_store::StateFile;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{attachment::Name, say};
+use super::{attachment::Subject, client::Grant, say};
 
 /// How the names of records end.
 const ENDING: &str = ".json";
@@ -62,19 +62,19 @@ impl Book {
         records
     }
 
-    pub(super) fn write(&self, name: &Name, record: &Record) -> Result<(), String> {
-        self.file(name).write(&record.to_json()).map_err(|error| error.to_string())
+    pub(super) fn write(&self, subject: &Subject, record: &Record) -> Result<(), String> {
+        self.file(subject).write(&record.to_json()).map_err(|error| error.to_string())
     }
 
-    pub(super) fn remove(&self, name: &Name) {
-        if let Err(error) = self.file(name).remove() {
-            say(format_args!("{name}: {error}"));
+    pub(super) fn remove(&self, subject: &Subject) {
+        if let Err(error) = self.file(subject).remove() {
+            say(format_args!("{subject}: {error}"));
         }
     }
 
     /// Container ids and network names may be longer together than a file's name.
-    fn file(&self, name: &Name) -> StateFile {
-        let digest = Sha256::digest(name.to_string());
+    fn file(&self, subject: &Subject) -> StateFile {
+        let digest = Sha256::digest(subject.to_string());
         StateFile::new(&self.directory, &format!("{}{ENDING}", hex(&digest)), "daemon")
     }
 }
@@ -82,28 +82,47 @@ impl Book {
 impl Record {
     fn to_json(&self) -> String {
         let arguments = &self.arguments;
-        let record = json!({
+        let mut record = json!({
             "containerId": arguments.container,
             "netns": arguments.netns,
             "ifName": arguments.interface,
             "args": arguments.args,
             "path": arguments.path,
             "configuration": String::from_utf8_lossy(&arguments.configuration),
-            "address": self.grant.lease.address.to_string(),
-            "acknowledgement": hex(&self.grant.acknowledgement.to_bytes()),
-            "station": self.grant.station.to_string(),
+            "address": self.grant.address().to_string(),
             "begun": milliseconds(self.begun),
-            "since": milliseconds(self.grant.since),
             "broadcast": self.broadcast,
         });
+        let since = match &self.grant {
+            Grant::V4(grant) => {
+                record["acknowledgement"] = hex(&grant.acknowledgement.to_bytes()).into();
+                record["station"] = grant.station.to_string().into();
+                grant.since
+            }
+            Grant::V6(grant) => {
+                record["reply"] = hex(&grant.reply.to_bytes()).into();
+                grant.since
+            }
+        };
+        record["since"] = milliseconds(since).into();
         format!("{record:#}\n")
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
         let record: Value = serde_json::from_slice(bytes).ok()?;
         let text = |key: &str| record[key].as_str().map(str::to_owned);
-        let acknowledgement = Message::parse(&unhex(&text("acknowledgement")?)?).ok()?;
         let time = |key: &str| record[key].as_u64().map(Duration::from_millis);
+        let since = time("since")?;
+        let grant = match text("reply") {
+            None => {
+                let message = v4::Message::parse(&unhex(&text("acknowledgement")?)?).ok()?;
+                Grant::V4(v4::Grant::new(message, text("station")?.parse().ok()?, since)?)
+            }
+            Some(reply) => {
+                let message = v6::Message::parse(&unhex(&reply)?).ok()?;
+                Grant::V6(v6::Grant::new(message, since)?)
+            }
+        };
         Some(Self {
             arguments: Arguments {
                 container: text("containerId")?,
@@ -113,7 +132,7 @@ impl Record {
                 path: text("path")?,
                 configuration: text("configuration")?.into_bytes(),
             },
-            grant: Grant::new(acknowledgement, text("station")?.parse().ok()?, time("since")?)?,
+            grant,
             broadcast: record["broadcast"].as_bool()?,
             begun: time("begun")?,
         })
@@ -139,8 +158,10 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attachment::Name;
     use super::*;
-    use ropewalk_dhcp::{Kind, option};
+    use ropewalk_addr::Family;
+    use ropewalk_dhcp::{Kind, Message, option};
 
     #[test]
     fn records_are_read_as_they_were_written_and_damaged_ones_passed_over() {
@@ -160,14 +181,19 @@ mod tests {
                 configuration: br#"{"name": "lan"}"#.to_vec(),
                 ..Arguments::default()
             },
-            grant: Grant::new(message, station, Duration::from_millis(1_234)).unwrap(),
+            grant: Grant::V4(
+                v4::Grant::new(message, station, Duration::from_millis(1_234)).unwrap(),
+            ),
             broadcast: true,
             begun: Duration::from_secs(1),
         };
-        let name = |container: &str| Name {
-            container: container.to_owned(),
-            network: "lan".to_owned(),
-            interface: "eth0".to_owned(),
+        let name = |container: &str| Subject {
+            name: Name {
+                container: container.to_owned(),
+                network: "lan".to_owned(),
+                interface: "eth0".to_owned(),
+            },
+            family: Family::V4,
         };
         book.write(&name("c1"), &record).unwrap();
         book.write(&name("c2"), &record).unwrap();
@@ -175,6 +201,33 @@ mod tests {
         fs::write(book.file(&name("c2")).path(), "{}").unwrap();
         assert_eq!(book.read(), [record]);
         book.remove(&name("c1"));
+        assert_eq!(book.read(), []);
+    }
+
+    #[test]
+    fn leases_of_both_families_are_kept_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let book = Book::new(directory.path());
+        let mut reply = v6::Message::new(v6::Kind::Reply, 7);
+        let address = "fd00:9::5".parse::<std::net::Ipv6Addr>().unwrap();
+        let lease = [&[0, 5, 0, 24], address.octets().as_slice(), &[1; 8]].concat();
+        reply.options.push(v6::option::CLIENT_IDENTIFIER, [0, 3, 0, 1]);
+        reply.options.push(v6::option::SERVER_IDENTIFIER, [0, 3, 0, 2]);
+        reply.options.push(v6::option::IA_NA, [[0; 12].as_slice(), &lease].concat());
+        let record = Record {
+            arguments: Arguments::default(),
+            grant: Grant::V6(v6::Grant::new(reply, Duration::from_millis(1_234)).unwrap()),
+            broadcast: false,
+            begun: Duration::from_secs(1),
+        };
+        let [container, network, interface] = ["c1", "lan", "eth0"].map(str::to_owned);
+        let name = Name { container, network, interface };
+        let [four, six] =
+            [Family::V4, Family::V6].map(|family| Subject { name: name.clone(), family });
+        book.write(&six, &record).unwrap();
+        book.remove(&four);
+        assert_eq!(book.read(), [record]);
+        book.remove(&six);
         assert_eq!(book.read(), []);
     }
 }

@@ -7,13 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ropewalk_addr::{IfName, Mac};
-use ropewalk_dhcp::{Release, arp};
+use ropewalk_addr::{Family, IfName, Mac};
+use ropewalk_dhcp::{self as v4, arp, v6};
 use ropewalk_linux::{Hears, wait_for_input};
 
-use super::link;
+use super::{
+    client::{Release, Socket},
+    link,
+};
 
-/// How often the next station is asked for its hardware address, and how long each time.
+/// How often the next station is asked for its hardware address, or a server of DHCPv6 is told, and
+/// how long each time.
 const ATTEMPTS: u32 = 3;
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -26,11 +30,16 @@ pub(super) struct Farewell {
 }
 
 impl Farewell {
-    /// Tells the server; there is no answer.
+    /// Tells the server. Where nobody hears it the lease ends by itself.
     pub(super) fn say(&self) {
-        if self.send_frame().is_err() {
-            let message = &self.release.message;
-            link::send_without_link(&self.netns, self.release.server, message);
+        match &self.release {
+            Release::V4(release) => {
+                if self.send_frame(release).is_err() {
+                    link::send_without_link(&self.netns, release.server, &release.message);
+                }
+            }
+            // There is no other way than over the link.
+            Release::V6(release) => drop(self.send_until_answered(release)),
         }
     }
 
@@ -41,14 +50,32 @@ impl Farewell {
 
     /// The station may have changed since it sent the lease: it is asked for again. If it does not
     /// say, what is known has to do.
-    fn send_frame(&self) -> Result<(), String> {
+    fn send_frame(&self, release: &v4::Release) -> Result<(), String> {
         let socket = link::listen(&self.netns, &self.interface, Hears::DhcpAnswers)?;
-        let frame = self.release.frame(self.next_station());
+        let frame = release.frame(self.next_station(release));
         socket.send(&frame).map_err(|error| error.to_string())
     }
 
-    fn next_station(&self) -> Option<Mac> {
-        let Release { hardware, address, next_hop, .. } = self.release;
+    fn send_until_answered(&self, release: &v6::Release) -> Result<(), String> {
+        let socket = Socket::open(&self.netns, &self.interface, Family::V6)?;
+        let mut buffer = [0; 2048];
+        for _ in 0..ATTEMPTS {
+            socket.send(&release.message())?;
+            let deadline = Instant::now() + PATIENCE;
+            while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+                match socket.receive(&mut buffer).map(|bytes| release.is_answered_by(bytes)) {
+                    Some(true) => return Ok(()),
+                    Some(false) => {}
+                    None => wait_for_input(&[socket.as_fd()], Some(left))
+                        .map_err(|error| error.to_string())?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_station(&self, release: &v4::Release) -> Option<Mac> {
+        let v4::Release { hardware, address, next_hop, .. } = *release;
         let socket = link::listen(&self.netns, &self.interface, Hears::Arp).ok()?;
         let mut buffer = [0; 128];
         for _ in 0..ATTEMPTS {

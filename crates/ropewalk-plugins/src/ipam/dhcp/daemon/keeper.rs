@@ -1,8 +1,7 @@
 //! The keeper of all leases: one loop that waits for the network, for deadlines and for orders.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, hash_map::RandomState},
-    hash::{BuildHasher, Hasher},
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     os::{
         fd::{AsFd, BorrowedFd},
@@ -16,14 +15,15 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use ropewalk_addr::Family;
 use ropewalk_cni::CniResult;
-use ropewalk_dhcp::{Client, Datagram, Event, Identity, Message, Pace, Transmission};
-use ropewalk_linux::{Hears, PacketSocket, wait_for_input};
+use ropewalk_dhcp::{Event, Pace, Transmission};
+use ropewalk_linux::wait_for_input;
 
 use super::{
-    super::result,
-    attachment::{Attachment, Name},
+    attachment::{Attachment, Name, Subject},
     book::{Book, Record},
+    client::{Client, Socket},
     farewell::Farewell,
     flags::Options,
     link::{self, Seat},
@@ -39,8 +39,8 @@ pub(super) enum Order {
     /// A lease for an attachment, whose link is ready.
     Lease(Box<(Attachment, Seat)>),
     /// Whether there is a lease, and which.
-    Confirm(Name),
-    /// An end to a lease, if there is one.
+    Confirm(Subject),
+    /// An end to the leases of an attachment, if there are some.
     Release(Name),
     /// An end to all leases of a network but these, and those that were begun later.
     Collect { network: String, valid: BTreeSet<Name>, until: Option<Duration> },
@@ -79,11 +79,11 @@ impl Orders {
 /// A lease, or the search for one.
 struct Holding {
     attachment: Attachment,
-    identity: Identity,
+    family: Family,
     client: Client,
     /// When the first lease was asked for.
     begun: Duration,
-    socket: Option<PacketSocket>,
+    socket: Option<Socket>,
     /// Until when an answer is waited for. A socket keeps its namespace from vanishing, so it must
     /// not stay open for as long as a lease lasts.
     listening_until: Duration,
@@ -98,7 +98,7 @@ pub(super) struct Keeper {
     clock: Clock,
     pace: Pace,
     broadcast: bool,
-    holdings: BTreeMap<Name, Holding>,
+    holdings: BTreeMap<Subject, Holding>,
 }
 
 /// A clock that never goes back, and goes on where that of an earlier daemon stopped.
@@ -161,15 +161,15 @@ impl Keeper {
         let Record { arguments, grant, broadcast, begun } = record;
         let attachment = match Attachment::of(arguments, &options.host_prefix) {
             Ok(attachment) => attachment,
-            Err(error) => return say(format_args!("lease of {}: {error}", grant.lease.address)),
+            Err(error) => return say(format_args!("lease of {}: {error}", grant.address())),
         };
-        let identity = attachment.identity_of(grant.acknowledgement.hardware, broadcast);
-        let name = attachment.name.clone();
-        say(format_args!("{name}: still has {}", grant.lease.address));
-        let mut holding = Holding::new(attachment, identity, self.pace, begun);
-        let transmission = holding.client.resume(self.clock.now(), grant);
-        self.holdings.insert(name.clone(), holding);
-        self.follow(&name, transmission);
+        let family = Family::of(grant.address());
+        let subject = Subject { name: attachment.name.clone(), family };
+        say(format_args!("{subject}: still has {}", grant.address()));
+        let now = self.clock.now();
+        let (client, transmission) = Client::resume(&attachment, grant, broadcast, self.pace, now);
+        self.holdings.insert(subject.clone(), Holding::new(attachment, family, client, begun));
+        self.follow(&subject, transmission);
     }
 
     fn take_orders(&mut self) {
@@ -179,21 +179,18 @@ impl Keeper {
                     let (attachment, seat) = *subject;
                     self.lease(attachment, seat, answer);
                 }
-                Order::Confirm(name) => reply(&answer, self.held(&name)),
+                Order::Confirm(subject) => reply(&answer, self.held(&subject)),
                 Order::Release(name) => {
-                    let farewell = self.release(&name).into_iter();
-                    reply(&answer, Ok(Answer::Ended(farewell.collect())));
+                    let farewells = self.release_all(|subject, _| subject.name == name);
+                    reply(&answer, Ok(Answer::Ended(farewells)));
                 }
                 Order::Collect { network, valid, until } => {
-                    let is_invalid = |(name, holding): &(&Name, &Holding)| {
+                    let farewells = self.release_all(|Subject { name, .. }, holding| {
                         name.network == network
-                            && !valid.contains(*name)
+                            && !valid.contains(name)
                             && until.is_none_or(|until| holding.begun < until)
-                    };
-                    let invalid = self.holdings.iter().filter(is_invalid);
-                    let invalid: Vec<Name> = invalid.map(|(name, _)| name.clone()).collect();
-                    let farewells = invalid.iter().filter_map(|name| self.release(name));
-                    reply(&answer, Ok(Answer::Ended(farewells.collect())));
+                    });
+                    reply(&answer, Ok(Answer::Ended(farewells)));
                 }
             }
         }
@@ -203,43 +200,49 @@ impl Keeper {
     /// namespace: some runtimes name them by process. One of an earlier container of the same name,
     /// which nobody has told us is gone, is given back.
     fn lease(&mut self, attachment: Attachment, seat: Seat, answer: Sender<Reply>) {
-        let name = attachment.name.clone();
-        let identity = attachment.identity(&seat, self.broadcast);
-        match self.holdings.get_mut(&name) {
-            Some(holding) if holding.identity == identity => {
+        let subject = Subject { name: attachment.name.clone(), family: seat.family };
+        match self.holdings.get_mut(&subject) {
+            Some(holding) if holding.client.belongs_to(&attachment, &seat, self.broadcast) => {
                 holding.attachment = attachment;
                 if holding.client.grant().is_some() {
                     holding.write_to(&self.book);
-                    return reply(&answer, self.held(&name));
+                    return reply(&answer, self.held(&subject));
                 }
-                holding.socket = Some(seat.socket);
+                holding.socket = seat.socket;
                 return holding.waiting.push(answer);
             }
-            Some(_) => self.release(&name).into_iter().for_each(Farewell::say_apart),
+            Some(_) => self.release(&subject).into_iter().for_each(Farewell::say_apart),
             None => {}
         }
-        say(format_args!("{name}: acquiring lease"));
+        say(format_args!("{subject}: acquiring lease"));
         let now = self.clock.now();
-        let mut holding = Holding::new(attachment, identity, self.pace, now);
-        holding.socket = Some(seat.socket);
+        let client = Client::new(&attachment, &seat, self.pace, self.broadcast);
+        let mut holding = Holding::new(attachment, seat.family, client, now);
+        holding.socket = seat.socket;
         holding.waiting.push(answer);
         let transmission = holding.client.start(now);
-        self.holdings.insert(name.clone(), holding);
-        self.follow(&name, transmission);
+        self.holdings.insert(subject.clone(), holding);
+        self.follow(&subject, transmission);
     }
 
-    fn held(&self, name: &Name) -> Reply {
-        let holding = self.holdings.get(name);
+    fn held(&self, subject: &Subject) -> Reply {
+        let holding = self.holdings.get(subject);
         let grant = holding.and_then(|holding| Some((holding, holding.client.grant()?)));
-        let (holding, grant) = grant.ok_or_else(|| format!("no lease is held for {name}"))?;
-        result::of_lease(&grant.lease, &holding.attachment.config).map(Answer::Result)
+        let (holding, grant) = grant.ok_or_else(|| format!("no lease is held for {subject}"))?;
+        grant.result(&holding.attachment.config).map(Answer::Result)
+    }
+
+    fn release_all(&mut self, ends: impl Fn(&Subject, &Holding) -> bool) -> Vec<Farewell> {
+        let ending = self.holdings.iter().filter(|(subject, holding)| ends(subject, holding));
+        let ending: Vec<Subject> = ending.map(|(subject, _)| subject.clone()).collect();
+        ending.iter().filter_map(|subject| self.release(subject)).collect()
     }
 
     /// Ends a lease; nothing is fine.
-    fn release(&mut self, name: &Name) -> Option<Farewell> {
-        let mut holding = self.holdings.remove(name)?;
-        say(format_args!("{name}: releasing lease"));
-        self.book.remove(name);
+    fn release(&mut self, subject: &Subject) -> Option<Farewell> {
+        let mut holding = self.holdings.remove(subject)?;
+        say(format_args!("{subject}: releasing lease"));
+        self.book.remove(subject);
         holding.answer(&Err("the lease was released".to_owned()));
         holding.farewell(self.clock.now())
     }
@@ -247,17 +250,14 @@ impl Keeper {
     /// Hears what servers have to say.
     fn hear(&mut self) {
         let mut buffer = [0; 2048];
-        let names: Vec<Name> = self.holdings.keys().cloned().collect();
-        for name in names {
+        let subjects: Vec<Subject> = self.holdings.keys().cloned().collect();
+        for subject in subjects {
             for _ in 0..MOST_FRAMES {
-                let Some(holding) = self.holdings.get_mut(&name) else { break };
+                let Some(holding) = self.holdings.get_mut(&subject) else { break };
                 let Some(socket) = &holding.socket else { break };
-                let Some(frame) = socket.receive(&mut buffer) else { break };
-                let Some(datagram) = Datagram::parse(frame) else { continue };
-                let Ok(message) = Message::parse(datagram.payload) else { continue };
-                let now = self.clock.now();
-                let transmission = holding.client.receive(now, datagram.station, &message);
-                self.follow(&name, transmission);
+                let Some(bytes) = socket.receive(&mut buffer) else { break };
+                let transmission = holding.client.receive(self.clock.now(), bytes);
+                self.follow(&subject, transmission.unwrap_or_default());
             }
         }
     }
@@ -265,14 +265,14 @@ impl Keeper {
     /// Does what is due.
     fn wake(&mut self) {
         let now = self.clock.now();
-        let names: Vec<Name> = self.holdings.keys().cloned().collect();
-        for name in names {
-            let Some(holding) = self.holdings.get_mut(&name) else { continue };
+        let subjects: Vec<Subject> = self.holdings.keys().cloned().collect();
+        for subject in subjects {
+            let Some(holding) = self.holdings.get_mut(&subject) else { continue };
             if holding.listening_until <= now {
                 holding.socket = None;
             }
             let transmission = holding.client.wake(now);
-            self.follow(&name, transmission);
+            self.follow(&subject, transmission);
         }
     }
 
@@ -292,72 +292,70 @@ impl Keeper {
     }
 
     /// Does what follows from an event.
-    fn follow(&mut self, name: &Name, transmission: Transmission) {
+    fn follow(&mut self, subject: &Subject, transmission: Transmission) {
         let now = self.clock.now();
-        let Some(holding) = self.holdings.get_mut(name) else { return };
+        let Some(holding) = self.holdings.get_mut(subject) else { return };
         if let Some(frame) = transmission.frame {
             holding.send(now, self.pace.patience, &frame);
         }
         match transmission.event {
             None => {}
-            Some(Event::Granted) => self.granted(name),
-            Some(Event::GaveUp) => self.end(name, "no more tries"),
-            Some(Event::Refused) => self.lost(name, "the server refused to renew the lease"),
-            Some(Event::Expired) => self.lost(name, "the lease has expired"),
+            Some(Event::Granted) => self.granted(subject),
+            Some(Event::GaveUp) => self.end(subject, "no more tries"),
+            Some(Event::Refused) => self.lost(subject, "the server refused to renew the lease"),
+            Some(Event::Expired) => self.lost(subject, "the lease has expired"),
         }
     }
 
-    fn granted(&mut self, name: &Name) {
+    fn granted(&mut self, subject: &Subject) {
         let now = self.clock.now();
-        let Some(holding) = self.holdings.get_mut(name) else { return };
+        let Some(holding) = self.holdings.get_mut(subject) else { return };
         holding.socket = None;
         let Some(grant) = holding.client.grant() else { return };
         if holding.waiting.is_empty() {
-            say(format_args!("{name}: lease of {} renewed", grant.lease.address));
+            say(format_args!("{subject}: lease of {} renewed", grant.address()));
         } else {
             let time = now.saturating_sub(holding.begun).as_millis();
-            say(format_args!("{name}: lease of {} granted after {time} ms", grant.lease.address));
+            say(format_args!("{subject}: lease of {} granted after {time} ms", grant.address()));
         }
-        let result = result::of_lease(&grant.lease, &holding.attachment.config);
+        let result = grant.result(&holding.attachment.config);
         holding.write_to(&self.book);
         match result {
             Ok(result) => holding.answer(&Ok(Answer::Result(result))),
             Err(reason) => {
                 holding.farewell(now).into_iter().for_each(Farewell::say_apart);
-                self.end(name, &reason);
+                self.end(subject, &reason);
             }
         }
     }
 
     /// The address must not be used any more.
-    fn lost(&mut self, name: &Name, reason: &str) {
-        if let Some(holding) = self.holdings.get(name)
+    fn lost(&mut self, subject: &Subject, reason: &str) {
+        if let Some(holding) = self.holdings.get(subject)
             && let Some(grant) = holding.client.grant()
+            && let Err(error) = link::withdraw(&holding.attachment, &grant)
         {
-            let Attachment { netns, interface, .. } = &holding.attachment;
-            if let Err(error) = link::withdraw(netns, interface, &grant.lease) {
-                say(format_args!("{name}: {error}"));
-            }
+            say(format_args!("{subject}: {error}"));
         }
-        self.end(name, reason);
+        self.end(subject, reason);
     }
 
     /// Forgets a lease, or the search for one.
-    fn end(&mut self, name: &Name, reason: &str) {
-        say(format_args!("{name}: {reason}"));
-        self.book.remove(name);
-        if let Some(mut holding) = self.holdings.remove(name) {
+    fn end(&mut self, subject: &Subject, reason: &str) {
+        say(format_args!("{subject}: {reason}"));
+        self.book.remove(subject);
+        if let Some(mut holding) = self.holdings.remove(subject) {
             holding.answer(&Err(reason.to_owned()));
         }
     }
 }
 
 impl Holding {
-    fn new(attachment: Attachment, identity: Identity, pace: Pace, begun: Duration) -> Self {
+    fn new(attachment: Attachment, family: Family, client: Client, begun: Duration) -> Self {
         Self {
             attachment,
-            client: Client::new(identity.clone(), pace, seed()),
-            identity,
+            family,
+            client,
             begun,
             socket: None,
             listening_until: Duration::ZERO,
@@ -371,14 +369,15 @@ impl Holding {
         self.client.deadline().into_iter().chain(silence).min()
     }
 
-    /// Sends a frame and listens for what comes of it. What cannot be sent now will be repeated.
-    fn send(&mut self, now: Duration, patience: Duration, frame: &[u8]) {
+    /// Sends a message and listens for what comes of it. What cannot be sent now will be repeated.
+    fn send(&mut self, now: Duration, patience: Duration, message: &[u8]) {
         self.listening_until = now + patience;
         let Attachment { netns, interface, name, .. } = &self.attachment;
-        if self.socket.as_ref().is_none_or(|socket| socket.send(frame).is_err()) {
-            let socket = link::listen(netns, interface, Hears::DhcpAnswers).and_then(|socket| {
-                socket.send(frame).map(|()| socket).map_err(|error| error.to_string())
-            });
+        if self.socket.as_ref().is_none_or(|socket| socket.send(message).is_err()) {
+            // Its port has to be free for the next one.
+            self.socket = None;
+            let socket = Socket::open(netns, interface, self.family)
+                .and_then(|socket| socket.send(message).map(|()| socket));
             self.socket = socket.inspect_err(|reason| say(format_args!("{name}: {reason}"))).ok();
         }
     }
@@ -394,11 +393,12 @@ impl Holding {
     /// daemon will not know of it.
     fn write_to(&self, book: &Book) {
         let Attachment { name, arguments, .. } = &self.attachment;
-        let Some(grant) = self.client.grant().cloned() else { return };
-        let (arguments, broadcast) = (arguments.clone(), self.identity.broadcast);
+        let Some(grant) = self.client.grant() else { return };
+        let subject = Subject { name: name.clone(), family: self.family };
+        let (arguments, broadcast) = (arguments.clone(), self.client.is_broadcast());
         let record = Record { arguments, grant, broadcast, begun: self.begun };
-        if let Err(error) = book.write(name, &record) {
-            say(format_args!("{name}: {error}"));
+        if let Err(error) = book.write(&subject, &record) {
+            say(format_args!("{subject}: {error}"));
         }
     }
 
@@ -412,9 +412,4 @@ impl Holding {
 fn reply(waiting: &Sender<Reply>, answer: Reply) {
     // Whoever has hung up will ask again.
     let _ = waiting.send(answer);
-}
-
-/// A number that nobody can foresee.
-fn seed() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

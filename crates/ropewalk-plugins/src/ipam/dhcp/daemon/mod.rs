@@ -7,6 +7,7 @@
 
 mod attachment;
 mod book;
+mod client;
 mod farewell;
 mod flags;
 mod keeper;

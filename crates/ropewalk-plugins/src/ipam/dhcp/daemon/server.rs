@@ -20,7 +20,7 @@ use ropewalk_linux::{sockets_handed_over, take_handed_over};
 
 use super::{
     super::result,
-    attachment::{self, Attachment, Name},
+    attachment::{self, Attachment, Name, Subject},
     farewell::Farewell,
     keeper::{Answer, Order, Orders},
     link, say,
@@ -135,7 +135,7 @@ impl Desk {
         let arguments = &call.arguments;
         match call.method.as_str() {
             ALLOCATE => self.allocate(arguments),
-            CONFIRM => self.result(Order::Confirm(name(arguments)?)),
+            CONFIRM => self.confirm(arguments),
             RELEASE => self.end(Order::Release(name(arguments)?)),
             COLLECT => self.collect(arguments),
             other => Err(format!("{UNKNOWN_METHOD}{other}")),
@@ -143,16 +143,44 @@ impl Desk {
     }
 
     fn allocate(&self, arguments: &Arguments) -> Result<Option<CniResult>, String> {
-        let attachment = Attachment::of(arguments.clone(), &self.host_prefix)
-            .map_err(|error| error.to_string())?;
-        let seat = link::take_seat(&attachment.netns, &attachment.interface)?;
-        self.result(Order::Lease(Box::new((attachment, seat))))
+        let attachment = self.attachment(arguments)?;
+        let mut whole = CniResult::default();
+        for family in &attachment.config.families {
+            let lease = link::take_seat(&attachment, *family)
+                .and_then(|seat| self.result(Order::Lease(Box::new((attachment.clone(), seat)))));
+            match lease {
+                Ok(part) => result::add(&mut whole, part),
+                Err(reason) => {
+                    // Who gets an error has no lease.
+                    if !whole.ips.is_empty() {
+                        self.end(Order::Release(attachment.name.clone()))?;
+                    }
+                    return Err(reason);
+                }
+            }
+        }
+        Ok(Some(whole))
+    }
+
+    fn confirm(&self, arguments: &Arguments) -> Result<Option<CniResult>, String> {
+        let Attachment { name, config, .. } = self.attachment(arguments)?;
+        let mut whole = CniResult::default();
+        for family in config.families {
+            let subject = Subject { name: name.clone(), family };
+            result::add(&mut whole, self.result(Order::Confirm(subject))?);
+        }
+        Ok(Some(whole))
+    }
+
+    fn attachment(&self, arguments: &Arguments) -> Result<Attachment, String> {
+        let attachment = Attachment::of(arguments.clone(), &self.host_prefix);
+        attachment.map_err(|error| error.to_string())
     }
 
     /// Gives an order that has a result.
-    fn result(&self, order: Order) -> Result<Option<CniResult>, String> {
+    fn result(&self, order: Order) -> Result<CniResult, String> {
         match self.orders.give(order)? {
-            Answer::Result(result) => Ok(Some(result)),
+            Answer::Result(result) => Ok(result),
             Answer::Ended(_) => Err("the lease has ended".to_owned()),
         }
     }
