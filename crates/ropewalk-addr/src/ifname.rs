@@ -1,9 +1,12 @@
-//! The name of a network interface, as the kernel accepts it (`dev_valid_name` in net/core/dev.c).
+//! The name of a network interface, as the kernel accepts it (`dev_valid_name` in net/core/dev.c)
+//! and keeps it: a name with `%` is a pattern to the kernel, which names `e%d` `e0` or refuses it,
+//! and the names of the settings for `all` links and of their `default` are not for links.
 
 use alloc::{borrow::ToOwned, string::String};
 use core::{fmt, ops::Deref, str::FromStr};
 
-/// An interface name: 1 to 15 bytes, not `.` or `..`, without `/`, `:` and white space.
+/// An interface name: 1 to 15 bytes, not `.` or `..`, without `/`, `:`, `%` and white space,
+/// not `all` or `default`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfName(String);
 
@@ -18,6 +21,10 @@ pub enum InvalidIfName {
     Dots,
     /// The text contains `/`, `:` or white space.
     BadCharacter,
+    /// The text contains `%`.
+    Pattern,
+    /// The text is `all` or `default`.
+    Reserved,
 }
 
 impl fmt::Display for InvalidIfName {
@@ -27,6 +34,8 @@ impl fmt::Display for InvalidIfName {
             Self::TooLong => "interface name is too long",
             Self::Dots => "interface name is . or ..",
             Self::BadCharacter => "interface name contains / or : or whitespace characters",
+            Self::Pattern => "interface name contains %, which the kernel replaces",
+            Self::Reserved => "interface name is all or default, which the kernel reserves",
         })
     }
 }
@@ -48,6 +57,12 @@ impl FromStr for IfName {
         }
         if text.chars().any(|c| c == '/' || c == ':' || c == '\0' || c.is_whitespace()) {
             return Err(InvalidIfName::BadCharacter);
+        }
+        if text.contains('%') {
+            return Err(InvalidIfName::Pattern);
+        }
+        if text == "all" || text == "default" {
+            return Err(InvalidIfName::Reserved);
         }
         Ok(Self(text.to_owned()))
     }
@@ -88,6 +103,10 @@ mod tests {
             ("a:b", InvalidIfName::BadCharacter),
             ("a b", InvalidIfName::BadCharacter),
             ("a\tb", InvalidIfName::BadCharacter),
+            ("eth%d", InvalidIfName::Pattern),
+            ("100%", InvalidIfName::Pattern),
+            ("all", InvalidIfName::Reserved),
+            ("default", InvalidIfName::Reserved),
         ] {
             assert_eq!(text.parse::<IfName>(), Err(reason), "{text:?}");
         }
