@@ -269,13 +269,19 @@ impl FoundRoute {
     }
 
     /// The resource under the key of the wanted one. IPv6 routes have no scope: the kernel takes
-    /// any and reports none.
+    /// any and reports none; of several next hops it tells source and metrics of the first alone,
+    /// although each has its own (seen with 6.18).
     pub(crate) fn resource(&self, wanted: &Route) -> Route {
         let scope = match wanted.destination.family() {
             Family::V4 => Some(RouteScope(self.scope)),
             Family::V6 => wanted.scope.or(Some(RouteScope::UNIVERSE)),
         };
         let Self { mtu, advmss, source, onlink, .. } = *self;
+        let (source, mtu, advmss) = if self.is_told_about() {
+            (source, mtu, advmss)
+        } else {
+            (wanted.source, wanted.mtu, wanted.advmss)
+        };
         let (protocol, hops) = (Some(self.protocol), self.own_hops());
         Route { source, scope, mtu, advmss, protocol, onlink, hops, ..wanted.clone() }
     }
@@ -300,6 +306,13 @@ impl FoundRoute {
     /// Whether some of its next hops are through other links.
     pub(crate) fn is_shared(&self) -> bool {
         self.hops.iter().any(|hop| Some(hop.link) != self.link)
+    }
+
+    /// Whether source and metrics are this next hop's own.
+    fn is_told_about(&self) -> bool {
+        let is_first =
+            |first: &FoundHop| Some(first.link) == self.link && first.hop.gateway == self.gateway;
+        self.destination.family() == Family::V4 || self.hops.first().is_none_or(is_first)
     }
 
     /// The next hops through the link of this one, if there are several.

@@ -168,6 +168,31 @@ fn a_route_with_several_hops_obeys_the_law() {
     });
 }
 
+/// Two interfaces of a container on one network: their routes become one, of which the kernel tells
+/// the source of the first.
+#[test]
+fn ipv6_routes_that_became_one_have_a_source_each() {
+    in_lab(|lab| {
+        connected(lab);
+        ip("-6 address add fd00:1::7/64 dev eth1 nodad");
+        let route = |link: &str, source: &str| Route {
+            source: Some(source.parse().unwrap()),
+            ..Route::new(
+                "fd00:5::/64".parse().unwrap(),
+                Some("fd00:1::9".parse().unwrap()),
+                link.parse().unwrap(),
+            )
+        };
+        let (first, second) = (route("eth0", "fd00:1::2"), route("eth1", "fd00:1::7"));
+        lab.creates(INSIDE, first.clone());
+        lab.creates(INSIDE, second.clone());
+        lab.has(INSIDE, &first.into());
+        lab.has(INSIDE, &second.into());
+        let through = main_routes(lab, "eth1").into_iter().find(|found| found.shared);
+        assert_eq!(through.expect("the shared route").route.source, None);
+    });
+}
+
 #[test]
 fn plugins_can_ask_how_a_link_is_routed() {
     in_lab(|lab| {
