@@ -6,6 +6,7 @@ use ropewalk_addr::{Family, IfName, Prefix};
 use ropewalk_netstate::{Desired, Lifetime, resource::iptables::Position};
 
 use super::{
+    Side,
     config::{Config, IngressPolicy},
     of_family,
 };
@@ -14,13 +15,15 @@ use crate::feature::iptables::Table;
 const FORWARD: &str = "CNI-FORWARD";
 const STAGE_1: &str = "CNI-ISOLATION-STAGE-1";
 const STAGE_2: &str = "CNI-ISOLATION-STAGE-2";
+/// The comment of rules that both policies have.
+const BOTH: &str = "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
 
-/// Declares the rules of the addresses and, with a policy, of the bridge.
+/// Declares the rules of the addresses and, with a policy, of the side.
 pub(crate) fn declare(
     desired: &mut Desired,
     config: &Config,
     addresses: &[IpAddr],
-    policy: Option<&(IngressPolicy, IfName)>,
+    policy: Option<&(IngressPolicy, Side)>,
 ) {
     for family in [Family::V4, Family::V6] {
         let addresses = of_family(addresses, family);
@@ -35,22 +38,22 @@ pub(crate) fn declare(
             }
             rules.address(ip, Lifetime::Attachment);
         }
-        if let Some((policy, bridge)) = policy {
-            rules.bridge(*policy, bridge);
+        if let Some((policy, side)) = policy {
+            rules.side(*policy, side);
         }
     }
 }
 
-/// Declares the rules of the bridge alone, where somebody else accepts.
+/// Declares the rules of the side alone, where somebody else accepts.
 pub(crate) fn declare_apart(
     desired: &mut Desired,
     addresses: &[IpAddr],
     policy: IngressPolicy,
-    bridge: &IfName,
+    side: &Side,
 ) {
     for family in [Family::V4, Family::V6] {
         if !of_family(addresses, family).is_empty() {
-            Rules::new(desired, family).bridge(policy, bridge);
+            Rules::new(desired, family).side(policy, side);
         }
     }
 }
@@ -70,6 +73,20 @@ pub(crate) fn declare_addresses(desired: &mut Desired, addresses: &[IpAddr], lif
         let mut rules = Rules::new(desired, Family::of(*ip));
         rules.drop_invalid(*ip, lifetime);
         rules.address(*ip, lifetime);
+    }
+}
+
+/// Declares every rule that the host's end of a container may have, alone.
+pub(crate) fn declare_host_end(
+    desired: &mut Desired,
+    addresses: &[IpAddr],
+    link: &IfName,
+    lifetime: Lifetime,
+) {
+    for family in [Family::V4, Family::V6] {
+        if !of_family(addresses, family).is_empty() {
+            Rules::new(desired, family).link(IngressPolicy::Isolated, link, lifetime);
+        }
     }
 }
 
@@ -108,27 +125,33 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The last rule of each stage returns; a bridge's rules go before it.
-    fn bridge(&mut self, policy: IngressPolicy, bridge: &str) {
-        let both = "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
-        let own = format!("CNI firewall plugin rules (ingressPolicy: {})", policy.name());
+    /// The last rule of each stage returns; those of a link go before it.
+    fn side(&mut self, policy: IngressPolicy, side: &Side) {
         let (shared, first, last) = (Lifetime::Shared, Position::First, Position::Last);
-        let comment = |text| ["-m", "comment", "--comment", text];
         self.0.shared_chain(STAGE_1);
         self.0.shared_chain(STAGE_2);
-        self.0.rule(shared, "FORWARD", first, &[&comment(both)[..], &["-j", STAGE_1]].concat());
+        self.0.rule(shared, "FORWARD", first, &[&comment(BOTH)[..], &["-j", STAGE_1]].concat());
         for stage in [STAGE_1, STAGE_2] {
-            self.0.rule(shared, stage, last, &[&comment(both)[..], &["-j", "RETURN"]].concat());
+            self.0.rule(shared, stage, last, &[&comment(BOTH)[..], &["-j", "RETURN"]].concat());
         }
-        let leaves = ["-i", bridge, "!", "-o", bridge];
-        let leaves = [&leaves[..], &comment(both), &["-j", STAGE_2]].concat();
-        self.0.rule(shared, STAGE_1, first, &leaves);
-        if policy == IngressPolicy::Isolated {
-            let within = ["-i", bridge, "-o", bridge];
-            let within = [&within[..], &comment(&own), &["-j", "DROP"]].concat();
-            self.0.rule(shared, STAGE_1, first, &within);
-        }
-        let enters = [&["-o", bridge][..], &comment(both), &["-j", "DROP"]].concat();
-        self.0.rule(shared, STAGE_2, first, &enters);
+        self.link(policy, side.link(), side.lifetime());
     }
+
+    fn link(&mut self, policy: IngressPolicy, link: &str, lifetime: Lifetime) {
+        let leaves = ["-i", link, "!", "-o", link];
+        let leaves = [&leaves[..], &comment(BOTH), &["-j", STAGE_2]].concat();
+        self.0.rule(lifetime, STAGE_1, Position::First, &leaves);
+        if policy == IngressPolicy::Isolated {
+            let own = format!("CNI firewall plugin rules (ingressPolicy: {})", policy.name());
+            let within = ["-i", link, "-o", link];
+            let within = [&within[..], &comment(&own), &["-j", "DROP"]].concat();
+            self.0.rule(lifetime, STAGE_1, Position::First, &within);
+        }
+        let enters = [&["-o", link][..], &comment(BOTH), &["-j", "DROP"]].concat();
+        self.0.rule(lifetime, STAGE_2, Position::First, &enters);
+    }
+}
+
+fn comment(text: &str) -> [&str; 4] {
+    ["-m", "comment", "--comment", text]
 }

@@ -18,6 +18,7 @@ use super::all_addresses;
 use crate::{
     device::{Attachment, Device, Facts, Firewalld, Given},
     feature::forward_accept,
+    names,
 };
 
 pub(crate) use keys::DESCRIPTION;
@@ -56,12 +57,12 @@ impl Device for Firewall {
             None => return Err(CniError::internal("missing prevResult from earlier plugin")),
         };
         let mut desired = Desired::new();
-        let bridge = match self.config.ingress_policy {
+        let side = match self.config.ingress_policy {
             IngressPolicy::Open => None,
             _ if given.deleting => None,
-            _ => Some(self.bridge(given)?),
+            _ => Some(self.side(attachment, given)?),
         };
-        let policy = bridge.map(|bridge| (self.config.ingress_policy, bridge));
+        let policy = side.map(|side| (self.config.ingress_policy, side));
         let policy = policy.as_ref();
         if given.deleting {
             self.declare_owned(&mut desired, attachment, given, &addresses)?;
@@ -70,8 +71,12 @@ impl Device for Firewall {
         if self.uses_firewalld(given)? {
             firewalld::declare(&mut desired, &self.config.zone, &addresses);
             // firewalld accepts; it keeps no bridges apart.
-            if let Some((policy, bridge)) = policy {
-                declare_apart(&mut desired, given, &addresses, *policy, bridge);
+            if let Some((policy, side)) = policy {
+                if given.facts.nftables {
+                    nftables::declare_apart(&mut desired, attachment, *policy, side);
+                } else {
+                    iptables::declare_apart(&mut desired, &addresses, *policy, side);
+                }
             }
             if self.config.drop_invalid && !given.facts.nftables {
                 iptables::declare_drops_apart(&mut desired, &self.config, &addresses);
@@ -139,35 +144,52 @@ impl Firewall {
         let lifetime =
             if self.uses_iptables(given) { Lifetime::Attachment } else { Lifetime::Predecessor };
         iptables::declare_addresses(desired, addresses, lifetime);
+        let host_end = names::host_interface(&attachment.owner);
+        iptables::declare_host_end(desired, addresses, &host_end, lifetime);
         Ok(())
     }
 
-    /// The bridge is the first interface that a `bridge` plugin tells.
-    fn bridge(&self, given: &Given) -> Result<IfName, CniError> {
-        let first = given.previous.iter().flat_map(|previous| &previous.interfaces).next();
-        let name = first.and_then(|interface| interface.name.parse().ok());
-        name.ok_or_else(|| {
-            CniError::internal(format!(
+    /// The first interface that a `bridge` plugin tells is the bridge, that of `ptp` the host's end.
+    /// A name in the container is nobody's on the host.
+    fn side(&self, attachment: &Attachment, given: &Given) -> Result<Side, CniError> {
+        let mut interfaces = given.previous.iter().flat_map(|previous| &previous.interfaces);
+        let first = interfaces.next().filter(|first| first.sandbox.is_empty());
+        let link: Option<IfName> = first.and_then(|interface| interface.name.parse().ok());
+        match link {
+            Some(link) if link == names::host_interface(&attachment.owner) => {
+                Ok(Side::HostEnd(link))
+            }
+            Some(link) => Ok(Side::Bridge(link)),
+            None => Err(CniError::internal(format!(
                 "interface needs to be set for ingress policy {:?}, make sure to chain \
                  \"firewall\" plugin with \"bridge\"",
                 self.config.ingress_policy.name()
-            ))
-        })
+            ))),
+        }
     }
 }
 
-/// Keeps a bridge apart by what the kernel has.
-fn declare_apart(
-    desired: &mut Desired,
-    given: &Given,
-    addresses: &[IpAddr],
-    policy: IngressPolicy,
-    bridge: &IfName,
-) {
-    if given.facts.nftables {
-        nftables::declare_apart(desired, policy, bridge);
-    } else {
-        iptables::declare_apart(desired, addresses, policy, bridge);
+/// What a policy keeps apart from others of its kind.
+pub(crate) enum Side {
+    /// The bridge of this name, with all containers on it.
+    Bridge(IfName),
+    /// The host's end of the container's own pair.
+    HostEnd(IfName),
+}
+
+impl Side {
+    fn link(&self) -> &IfName {
+        match self {
+            Self::Bridge(link) | Self::HostEnd(link) => link,
+        }
+    }
+
+    /// How long what is declared about the link alone lives.
+    fn lifetime(&self) -> Lifetime {
+        match self {
+            Self::Bridge(_) => Lifetime::Shared,
+            Self::HostEnd(_) => Lifetime::Attachment,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ropewalk_addr::{Family, IfName};
+use ropewalk_addr::Family;
 use ropewalk_netstate::{
     Desired, Lifetime, Place, Resource, Scope, Tag,
     resource::{
@@ -14,7 +14,7 @@ use ropewalk_netstate::{
     },
 };
 
-use super::{IngressPolicy, of_family};
+use super::{IngressPolicy, Side, of_family};
 use crate::{device::Attachment, feature::masquerade::table};
 
 fn set(name: &str) -> SetRef {
@@ -33,7 +33,7 @@ fn strict(family: Family) -> SetRef {
     set(if family == Family::V4 { "strict4" } else { "strict6" })
 }
 
-/// Bridges whose containers other bridges do not reach.
+/// Bridges, and host ends of containers without one, that others of these do not reach.
 const APART: &str = "apart";
 /// Pairs (in, out) that are one bridge, and whether its containers reach each other.
 const WITHIN: &str = "within_bridge";
@@ -41,19 +41,19 @@ const WITHIN: &str = "within_bridge";
 /// Where elements of attachments can be found.
 pub(crate) fn scopes() -> Vec<Scope> {
     let sets = FAMILIES.into_iter().flat_map(|family| [accepted(family), strict(family)]);
-    sets.map(Scope::Elements).collect()
+    sets.chain([set(APART), set(WITHIN)]).map(Scope::Elements).collect()
 }
 
-/// Declares the addresses and, with a policy, the bridge.
+/// Declares the addresses and, with a policy, the side that the container is on.
 pub(crate) fn declare(
     desired: &mut Desired,
     attachment: &Attachment,
     addresses: &[IpAddr],
-    policy: Option<&(IngressPolicy, IfName)>,
+    policy: Option<&(IngressPolicy, Side)>,
 ) {
     declare_shared(desired);
-    if let Some((policy, bridge)) = policy {
-        declare_bridge(desired, *policy, bridge);
+    if let Some((policy, side)) = policy {
+        declare_side(desired, attachment, *policy, side);
     }
     declare_elements(desired, attachment, addresses, accepted);
 }
@@ -87,6 +87,10 @@ pub(crate) fn declare_owned(desired: &mut Desired, attachment: &Attachment, addr
             desired.push(Place::Host, Lifetime::Attachment, elements);
         }
     }
+    for set in [set(APART), set(WITHIN)] {
+        let elements = NftElements::replacing(set, attachment.owner.tag());
+        desired.push(Place::Host, Lifetime::Attachment, elements);
+    }
 }
 
 fn elements(
@@ -101,10 +105,15 @@ fn elements(
         .fold(elements, |elements, ip| elements.with(vec![Datum::Ip(ip)], ElementData::Nothing))
 }
 
-/// Declares the bridge alone, where somebody else accepts.
-pub(crate) fn declare_apart(desired: &mut Desired, policy: IngressPolicy, bridge: &IfName) {
+/// Declares the side alone, where somebody else accepts.
+pub(crate) fn declare_apart(
+    desired: &mut Desired,
+    attachment: &Attachment,
+    policy: IngressPolicy,
+    side: &Side,
+) {
     declare_shared(desired);
-    declare_bridge(desired, policy, bridge);
+    declare_side(desired, attachment, policy, side);
 }
 
 fn declare_shared(desired: &mut Desired) {
@@ -161,15 +170,24 @@ fn rules() -> Vec<Rule> {
     rules
 }
 
-/// A bridge belongs to no attachment: it stays apart while it exists.
-fn declare_bridge(desired: &mut Desired, policy: IngressPolicy, bridge: &IfName) {
-    let tag = || Tag::shared(bridge);
-    let name = Datum::Interface(bridge.clone());
+/// A bridge belongs to no attachment: it stays apart while it exists. The host's end of a pair goes
+/// with its container.
+fn declare_side(
+    desired: &mut Desired,
+    attachment: &Attachment,
+    policy: IngressPolicy,
+    side: &Side,
+) {
+    let tag = match side {
+        Side::Bridge(link) => Tag::shared(link),
+        Side::HostEnd(_) => attachment.owner.tag(),
+    };
+    let name = Datum::Interface(side.link().clone());
     let verdict = if policy == IngressPolicy::Isolated { Verdict::Drop } else { Verdict::Accept };
-    let apart =
-        NftElements::replacing(set(APART), tag()).with(vec![name.clone()], ElementData::Nothing);
-    let pair = NftElements::replacing(set(WITHIN), tag())
+    let apart = NftElements::replacing(set(APART), tag.clone())
+        .with(vec![name.clone()], ElementData::Nothing);
+    let pair = NftElements::replacing(set(WITHIN), tag)
         .with(vec![name.clone(), name], ElementData::Verdict(verdict));
-    desired.push(Place::Host, Lifetime::Shared, apart);
-    desired.push(Place::Host, Lifetime::Shared, pair);
+    desired.push(Place::Host, side.lifetime(), apart);
+    desired.push(Place::Host, side.lifetime(), pair);
 }
