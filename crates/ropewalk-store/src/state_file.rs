@@ -40,7 +40,15 @@ impl StateFile {
     pub fn read(&self) -> Result<Option<String>, StoreError> {
         match fs::read_to_string(&self.path) {
             Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // Under a name that is too long for the disk there was never a file.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(StoreError::new("open", &self.path, error)),
         }
     }
@@ -88,6 +96,14 @@ fn write_new(path: &Path, content: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_nothing_under_a_name_that_is_too_long() {
+        let file = StateFile::new(&std::env::temp_dir(), &"a".repeat(256), "x");
+        assert_eq!(file.read().unwrap(), None);
+        file.remove().unwrap();
+        file.write("content").unwrap_err();
+    }
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
