@@ -206,13 +206,18 @@ pub(crate) fn declare_behind_gateway(
         prefix_route: false,
         ..Address::new(ifname.clone(), prefix)
     });
+    // Where a later plugin has moved the interface's routes to other tables, as sbr and vrf do, the
+    // result tells so of its own routes, and these have gone with them.
+    let tables = layer3.routes.iter().filter_map(|route| route.table);
+    let is_moved = tables.into_iter().any(|table| table != Route::MAIN_TABLE);
+    let lifetime = if is_moved { Lifetime::Initial } else { Lifetime::Dependent };
     for ip in &layer3.ips {
         let Some(gateway) = ip.gateway else { continue };
         let from_here = |route| Route { source: Some(ip.address.ip), ..route };
         let near = Route::new(Prefix::host(gateway).subnet(), None, ifname.clone());
         let rest = Route::new(subnet(ip.address), Some(gateway), ifname.clone());
-        desired.push(Place::Sandbox, Lifetime::Dependent, from_here(near));
-        desired.push(Place::Sandbox, Lifetime::Dependent, from_here(rest));
+        desired.push(Place::Sandbox, lifetime, from_here(near));
+        desired.push(Place::Sandbox, lifetime, from_here(rest));
     }
     declare_routes(desired, ifname, layer3);
 }
