@@ -33,6 +33,7 @@ mod outcome;
 mod patience;
 mod plugin;
 mod process;
+mod samples;
 mod snapshot;
 mod traffic;
 
@@ -44,5 +45,6 @@ pub use outcome::{CniError, Outcome};
 pub use patience::patience;
 pub use plugin::{Plugin, Running};
 pub use process::Process;
+pub use samples::{Host, Role, SAMPLES, Sample, VERSIONS};
 pub use serde_json::{Value, json};
 pub use snapshot::Snapshot;

@@ -51,6 +51,11 @@ impl Snapshot {
         snapshot
     }
 
+    /// Everything, Shared or not, a line each.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.lines.keys().map(String::as_str)
+    }
+
     /// What appeared (`+`) and what is missing (`-`), apart from new Shared things.
     pub(crate) fn difference(&self, after: &Self) -> Vec<String> {
         let allowed = |sharing: &Sharing| match sharing {
