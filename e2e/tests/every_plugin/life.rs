@@ -22,9 +22,10 @@ pub(crate) fn comes_and_goes(name: &str) {
         let result = plugin.add().result();
         plugin.check(&result).silent();
         for _ in 0..2 {
-            match with_result {
-                true => plugin.del(&result).silent(),
-                false => plugin.del_without_result().silent(),
+            if with_result {
+                plugin.del(&result).silent();
+            } else {
+                plugin.del_without_result().silent();
             }
             // The routes that it has moved go with their link, and are not there for a second ADD.
             if name != "sbr" {
