@@ -9,6 +9,11 @@ fn network(lab: &Lab) -> Process {
         "router",
         &[("10.9.0.1/24", "10.9.0.2/24"), ("fd00:9::2/64", "fd00:9::1/64")],
     );
+    router(lab)
+}
+
+/// The router in the namespace `router`.
+fn router(lab: &Lab) -> Process {
     let words = [
         "/usr/sbin/dnsmasq",
         "--no-daemon",
@@ -101,4 +106,30 @@ fn row_07_without_a_router_add_says_so_and_leaves_nothing() {
     let error = plugin.key("waitForRA", &json!(true)).key("acceptRA", &json!(0)).add().error();
     assert_eq!(error.code, 7);
     assert!(error.msg.contains("that are not accepted"), "{}", error.msg);
+}
+
+#[test]
+fn row_07_a_bridge_with_an_uplink_passes_routers_on() {
+    let lab = Lab::new();
+    if lab.reference_fails("it does not know the keys") {
+        return;
+    }
+    lab.netns("router");
+    lab.sh("ip link add up0 type veth peer name eth0 netns router
+         ip -n router link set eth0 up
+         ip -n router addr add fd00:9::1/64 dev eth0 nodad");
+    let _router = router(&lab);
+    lab.netns("c1");
+    let config = json!({
+        "cniVersion": "1.0.0", "name": "net", "type": "bridge",
+        "uplink": "up0", "waitForRA": true,
+    });
+    let plugin = lab.plugin("bridge").on("c1").config(config);
+    let result = plugin.add().result();
+    let [address] = &addresses(&result)[..] else { panic!("one address: {result:#}") };
+    assert!(address.starts_with("fd00:9::"), "{address}");
+    assert_eq!(result["ips"][0]["interface"], 2);
+    assert!(lab.reaches("c1", "[fd00:9::1]:9"));
+    plugin.check(&result).silent();
+    plugin.del(&result).silent();
 }

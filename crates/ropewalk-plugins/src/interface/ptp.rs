@@ -112,6 +112,7 @@ impl Device for Ptp {
         for ip in &mut result.ips {
             ip.interface = Some(CONTAINER_INTERFACE);
         }
+        layer3::add_advertised(&mut result, attachment, observed, CONTAINER_INTERFACE);
         if let Some(dns) = &self.dns {
             result.dns = dns.clone();
         }

@@ -108,6 +108,7 @@ impl Device for Bridge {
         for ip in &mut result.ips {
             ip.interface = Some(CONTAINER_INTERFACE);
         }
+        layer3::add_advertised(&mut result, attachment, observed, CONTAINER_INTERFACE);
         if let Some(dns) = &self.config.dns {
             result.dns = dns.clone();
         }
