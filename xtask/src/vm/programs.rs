@@ -30,34 +30,37 @@ const ASK_THE_KERNEL: [&str; 2] = ["e2e", "crates/ropewalk-linux"];
 pub(super) enum Extent {
     /// On a host of each kind.
     EveryHost,
-    /// On any host: it does the same on all.
+    /// On any one.
     OneHost,
     /// On none, for this reason.
     Nowhere(&'static str),
 }
 
-/// Programs that are not run on every host. Whatever is not here is.
+/// Programs that are not run on just one host, of any kind: those that touch the packet filter run
+/// on every kind, and some on none. Every new second is one that all have to wait.
 const EXTENTS: &[(&str, Extent)] = &[
-    ("args", Extent::OneHost),
     ("bad_input", Extent::Nowhere("it starts plugins a thousand times, and no kernel matters")),
+    ("bandwidth_traffic", Extent::Nowhere("it measures how fast something is")),
+    ("bridge", Extent::EveryHost),
+    ("bridge_masquerade", Extent::EveryHost),
+    ("bridge_spoof", Extent::EveryHost),
+    ("bridge_verbs", Extent::EveryHost),
     ("containerd", Extent::Nowhere("its images and shims take too long")),
-    ("conversion", Extent::OneHost),
-    ("delegation", Extent::OneHost),
+    ("dhcp", Extent::Nowhere("its servers and clients live by the clock, and no kernel matters")),
     ("faults", Extent::Nowhere("it kills plugins a thousand times, and strace takes too long")),
+    ("firewall", Extent::EveryHost),
     ("firewalld", Extent::Nowhere("firewalld takes half a minute to start")),
-    ("host_local", Extent::OneHost),
-    ("host_local_books", Extent::OneHost),
-    ("interchange", Extent::OneHost),
+    ("harness", Extent::EveryHost),
     ("library", Extent::Nowhere("it compiles a program with Go")),
-    ("loopback", Extent::OneHost),
+    ("live", Extent::EveryHost),
     ("podman", Extent::Nowhere("its images and containers take too long")),
-    ("protocol", Extent::OneHost),
-    ("protocol_verbs", Extent::OneHost),
-    ("static_ipam", Extent::OneHost),
-    ("tool", Extent::OneHost),
-    ("tuning", Extent::OneHost),
-    ("wishes_command", Extent::OneHost),
-    ("wishes_leases", Extent::OneHost),
+    ("portmap", Extent::EveryHost),
+    ("portmap_iptables", Extent::EveryHost),
+    ("portmap_traffic", Extent::EveryHost),
+    ("ptp", Extent::EveryHost),
+    ("real_kernel", Extent::EveryHost),
+    ("wishes_cleanup", Extent::EveryHost),
+    ("wishes_ports", Extent::EveryHost),
 ];
 
 /// The programs that run on this machine alone, and why.
@@ -98,7 +101,7 @@ impl Program {
     /// On how many test hosts it is run.
     pub(super) fn extent(&self) -> Extent {
         let named = EXTENTS.iter().find(|(name, _)| *name == self.name);
-        named.map_or(Extent::EveryHost, |(_, extent)| *extent)
+        named.map_or(Extent::OneHost, |(_, extent)| *extent)
     }
 
     /// The names of its tests.

@@ -97,7 +97,7 @@ mod tests {
 
     /// `bridge` runs everywhere, `host_local` once, `podman` not at all.
     fn programs() -> Vec<Program> {
-        let names = ["bridge", "host_local", "podman", "zebra"];
+        let names = ["bridge", "host_local", "podman", "ptp"];
         names.map(|name| Program::with_tests(name, &[&format!("{name}_works")])).into()
     }
 
@@ -109,8 +109,8 @@ mod tests {
     fn a_host_takes_its_own_programs_first_and_then_those_of_any() {
         let tasks = Tasks::of(&programs(), &BTreeSet::new());
         let taken = drain(&tasks, Kind::Nftables, false);
-        assert_eq!(taken, ["bridge", "zebra", "host_local"]);
-        assert_eq!(drain(&tasks, Kind::IptablesOnly, false), ["bridge", "zebra"]);
+        assert_eq!(taken, ["bridge", "ptp", "host_local"]);
+        assert_eq!(drain(&tasks, Kind::IptablesOnly, false), ["bridge", "ptp"]);
         assert!(tasks.is_empty());
     }
 
@@ -119,7 +119,7 @@ mod tests {
         let needed = BTreeSet::from(["host_local_works".to_owned()]);
         let tasks = Tasks::of(&programs(), &needed);
         assert_eq!(drain(&tasks, Kind::IptablesOnly, true), ["host_local"]);
-        let left = ["bridge (nftables)", "bridge (iptables-only)", "zebra (nftables)"];
+        let left = ["bridge (nftables)", "bridge (iptables-only)", "ptp (nftables)"];
         assert_eq!(tasks.left()[..3], left);
     }
 
