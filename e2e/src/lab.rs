@@ -295,13 +295,17 @@ impl Lab {
     /// The kernel may take a moment: elements of nftables sets expire within milliseconds.
     #[track_caller]
     pub fn nothing_left(&self, before: &Snapshot) {
-        let deadline = Instant::now() + patience(Duration::from_secs(2));
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut looks = 0;
         loop {
             let difference = before.difference(&self.snapshot());
             if difference.is_empty() {
                 return;
             }
-            assert!(Instant::now() < deadline, "not as before:\n{}", difference.join("\n"));
+            looks += 1;
+            // On a slow machine looking takes longer than the kernel does.
+            let is_late = Instant::now() > deadline && looks > 3;
+            assert!(!is_late, "not as before:\n{}", difference.join("\n"));
         }
     }
 

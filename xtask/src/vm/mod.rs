@@ -27,7 +27,7 @@ use crate::{Workspace, console::say, dist, packages, process, report::Report, ta
 const PATIENCE: u32 = 10;
 
 /// After this time hosts begin only what is needed: tests that could not be tried on this machine.
-const ENOUGH: Duration = Duration::from_mins(10);
+const ENOUGH: Duration = Duration::from_mins(8);
 
 /// The task: builds what is tested, and runs the tests that the filter selects, all without one.
 pub fn run(filter: Option<&str>) -> bool {

@@ -26,21 +26,23 @@ pub(super) struct Task {
 pub(super) struct Tasks(Mutex<Vec<Task>>);
 
 impl Tasks {
-    /// Every program on each kind of host that it is meant for. What is needed comes first, and of
-    /// that what only one kind of host can do.
+    /// Every program on each kind of host that it is meant for. What is needed comes first, then what
+    /// only one kind of host can do; what is not so important comes last.
     pub(super) fn of(programs: &[Program], needed: &BTreeSet<String>) -> Self {
         let mut tasks = Vec::new();
         for program in programs {
             let is_needed = !needed.is_empty() && !program.tests().is_disjoint(needed);
             let kinds: Vec<Option<Kind>> = match program.extent() {
                 Extent::EveryHost => Kind::ALL.map(Some).into(),
-                Extent::OneHost => vec![None],
+                Extent::OneHost | Extent::Spare => vec![None],
                 Extent::Nowhere(_) => Vec::new(),
             };
             let task = |kind| Task { program: program.clone(), filter: None, kind, is_needed };
             tasks.extend(kinds.into_iter().map(task));
         }
-        tasks.sort_by_key(|task| (!task.is_needed, task.kind.is_none()));
+        tasks.sort_by_key(|task| {
+            (!task.is_needed, task.kind.is_none(), task.program.extent() == Extent::Spare)
+        });
         Self(Mutex::new(tasks))
     }
 
@@ -95,9 +97,9 @@ impl Tasks {
 mod tests {
     use super::*;
 
-    /// `bridge` runs everywhere, `host_local` once, `podman` not at all.
+    /// `firewall` and `ptp` run everywhere, `vlan` once, `host_local` too, `podman` not at all.
     fn programs() -> Vec<Program> {
-        let names = ["bridge", "host_local", "podman", "ptp"];
+        let names = ["firewall", "host_local", "podman", "ptp", "vlan"];
         names.map(|name| Program::with_tests(name, &[&format!("{name}_works")])).into()
     }
 
@@ -109,8 +111,8 @@ mod tests {
     fn a_host_takes_its_own_programs_first_and_then_those_of_any() {
         let tasks = Tasks::of(&programs(), &BTreeSet::new());
         let taken = drain(&tasks, Kind::Nftables, false);
-        assert_eq!(taken, ["bridge", "ptp", "host_local"]);
-        assert_eq!(drain(&tasks, Kind::IptablesOnly, false), ["bridge", "ptp"]);
+        assert_eq!(taken, ["firewall", "ptp", "vlan", "host_local"]);
+        assert_eq!(drain(&tasks, Kind::IptablesOnly, false), ["firewall", "ptp"]);
         assert!(tasks.is_empty());
     }
 
@@ -119,7 +121,7 @@ mod tests {
         let needed = BTreeSet::from(["host_local_works".to_owned()]);
         let tasks = Tasks::of(&programs(), &needed);
         assert_eq!(drain(&tasks, Kind::IptablesOnly, true), ["host_local"]);
-        let left = ["bridge (nftables)", "bridge (iptables-only)", "ptp (nftables)"];
+        let left = ["firewall (nftables)", "firewall (iptables-only)", "ptp (nftables)"];
         assert_eq!(tasks.left()[..3], left);
     }
 
@@ -129,9 +131,9 @@ mod tests {
         let task = tasks.next(Kind::Nftables, true).expect("it is named");
         assert_eq!((task.program.name.as_str(), task.filter), ("podman", None));
         assert_eq!(tasks.left(), ["podman (iptables-only)"]);
-        let tasks = Tasks::named(&programs(), "bridge_w");
+        let tasks = Tasks::named(&programs(), "firewall_w");
         let task = tasks.next(Kind::Nftables, true).expect("a test has this name");
-        assert_eq!(task.filter.as_deref(), Some("bridge_w"));
+        assert_eq!(task.filter.as_deref(), Some("firewall_w"));
         assert!(Tasks::named(&programs(), "no such test").is_empty());
     }
 }
