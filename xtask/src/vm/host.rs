@@ -1,7 +1,7 @@
 //! One test host: an emulated machine that runs a job and powers itself off.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -52,6 +52,7 @@ pub(super) fn run(
     script: &str,
     answer: impl FnMut(&str) -> Option<String>,
 ) -> Result<i32, String> {
+    fs::create_dir_all(directory).map_err(|error| failed("make", directory, &error))?;
     let job = directory.join(format!("{}.sh", kind.name()));
     write(&job, script.as_bytes())?;
     let log = log(directory, kind);

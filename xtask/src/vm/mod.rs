@@ -14,6 +14,7 @@ mod tasks;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -97,7 +98,19 @@ fn build_what_is_tested(root: &Path) -> Result<(), String> {
     process::run(process::cargo(root).args(["build", "--quiet"]).args(packages))
 }
 
-/// Runs tests on a host of each kind, both at once.
+/// What test hosts are started from, and when the first one was.
+struct Setting {
+    image: Image,
+    directory: PathBuf,
+    script: String,
+    begun: Instant,
+}
+
+/// The kinds of hosts that run one after the other, for each that run at once. Most programs are for
+/// hosts with nftables.
+const LANES: [&[Kind]; 2] = [&[Kind::Nftables], &[Kind::IptablesOnly, Kind::Nftables]];
+
+/// Runs tests on hosts of all kinds.
 fn test(root: &Path, tasks: &Tasks) -> Result<Outcome, String> {
     if tasks.is_empty() {
         return Err("no test has this name".to_owned());
@@ -105,19 +118,24 @@ fn test(root: &Path, tasks: &Tasks) -> Result<Outcome, String> {
     let directory = directory(root);
     let image = Image::prepare(&directory.join("image"))?;
     let script = job::script(&variables(root)?);
-    let mut outcome = Outcome::default();
+    let setting = Setting { image, directory, script, begun: Instant::now() };
+    let outcome = Mutex::new(Outcome::default());
     thread::scope(|scope| {
-        let threads = Kind::ALL.map(|kind| {
-            let (image, directory, script) = (&image, &directory, &script);
-            (kind, scope.spawn(move || run_host(image, kind, directory, script, tasks)))
-        });
-        for (kind, thread) in threads {
-            let gone = |_| (Report::default(), vec![format!("{}: the task broke", kind.name())]);
-            let (report, complaints) = thread.join().unwrap_or_else(gone);
-            outcome.reports.push((kind, report));
-            outcome.complaints.extend(complaints);
+        for (number, kinds) in (1..).zip(LANES) {
+            let (setting, outcome) = (&setting, &outcome);
+            scope.spawn(move || {
+                for &kind in kinds {
+                    if !tasks.has_none_for(kind) {
+                        let (report, complaints) = run_host(setting, kind, number, tasks);
+                        let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                        outcome.reports.push((kind, report));
+                        outcome.complaints.extend(complaints);
+                    }
+                }
+            });
         }
     });
+    let mut outcome = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcome.left = tasks.left();
     Ok(outcome)
 }
@@ -134,46 +152,41 @@ fn variables(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
 
 /// Runs programs on a host until there are no more; the answer is what they told, and what else is
 /// to be said.
-fn run_host(
-    image: &Image,
-    kind: Kind,
-    directory: &Path,
-    script: &str,
-    tasks: &Tasks,
-) -> (Report, Vec<String>) {
+fn run_host(setting: &Setting, kind: Kind, number: usize, tasks: &Tasks) -> (Report, Vec<String>) {
     let begun = Instant::now();
-    let host = kind.name();
+    let host = format!("{} {number}", kind.name());
     let mut report = Report::default();
     let mut complaints = Vec::new();
     let mut program_begun = begun;
-    let status = host::run(image, kind, directory, script, |line| {
+    let Setting { image, directory, script, .. } = setting;
+    let status = host::run(image, kind, &directory.join(number.to_string()), script, |line| {
         match Event::read(line) {
             Event::Ready => {
-                let task = tasks.next(kind, begun.elapsed() > ENOUGH);
+                let task = tasks.next(kind, setting.begun.elapsed() > ENOUGH);
                 return Some(task.map_or_else(|| job::DONE.to_owned(), |task| job::command(&task)));
             }
             Event::Begins(_) => program_begun = Instant::now(),
             Event::Ended(name, status) => {
                 let seconds = program_begun.elapsed().as_secs();
-                say(&format!("{host:13} | {name} took {seconds} s"));
+                say(&format!("{host:15} | {name} took {seconds} s"));
                 complaints.extend(job::complaint(name, status));
             }
             Event::Line("") => {}
             Event::Line(line) => {
                 if report.read(line) {
-                    say(&format!("{host:13} | {line}"));
+                    say(&format!("{host:15} | {line}"));
                 }
             }
         }
         None
     });
-    say(&format!("{host:13} | all took {} s", begun.elapsed().as_secs()));
+    say(&format!("{host:15} | all took {} s", begun.elapsed().as_secs()));
     complaints.extend(match status {
         Ok(0) => None,
         Ok(status) => Some(format!("the job ended with {status}")),
         Err(error) => Some(error),
     });
-    let log = host::log(directory, kind);
+    let log = host::log(&directory.join(number.to_string()), kind);
     let complain = |text| format!("{host}: {text} (log: {})", log.display());
     (report, complaints.into_iter().map(complain).collect())
 }

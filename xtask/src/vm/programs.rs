@@ -25,20 +25,20 @@ pub(super) struct Program {
 /// The directories of the packages whose tests ask the kernel for something.
 const ASK_THE_KERNEL: [&str; 2] = ["e2e", "crates/ropewalk-linux"];
 
-/// On how many test hosts a program is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// On which test hosts a program is run. What comes first is most important.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Extent {
     /// On a host of each kind.
     EveryHost,
-    /// On any one.
+    /// On one with nftables.
     OneHost,
-    /// On any one, if there is time: no kernel has a say in what it tests.
+    /// On one with nftables, if there is time: no kernel has a say in what it tests.
     Spare,
     /// On none, for this reason.
     Nowhere(&'static str),
 }
 
-/// Programs that are not just run on one host, of any kind. Every second here is one that all have
+/// Programs that are not just run on one host. Every second here is one that all have
 /// to wait: what the kinds of hosts differ in is tested on each, what no kernel has a say in comes
 /// last.
 const EXTENTS: &[(&str, Extent)] = &[
@@ -68,10 +68,9 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("schema", Extent::Spare),
     ("static_ipam", Extent::Spare),
     ("tool", Extent::Spare),
-    ("wishes_cleanup", Extent::EveryHost),
     ("wishes_command", Extent::Spare),
     ("wishes_leases", Extent::Spare),
-    ("wishes_ports", Extent::EveryHost),
+    ("wishes_ports", Extent::Nowhere("it measures how long something takes")),
 ];
 
 /// The programs that run on this machine alone, and why.
@@ -109,7 +108,7 @@ fn read(root: &Path, line: &str) -> Option<Program> {
 }
 
 impl Program {
-    /// On how many test hosts it is run.
+    /// On which test hosts it is run.
     pub(super) fn extent(&self) -> Extent {
         let named = EXTENTS.iter().find(|(name, _)| *name == self.name);
         named.map_or(Extent::OneHost, |(_, extent)| *extent)

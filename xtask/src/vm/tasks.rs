@@ -1,6 +1,7 @@
 //! Which test program runs on which test host, and when.
 //!
-//! Hosts take from one queue, so that both have work until all is done, however long programs take.
+//! Hosts take from one queue, so that all have work until everything is done, however long programs
+//! take.
 
 use std::{collections::BTreeSet, sync::Mutex};
 
@@ -15,8 +16,7 @@ pub(super) struct Task {
     pub(super) program: Program,
     /// The tests that are run: those whose names contain this.
     pub(super) filter: Option<String>,
-    /// The kind of host; any, where there is none.
-    kind: Option<Kind>,
+    kind: Kind,
     /// Whether it has tests that could not be tried anywhere else.
     is_needed: bool,
 }
@@ -26,23 +26,21 @@ pub(super) struct Task {
 pub(super) struct Tasks(Mutex<Vec<Task>>);
 
 impl Tasks {
-    /// Every program on each kind of host that it is meant for. What is needed comes first, then what
-    /// only one kind of host can do; what is not so important comes last.
+    /// Every program on each kind of host that it is meant for. What is needed comes first, and
+    /// then what is most important.
     pub(super) fn of(programs: &[Program], needed: &BTreeSet<String>) -> Self {
         let mut tasks = Vec::new();
         for program in programs {
             let is_needed = !needed.is_empty() && !program.tests().is_disjoint(needed);
-            let kinds: Vec<Option<Kind>> = match program.extent() {
-                Extent::EveryHost => Kind::ALL.map(Some).into(),
-                Extent::OneHost | Extent::Spare => vec![None],
-                Extent::Nowhere(_) => Vec::new(),
+            let kinds: &[Kind] = match program.extent() {
+                Extent::EveryHost => &Kind::ALL,
+                Extent::OneHost | Extent::Spare => &[Kind::Nftables],
+                Extent::Nowhere(_) => &[],
             };
-            let task = |kind| Task { program: program.clone(), filter: None, kind, is_needed };
-            tasks.extend(kinds.into_iter().map(task));
+            let task = |&kind| Task { program: program.clone(), filter: None, kind, is_needed };
+            tasks.extend(kinds.iter().map(task));
         }
-        tasks.sort_by_key(|task| {
-            (!task.is_needed, task.kind.is_none(), task.program.extent() == Extent::Spare)
-        });
+        tasks.sort_by_key(|task| (!task.is_needed, task.program.extent()));
         Self(Mutex::new(tasks))
     }
 
@@ -57,7 +55,7 @@ impl Tasks {
                 let task = |kind| Task {
                     program: program.clone(),
                     filter: filter.clone(),
-                    kind: Some(kind),
+                    kind,
                     is_needed: true,
                 };
                 tasks.extend(Kind::ALL.map(task));
@@ -69,19 +67,19 @@ impl Tasks {
     /// Takes what a host of this kind is to do next. When time is up, only what is needed.
     pub(super) fn next(&self, kind: Kind, time_is_up: bool) -> Option<Task> {
         let mut tasks = self.lock();
-        let is_fit = |task: &Task| {
-            task.kind.is_none_or(|meant| meant == kind) && (task.is_needed || !time_is_up)
-        };
+        let is_fit = |task: &Task| task.kind == kind && (task.is_needed || !time_is_up);
         tasks.iter().position(is_fit).map(|position| tasks.remove(position))
     }
 
     /// The names of the programs that nobody has taken, with their kinds of hosts.
     pub(super) fn left(&self) -> Vec<String> {
-        let name = |task: &Task| {
-            let host = task.kind.map_or("any", Kind::name);
-            format!("{} ({host})", task.program.name)
-        };
+        let name = |task: &Task| format!("{} ({})", task.program.name, task.kind.name());
         self.lock().iter().map(name).collect()
+    }
+
+    /// Whether there is nothing to do for hosts of this kind.
+    pub(super) fn has_none_for(&self, kind: Kind) -> bool {
+        self.lock().iter().all(|task| task.kind != kind)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -108,10 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn a_host_takes_its_own_programs_first_and_then_those_of_any() {
+    fn what_is_more_important_is_taken_first() {
         let tasks = Tasks::of(&programs(), &BTreeSet::new());
         let taken = drain(&tasks, Kind::Nftables, false);
         assert_eq!(taken, ["firewall", "ptp", "vlan", "host_local"]);
+        assert!(tasks.has_none_for(Kind::Nftables));
         assert_eq!(drain(&tasks, Kind::IptablesOnly, false), ["firewall", "ptp"]);
         assert!(tasks.is_empty());
     }
@@ -120,7 +119,7 @@ mod tests {
     fn when_time_is_up_only_what_is_needed_is_run() {
         let needed = BTreeSet::from(["host_local_works".to_owned()]);
         let tasks = Tasks::of(&programs(), &needed);
-        assert_eq!(drain(&tasks, Kind::IptablesOnly, true), ["host_local"]);
+        assert_eq!(drain(&tasks, Kind::Nftables, true), ["host_local"]);
         let left = ["firewall (nftables)", "firewall (iptables-only)", "ptp (nftables)"];
         assert_eq!(tasks.left()[..3], left);
     }
