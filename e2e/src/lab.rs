@@ -190,6 +190,13 @@ impl Lab {
         self.sh_in(netns, "ip address show; ip route show").replace(" tentative", "")
     }
 
+    /// Links, IPv4 addresses and routes of a named namespace as `ip` prints them, but for the
+    /// operational state of new links, which the kernel takes its time to tell.
+    #[track_caller]
+    pub fn ipv4_in(&self, netns: &str) -> String {
+        self.sh_in(netns, "{ ip link; ip -4 address; } | sed 's/ state [A-Z]*//'; ip route")
+    }
+
     /// Whether a named namespace has a link of this name.
     #[track_caller]
     pub fn has_link(&self, netns: &str, name: &str) -> bool {

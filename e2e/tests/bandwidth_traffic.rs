@@ -186,8 +186,7 @@ fn row_28_an_interface_without_a_peer_is_limited_in_the_sandbox() {
     if lab.reference_fails("it refuses interfaces without a peer") {
         return;
     }
-    // The kernel takes its time to tell the operational state of a new link.
-    let inside = || lab.sh_in("c1", "ip link | sed 's/ state [A-Z]*//'; tc qdisc show");
+    let inside = || lab.ipv4_in("c1") + &lab.sh_in("c1", "tc qdisc show");
     let before = (lab.snapshot(), inside());
     is_not_limited(&lab, "outer", "c1", "10.5.0.2");
     let (plugin, result) = attach(&lab, &rates(&["ingress", "egress"]), &alone());
@@ -217,14 +216,15 @@ fn limits_a_kind(kind: &str, make: &str) {
         return lab.not_here(&format!("the kernel has no {kind} links"));
     }
     lab.sh_in("c1", "ip addr add 10.5.0.2/24 dev eth0; ip link set eth0 up");
-    let before = lab.sh_in("c1", "ip link; tc qdisc show dev eth0");
+    let inside = || lab.ipv4_in("c1") + &lab.sh_in("c1", "tc qdisc show dev eth0");
+    let before = inside();
     let (plugin, result) = attach(&lab, &rates(&["ingress", "egress"]), &alone());
     if kind == "ipvlan" || kind == "vlan" {
         is_limited(&lab, "outer", "c1", "10.5.0.2");
         is_limited(&lab, "c1", "outer", "10.5.0.1");
     }
     plugin.del(&result).silent();
-    assert_eq!(lab.sh_in("c1", "ip link; tc qdisc show dev eth0"), before);
+    assert_eq!(inside(), before);
 }
 
 #[test]

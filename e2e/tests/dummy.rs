@@ -77,7 +77,7 @@ fn du_218_an_interface_that_exists_is_not_taken_over() {
     let lab = Lab::new();
     let Some(plugin) = dummy(&lab, &dual_stack()) else { return };
     lab.sh_in("c1", "ip link add eth0 type bridge");
-    let state = || (lab.snapshot(), lab.sh_in("c1", "ip link; ip -4 address; ip route"));
+    let state = || (lab.snapshot(), lab.ipv4_in("c1"));
     let before = state();
     assert_eq!(plugin.add().failure(), "failed to create dummy: file exists");
     assert_eq!(state(), before);

@@ -288,7 +288,7 @@ fn iv_189_an_interface_that_exists_is_not_taken_over() {
     }
     let plugin = ipvlan(&lab);
     let result = plugin.add().result();
-    let state = || (lab.snapshot(), lab.sh_in("c1", "ip link; ip -4 address; ip route"));
+    let state = || (lab.snapshot(), lab.ipv4_in("c1"));
     let before = state();
     assert_eq!(plugin.add().failure(), "failed to rename ipvlan to \"eth0\": file exists");
     if !lab.reference_fails("a link with a random name stays") {

@@ -317,7 +317,7 @@ fn mv_176_add_twice_is_an_error_and_changes_nothing() {
         let lab = Lab::new();
         let plugin = layer2(&lab).key("ipam", &ipam);
         let result = plugin.add().result();
-        let state = || (lab.snapshot(), lab.sh_in("c1", "ip link; ip -4 address; ip route"));
+        let state = || (lab.snapshot(), lab.ipv4_in("c1"));
         let before = state();
         let message = plugin.add().failure();
         assert_eq!(message, "failed to rename macvlan to \"eth0\": file exists");

@@ -202,7 +202,7 @@ fn tap_227_an_interface_that_exists_is_not_taken_over() {
         return;
     }
     lab.sh_in("c1", "ip link add eth0 type bridge");
-    let state = || (lab.snapshot(), lab.sh_in("c1", "ip link; ip -4 address; ip route"));
+    let state = || (lab.snapshot(), lab.ipv4_in("c1"));
     let before = state();
     for ipam in [json!(null), dual_stack()] {
         let message = plugin.clone().key("ipam", &ipam).add().failure();

@@ -163,7 +163,7 @@ fn vl_193_an_interface_that_exists_is_not_taken_over() {
     }
     let plugin = vlan(&lab);
     let result = plugin.add().result();
-    let state = || (lab.snapshot(), lab.sh_in("c1", "ip link; ip -4 address; ip route"));
+    let state = || (lab.snapshot(), lab.ipv4_in("c1"));
     let before = state();
     let twice = plugin.add().failure();
     let other = plugin.clone().key("vlanId", &json!(6)).add().failure();

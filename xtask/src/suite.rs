@@ -9,7 +9,7 @@ use crate::{
     report::Report,
     steps::Steps,
     target::{self, Libc},
-    tidy,
+    tidy, vm,
 };
 
 /// How much is run.
@@ -49,6 +49,9 @@ pub fn run(extent: Extent) -> bool {
     steps.run("tidy", || tidy::check_and_tell(&root));
     let mut report = Report::default();
     steps.run("tests", || tests(&root, extent, &mut report));
+    if extent == Extent::Everything {
+        steps.run("virtual machines", || vm::check(&root, &report));
+    }
     steps.finish()
 }
 

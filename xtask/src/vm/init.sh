@@ -44,12 +44,6 @@ for directory in proc sys dev; do
     mount --rbind /$directory /new/$directory
 done
 
-# The kernel asks for modules through /sbin/modprobe as seen from here, and legacy iptables runs the
-# program of that name as seen from below /new: both have to be there.
-mkdir /sbin
-printf '#!/bin/busybox sh\nexec /bin/busybox chroot /new /sbin/modprobe "$@"\n' >/sbin/modprobe
-chmod 755 /sbin/modprobe
-
 if [ "$host" = iptables-only ]; then
     # The kernel has no nftables, and the programs called iptables are the old ones.
     find /lib/modules -name 'nf_tables.ko' -exec rm {} +
@@ -63,5 +57,12 @@ modprobe br_netfilter
 ip link set lo up
 stty -F /dev/ttyS1 raw -echo
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-/bin/busybox chroot /new /bin/sh "$job" </dev/ttyS1 >/dev/ttyS1 2>/dev/console
-finish $?
+cat >/new/run/job <<'END'
+/bin/sh "$1" </dev/ttyS1 >/dev/ttyS1 2>/dev/console
+printf "\\$(printf %03o $?)" | dd of=/dev/port bs=1 seek=244 conv=notrunc 2>/dev/null
+END
+# What is mounted over the root is the root of all that follows: of the kernel, which looks for
+# modprobe there, and of whoever enters a mount namespace.
+cd /new || finish 120
+mount --move . /
+exec /bin/busybox chroot . /bin/sh /run/job "$job"

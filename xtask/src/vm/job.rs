@@ -1,6 +1,6 @@
 //! What a test host is given to do, and what it tells while it does it.
 
-use super::tasks::Task;
+use super::tasks::{Filter, Task};
 
 /// The script but for its variables.
 const LOOP: &str = include_str!("job.sh");
@@ -29,7 +29,14 @@ pub(super) fn command(task: &Task) -> String {
     let name = quoted(&program.name);
     let directory = quoted(&program.directory.to_string_lossy());
     let executable = quoted(&program.executable.to_string_lossy());
-    let filter = task.filter.as_deref().map(quoted).unwrap_or_default();
+    let filter = match &task.filter {
+        Filter::Everything => String::new(),
+        Filter::Containing(text) => quoted(text),
+        Filter::Exactly(names) => {
+            let names = names.iter().map(|name| quoted(name));
+            std::iter::once("--exact".to_owned()).chain(names).collect::<Vec<_>>().join(" ")
+        }
+    };
     format!("run {name} {PROGRAM_SECONDS} {directory} {executable} {ARGUMENTS} {filter}")
 }
 

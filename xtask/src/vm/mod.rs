@@ -82,6 +82,13 @@ fn test_all(
     test(root, &Tasks::of(programs, needed))
 }
 
+/// The step: everything that is meant for test hosts; and whatever could not be tried here, by the
+/// report of the tests on this machine, must have been tried there.
+pub(crate) fn check(root: &Path, here: &Report) -> Result<String, String> {
+    let programs = programs::build(root)?;
+    test_all(root, &programs, here.not_run())?.verdict(here)
+}
+
 /// Where images, jobs and logs are.
 fn directory(root: &Path) -> PathBuf {
     dist::target_directory(root).join("vm")

@@ -67,6 +67,7 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("real_kernel", Extent::EveryHost),
     ("schema", Extent::Spare),
     ("static_ipam", Extent::Spare),
+    ("switch", Extent::Nowhere("podman's images and containers take too long")),
     ("tool", Extent::Spare),
     ("wishes_command", Extent::Spare),
     ("wishes_leases", Extent::Spare),
@@ -121,6 +122,11 @@ impl Program {
             let printed = process::output(list.args(["--list", "--format=terse"]));
             tests(&printed.unwrap_or_default())
         })
+    }
+
+    /// Those of its tests that are among these.
+    pub(super) fn tests_among(&self, names: &BTreeSet<String>) -> Vec<String> {
+        self.tests().intersection(names).cloned().collect()
     }
 }
 

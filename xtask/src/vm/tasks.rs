@@ -14,11 +14,21 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Task {
     pub(super) program: Program,
-    /// The tests that are run: those whose names contain this.
-    pub(super) filter: Option<String>,
+    pub(super) filter: Filter,
     kind: Kind,
     /// Whether it has tests that could not be tried anywhere else.
     is_needed: bool,
+}
+
+/// Which of a program's tests are run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    /// All.
+    Everything,
+    /// Those whose names contain this.
+    Containing(String),
+    /// Those of these names.
+    Exactly(Vec<String>),
 }
 
 /// What is still to be run.
@@ -26,19 +36,25 @@ pub(super) struct Task {
 pub(super) struct Tasks(Mutex<Vec<Task>>);
 
 impl Tasks {
-    /// Every program on each kind of host that it is meant for. What is needed comes first, and
-    /// then what is most important.
+    /// Every program on each kind of host that it is meant for; of those that are meant for none,
+    /// the tests that are needed. What is needed comes first, and then what is most important.
     pub(super) fn of(programs: &[Program], needed: &BTreeSet<String>) -> Self {
         let mut tasks = Vec::new();
         for program in programs {
-            let is_needed = !needed.is_empty() && !program.tests().is_disjoint(needed);
-            let kinds: &[Kind] = match program.extent() {
-                Extent::EveryHost => &Kind::ALL,
-                Extent::OneHost | Extent::Spare => &[Kind::Nftables],
-                Extent::Nowhere(_) => &[],
+            let of_these = if needed.is_empty() { Vec::new() } else { program.tests_among(needed) };
+            let is_needed = !of_these.is_empty();
+            let (kinds, filter): (&[Kind], Filter) = match program.extent() {
+                Extent::EveryHost => (&Kind::ALL, Filter::Everything),
+                Extent::OneHost | Extent::Spare => (&[Kind::Nftables], Filter::Everything),
+                Extent::Nowhere(_) if is_needed => (&[Kind::Nftables], Filter::Exactly(of_these)),
+                Extent::Nowhere(_) => (&[], Filter::Everything),
             };
-            let task = |&kind| Task { program: program.clone(), filter: None, kind, is_needed };
-            tasks.extend(kinds.iter().map(task));
+            tasks.extend(kinds.iter().map(|&kind| Task {
+                program: program.clone(),
+                filter: filter.clone(),
+                kind,
+                is_needed,
+            }));
         }
         tasks.sort_by_key(|task| (!task.is_needed, task.program.extent()));
         Self(Mutex::new(tasks))
@@ -48,9 +64,12 @@ impl Tasks {
     pub(super) fn named(programs: &[Program], text: &str) -> Self {
         let mut tasks = Vec::new();
         for program in programs {
-            let filter = (program.name != text).then(|| text.to_owned());
-            let is_meant =
-                filter.is_none() || program.tests().iter().any(|test| test.contains(text));
+            let (filter, is_meant) = if program.name == text {
+                (Filter::Everything, true)
+            } else {
+                let is_meant = program.tests().iter().any(|test| test.contains(text));
+                (Filter::Containing(text.to_owned()), is_meant)
+            };
             if is_meant {
                 let task = |kind| Task {
                     program: program.clone(),
@@ -125,14 +144,23 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_left_out_needed_tests_are_run_alone() {
+        let needed = BTreeSet::from(["podman_works".to_owned()]);
+        let tasks = Tasks::of(&programs(), &needed);
+        let task = tasks.next(Kind::Nftables, true).expect("it is needed");
+        assert_eq!(task.filter, Filter::Exactly(vec!["podman_works".to_owned()]));
+        assert_eq!(tasks.next(Kind::Nftables, true), None);
+    }
+
+    #[test]
     fn what_is_named_runs_on_every_host_even_if_it_is_left_out_otherwise() {
         let tasks = Tasks::named(&programs(), "podman");
         let task = tasks.next(Kind::Nftables, true).expect("it is named");
-        assert_eq!((task.program.name.as_str(), task.filter), ("podman", None));
+        assert_eq!((task.program.name.as_str(), task.filter), ("podman", Filter::Everything));
         assert_eq!(tasks.left(), ["podman (iptables-only)"]);
         let tasks = Tasks::named(&programs(), "firewall_w");
         let task = tasks.next(Kind::Nftables, true).expect("a test has this name");
-        assert_eq!(task.filter.as_deref(), Some("firewall_w"));
+        assert_eq!(task.filter, Filter::Containing("firewall_w".to_owned()));
         assert!(Tasks::named(&programs(), "no such test").is_empty());
     }
 }
