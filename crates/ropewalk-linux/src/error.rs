@@ -33,6 +33,11 @@ pub(crate) fn io_error(error: &std::io::Error, what: &str) -> KernelError {
     }
 }
 
+/// What an input or output error means, in the same words on every libc.
+pub fn io_reason(error: &std::io::Error) -> String {
+    Errno::from_io_error(error).map_or_else(|| error.to_string().to_lowercase(), errno_text)
+}
+
 /// Whether the kernel said so.
 pub(crate) fn is(error: &KernelError, errno: Errno) -> bool {
     error.errno == errno.raw_os_error()

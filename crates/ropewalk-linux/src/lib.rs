@@ -18,6 +18,7 @@ mod translate;
 mod uapi;
 
 pub use datagram::LinkLocalSocket;
+pub use error::io_reason;
 pub use kernel::{
     DeviceSelector, DomainLink, FoundDevice, InUse, LinkAddress, LinkRoute, LinkState, Linux,
     Routing, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,

@@ -202,12 +202,6 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
     };
     CniError::internal(text)
 }
-
-/// Why input or output failed, in the words of Go programs: without the number, in lower case.
-pub(crate) fn io_reason(error: &std::io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
-}
-
 /// What is wrong with the container's interface.
 fn link_finding(link: &VirtualLink, mismatch: Option<&Mismatch>) -> String {
     let name = &link.name;

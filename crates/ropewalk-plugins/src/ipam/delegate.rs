@@ -15,10 +15,7 @@ use ropewalk_cni::{
 };
 
 use super::IpamPlugin;
-use crate::{
-    table::{self, Kind},
-    texts,
-};
+use crate::table::{self, Kind};
 
 /// An IPAM plugin, found.
 pub(crate) enum Ipam {
@@ -115,7 +112,7 @@ fn exit_kind(output: &Output) -> ExitKind {
 /// Runs the plugin with our environment but for the command, and our whole configuration.
 fn execute(path: &str, request: &Request, command: Command) -> Result<Output, CniError> {
     let not_started = |error: &io::Error| {
-        let reason = texts::io_reason(error);
+        let reason = ropewalk_linux::io_reason(error);
         let exit = ExitKind::NotStarted(format!("fork/exec {path}: {reason}"));
         match interpret_quiet(&exit, b"", b"") {
             Err(error) => error,

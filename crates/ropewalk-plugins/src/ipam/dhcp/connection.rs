@@ -1,5 +1,6 @@
 //! One call of the daemon.
 
+use ropewalk_linux::io_reason;
 use std::{
     io::{self, Read, Write},
     os::unix::net::UnixStream,
@@ -11,8 +12,6 @@ use ropewalk_dhcp::{
     gob::Value,
     rpc::{Arguments, Caller, HELLO, UNKNOWN_METHOD, WELCOME},
 };
-
-use crate::texts::io_reason;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,14 +21,13 @@ use std::{
     process::{self, ExitCode},
 };
 
-use ropewalk_linux::Ending;
+use ropewalk_linux::{Ending, io_reason};
 
 use self::{
     book::Book,
     flags::{Mistake, Options},
     keeper::Keeper,
 };
-use crate::texts::io_reason;
 
 /// Runs the daemon until it is told to end.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {

@@ -16,7 +16,7 @@ use ropewalk_cni::{CniResult, valid_attachments};
 use ropewalk_dhcp::rpc::{
     ALLOCATE, Arguments, COLLECT, CONFIRM, Call, Callee, HELLO, RELEASE, UNKNOWN_METHOD, WELCOME,
 };
-use ropewalk_linux::{sockets_handed_over, take_handed_over};
+use ropewalk_linux::{io_reason, sockets_handed_over, take_handed_over};
 
 use super::{
     super::result,
@@ -25,7 +25,6 @@ use super::{
     keeper::{Answer, Order, Orders},
     link, say,
 };
-use crate::texts::io_reason;
 
 /// A connection that has not opened with this many bytes never will.
 const LONGEST_OPENING: usize = 4096;
