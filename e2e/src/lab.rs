@@ -84,6 +84,12 @@ impl Lab {
         &self.plugin_directory
     }
 
+    /// The names of all plugins under test.
+    pub fn plugin_names(&self) -> impl Iterator<Item = &'static str> {
+        let is_there = |name: &&str| self.exists(&format!("{}/{name}", self.plugin_directory));
+        PLUGIN_NAMES.iter().copied().filter(is_there)
+    }
+
     /// One of the plugins under test.
     pub fn plugin(&self, name: &str) -> Plugin<'_> {
         Plugin::new(self, format!("{}/{name}", self.plugin_directory))

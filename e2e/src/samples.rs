@@ -244,11 +244,12 @@ impl Host {
     }
 }
 
-/// The devices `dev0`, `dev1` and `dev2`, each with its other end, where they are not there.
+/// The devices `dev0`, `dev1` and `dev2`, each with its other end, made anew: a namespace may take
+/// its time to end, and a device with it.
 fn make_devices(lab: &Lab) {
     for number in 0..3 {
         lab.sh(&format!(
-            "test -e /sys/class/net/far{number} && exit
+            "ip link del far{number} 2>/dev/null || true
              ip link add dev{number} address 02:00:00:00:00:0{number} type veth \
                 peer name far{number} address 02:00:00:00:01:0{number}
              ip link set far{number} addrgenmode none up"

@@ -34,6 +34,11 @@ macro_rules! tests_of_each {
                 }
 
                 #[test]
+                fn it_starts_no_other_program() {
+                    crate::life::starts_nobody($plugin);
+                }
+
+                #[test]
                 fn a_second_add_changes_nothing() {
                     crate::life::second_add($plugin);
                 }

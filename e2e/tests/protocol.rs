@@ -1,45 +1,28 @@
 //! P: what every plugin shares: environment, standard input, versions and errors.
 
-use ropewalk_e2e::{Lab, Plugin, Value, json};
+use ropewalk_e2e::{Lab, Plugin, Sample, Value, json};
 
-/// The plugins of this group; the others come with their own group.
-const PLUGINS: [&str; 7] =
-    ["bridge", "host-local", "static", "loopback", "portmap", "firewall", "tuning"];
-
-const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
-
-fn supported(plugin: &str) -> &'static [&'static str] {
-    if plugin == "firewall" { &["0.4.0", "1.0.0", "1.1.0"] } else { &VERSIONS }
-}
-
-/// A configuration that every plugin accepts.
-fn config(plugin: &str, version: &str) -> Value {
-    let mut config = json!({ "cniVersion": version, "name": "net", "type": plugin });
-    if plugin == "host-local" || plugin == "static" {
-        config["ipam"] = json!({
-            "type": plugin, "subnet": "10.0.0.0/29", "addresses": [{ "address": "10.0.0.2/29" }],
-        });
-    }
-    config
+fn bridge_config(version: &str) -> Value {
+    json!({ "cniVersion": version, "name": "net", "type": "bridge" })
 }
 
 /// The bridge plugin on container `c1`, whose namespace exists.
 fn bridge(lab: &Lab) -> Plugin<'_> {
     lab.netns("c1");
-    lab.plugin("bridge").on("c1").config(config("bridge", "1.0.0"))
+    lab.plugin("bridge").on("c1").config(bridge_config("1.0.0"))
 }
 
 #[test]
 fn p_1_without_a_command_every_plugin_tells_about_itself_on_stderr() {
     let lab = Lab::new();
-    for name in PLUGINS {
+    for name in lab.plugin_names() {
         let outcome = lab.plugin(name).without("CNI_PATH").run();
         assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{outcome}");
         let lines: Vec<&str> = outcome.stderr.lines().collect();
         assert_eq!(lines.len(), 2, "{outcome}");
         assert!(lines[0].starts_with(&format!("CNI {name} plugin ")), "{outcome}");
         if !lab.reference_fails("1.1.1 knows the specification to 1.0.0 only") {
-            let versions = supported(name).join(", ");
+            let versions = Sample::of(name).versions().join(", ");
             assert_eq!(lines[1], format!("CNI protocol versions supported: {versions}"));
         }
     }
@@ -80,9 +63,10 @@ fn p_4_version_lists_what_each_plugin_supports() {
     if lab.reference_fails("1.1.1 knows the specification to 1.0.0 only") {
         return;
     }
-    for name in PLUGINS {
+    for name in lab.plugin_names() {
         let answer = lab.plugin(name).command("VERSION").run().result();
-        let expected = json!({ "cniVersion": "1.1.0", "supportedVersions": supported(name) });
+        let expected =
+            json!({ "cniVersion": "1.1.0", "supportedVersions": Sample::of(name).versions() });
         assert_eq!(answer, expected, "{name}");
     }
 }
@@ -106,10 +90,10 @@ fn missing(verb: &str) -> String {
     let lab = Lab::new();
     let message = |plugin: &str| {
         let plugin = lab.plugin(plugin).without("CNI_PATH").command(verb);
-        plugin.config(config("bridge", "1.1.0")).run().error_with_code(4)
+        plugin.config(bridge_config("1.1.0")).run().error_with_code(4)
     };
     let answer = message("bridge");
-    for name in PLUGINS {
+    for name in lab.plugin_names() {
         assert_eq!(message(name), answer, "{name}");
     }
     answer
@@ -239,10 +223,10 @@ fn p_18_junk_after_the_configuration_is_a_decode_failure() {
 fn p_19_a_network_has_a_name() {
     let lab = Lab::new();
     lab.netns("c1");
-    for plugin in PLUGINS {
+    for plugin in lab.plugin_names() {
         for verb in ["ADD", "DEL"] {
             for name in [Value::Null, json!("")] {
-                let plugin = lab.plugin(plugin).on("c1").config(config(plugin, "1.0.0"));
+                let plugin = lab.plugin(plugin).on("c1").config(Sample::of(plugin).config("1.0.0"));
                 let outcome = plugin.key("name", &name).command(verb).run();
                 assert_eq!(outcome.error_with_code(7), "missing network name");
             }
@@ -292,7 +276,7 @@ fn p_23_a_configuration_without_version_means_the_first() {
     let lab = Lab::new();
     lab.netns("c1");
     let ipam = json!({ "type": "host-local", "subnet": "10.1.2.0/24" });
-    let bridge = lab.plugin("bridge").on("c1").config(config("bridge", "")).key("ipam", &ipam);
+    let bridge = lab.plugin("bridge").on("c1").config(bridge_config("")).key("ipam", &ipam);
     let result = bridge.add().result();
     assert_eq!(result["cniVersion"], "0.1.0");
     assert_eq!(result["ip4"]["ip"], "10.1.2.2/24");

@@ -88,3 +88,23 @@ pub(crate) fn second_add(name: &str) {
     plugin.check(&result).silent();
     plugin.del(&result).silent();
 }
+
+/// Where there is nftables, a plugin starts no other program: addresses of host-local come from
+/// this very one.
+pub(crate) fn starts_nobody(name: &str) {
+    let Some(host) = Sample::of(name).host() else { return };
+    if host.lab.reference_fails("it starts its address plugin") || host.lab.lacks_nftables() {
+        return;
+    }
+    let script = format!(
+        "exec strace -f -qq -e trace=execve -A -o /run/lab/started {}/{name}",
+        host.lab.plugin_directory()
+    );
+    host.lab.delegate(name, &script);
+    let plugin = host.plugin(0).program(&format!("/run/lab/delegates/{name}"));
+    let result = plugin.add().result();
+    plugin.check(&result).silent();
+    plugin.del(&result).silent();
+    let started = host.lab.read("/run/lab/started");
+    assert_eq!(started.matches("execve(").count(), 3, "one for each verb: {started}");
+}
