@@ -70,6 +70,7 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("switch", Extent::Nowhere("podman's images and containers take too long")),
     ("tool", Extent::Spare),
     ("wishes_command", Extent::Spare),
+    ("wishes_firewalld", Extent::Nowhere("firewalld takes half a minute to start")),
     ("wishes_leases", Extent::Spare),
     ("wishes_ports", Extent::Nowhere("it measures how long something takes")),
 ];
