@@ -336,6 +336,13 @@ impl Lab {
         eprintln!("NOT RUN HERE (runs in the virtual machine tier): {test}: {what}");
     }
 
+    /// Says that this machine lacks what the test needs, and that no test host makes up for it.
+    #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+    pub fn left_out(&self, what: &str) {
+        let test = std::thread::current().name().unwrap_or("?").to_owned();
+        eprintln!("LEFT OUT (cargo xtask test --vm {test} runs it): {what}");
+    }
+
     /// Whether the plugins under test are the reference plugins, which are known to fail this test;
     /// says so with the reason.
     #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
