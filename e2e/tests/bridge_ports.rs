@@ -426,7 +426,7 @@ fn row_19_row_20_the_gateway_of_a_vlan_goes_with_the_last_container_in_it() {
         return;
     }
     if !lab.has_vlan_filtering() {
-        return lab.not_here("bridge VLAN filtering");
+        return lab.left_out("bridge VLAN filtering");
     }
     lab.netns("c2");
     let in_vlan = |vlan: u16, network: &str| {
