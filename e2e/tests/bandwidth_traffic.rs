@@ -213,7 +213,7 @@ fn limits_a_kind(kind: &str, make: &str) {
     }
     lab.sh_in("c1", "ip link del eth0");
     if lab.try_sh(make).code != 0 {
-        return lab.not_here(&format!("the kernel has no {kind} links"));
+        return lab.left_out(&format!("the kernel has no {kind} links"));
     }
     lab.sh_in("c1", "ip addr add 10.5.0.2/24 dev eth0; ip link set eth0 up");
     let inside = || lab.ipv4_in("c1") + &lab.sh_in("c1", "tc qdisc show dev eth0");
