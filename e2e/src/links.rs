@@ -27,6 +27,14 @@ impl Lab {
         self.outer_network(UPLINK, &addresses);
     }
 
+    /// The names of the host's links, as the kernel lists them. Its files below /sys/class/net
+    /// will not do: they vanish a moment later than the link they tell of.
+    pub fn host_links(&self) -> Vec<String> {
+        let links = self.ip_json("link show");
+        let names = links.as_array().into_iter().flatten().map(|link| link["ifname"].as_str());
+        names.map(|name| name.expect("a link has a name").to_owned()).collect()
+    }
+
     /// A link of a container, as `ip` shows it.
     #[track_caller]
     pub fn link_in(&self, netns: &str, name: &str) -> Value {

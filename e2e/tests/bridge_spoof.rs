@@ -79,7 +79,7 @@ fn br_134_del_twice_is_silent_and_so_is_del_without_a_namespace() {
     lab.sh("ip netns del c1");
     plugin.del_without_result().silent();
     lab.wait_until("the kernel has removed the pair", || {
-        lab.list("/sys/class/net").iter().all(|name| !name.starts_with("veth"))
+        lab.host_links().iter().all(|name| !name.starts_with("veth"))
     });
     lab.nothing_left(&before);
 }

@@ -46,7 +46,6 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("bad_input", Extent::Nowhere("it starts plugins a thousand times, and no kernel matters")),
     ("bandwidth_traffic", Extent::Nowhere("it measures how fast something is")),
     ("bridge_masquerade", Extent::EveryHost),
-    ("bridge_ports", Extent::Nowhere("Linux 6.1 sometimes keeps an idle bridge, not known why")),
     ("bridge_spoof", Extent::EveryHost),
     ("containerd", Extent::Nowhere("its images and shims take too long")),
     ("conversion", Extent::Spare),

@@ -23,7 +23,8 @@ use crate::{
 /// A deletion takes long where many links go at once, but not as long as this.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Deletes a link; returns when it is gone for everybody who looks.
+/// Deletes a link; returns when it is gone for everybody who asks by netlink. What /sys/class/net
+/// says follows within the same hold of the kernel's RTNL lock, before anything can be made anew.
 pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result<(), KernelError> {
     let (events, mut socket) = linux.within(place, open)??;
     let mut message = link::delete(index);
