@@ -122,6 +122,23 @@ pub(crate) fn add_advertised(
     }
 }
 
+/// Declares an interface that needs nothing else to reach its neighbours: with its addresses, if it
+/// has any, and announced.
+pub(crate) fn declare_all(
+    desired: &mut Desired,
+    ifname: &IfName,
+    layer3: Option<&CniResult>,
+    options: Options,
+) {
+    match layer3 {
+        Some(layer3) => {
+            declare(desired, ifname, layer3, options);
+            announce(desired, ifname);
+        }
+        None => declare_bare(desired, ifname, options),
+    }
+}
+
 /// Declares an interface without addresses of ours, up.
 pub(crate) fn declare_bare(desired: &mut Desired, ifname: &IfName, options: Options) {
     options.declare_advertisements(desired, ifname);
@@ -142,12 +159,7 @@ pub(crate) fn of_interface(result: &CniResult, ifname: &str, netns: &str) -> Cni
 }
 
 /// What is asked of the neighbours before an interface has addresses.
-pub(crate) fn declare_detection(
-    desired: &mut Desired,
-    ifname: &IfName,
-    layer3: &CniResult,
-    options: Options,
-) {
+fn declare_detection(desired: &mut Desired, ifname: &IfName, layer3: &CniResult, options: Options) {
     options.declare_advertisements(desired, ifname);
     let mut set = |parameter: &str, value: &str| {
         let path = format!("net/ipv6/conf/{ifname}/{parameter}");
@@ -222,7 +234,7 @@ pub(crate) fn declare_behind_gateway(
     declare_routes(desired, ifname, layer3);
 }
 
-/// Declares an interface with addresses, up.
+/// Declares an interface with addresses that are nobody else's, up.
 fn declare_addresses(
     desired: &mut Desired,
     ifname: &IfName,
@@ -230,6 +242,7 @@ fn declare_addresses(
     options: Options,
     address: impl Fn(Prefix) -> Address,
 ) {
+    declare_detection(desired, ifname, layer3, options);
     let mut sandbox = |lifetime, resource: Resource| {
         desired.push(Place::Sandbox, lifetime, resource);
     };

@@ -152,9 +152,7 @@ impl Ptp {
     /// The container's side first: the host's end has no carrier until the other one is up.
     fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
         let ifname = &attachment.ifname;
-        let options = self.options;
-        layer3::declare_detection(desired, ifname, layer3, options);
-        layer3::declare_behind_gateway(desired, ifname, layer3, options);
+        layer3::declare_behind_gateway(desired, ifname, layer3, self.options);
         for family in layer3::families(layer3) {
             desired.push(Place::Host, Lifetime::Shared, layer3::forwarding(family));
         }

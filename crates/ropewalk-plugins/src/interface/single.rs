@@ -43,15 +43,8 @@ impl Single {
         layer3: Option<&CniResult>,
     ) -> Desired {
         let mut desired = Desired::new();
-        let ifname = &attachment.ifname;
         desired.push(Place::Sandbox, Lifetime::Attachment, as_recorded(link, attachment, given));
-        let Some(layer3) = layer3 else {
-            layer3::declare_bare(&mut desired, ifname, self.options);
-            return desired;
-        };
-        layer3::declare_detection(&mut desired, ifname, layer3, self.options);
-        layer3::declare(&mut desired, ifname, layer3, self.options);
-        layer3::announce(&mut desired, ifname);
+        layer3::declare_all(&mut desired, &attachment.ifname, layer3, self.options);
         desired
     }
 

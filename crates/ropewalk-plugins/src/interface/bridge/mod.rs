@@ -177,7 +177,10 @@ impl Bridge {
             spoof_check::declare(desired, attachment, self.container_mac(attachment, given));
         }
         match layer3 {
-            Some(layer3) => self.declare_layer3(desired, attachment, layer3),
+            Some(layer3) => {
+                layer3::declare(desired, &attachment.ifname, layer3, config.options);
+                gateway::declare(desired, config, layer3);
+            }
             None if config.container_interface_up => {
                 layer3::declare_bare(desired, &attachment.ifname, config.options);
             }
@@ -222,14 +225,6 @@ impl Bridge {
         let recorded = given.recorded_mac(&attachment.ifname, &attachment.netns);
         let derived = || self.config.spoof_check.then(|| spoof_check::mac(&attachment.owner));
         recorded.or(self.config.mac).or_else(derived)
-    }
-
-    fn declare_layer3(&self, desired: &mut Desired, attachment: &Attachment, layer3: &CniResult) {
-        let config = &self.config;
-        let options = config.options;
-        layer3::declare_detection(desired, &attachment.ifname, layer3, options);
-        layer3::declare(desired, &attachment.ifname, layer3, options);
-        gateway::declare(desired, config, layer3);
     }
 }
 

@@ -64,14 +64,8 @@ impl Device for HostDevicePlugin {
             let device = MovedDevice { name, original, mac: None, was_up: false };
             desired.push(Place::Host, Lifetime::Attachment, device);
         }
-        if let Some(layer3) = &given.layer3 {
-            let options = self.config.options;
-            layer3::declare_detection(&mut desired, &attachment.ifname, layer3, options);
-            layer3::declare(&mut desired, &attachment.ifname, layer3, options);
-            layer3::announce(&mut desired, &attachment.ifname);
-        } else {
-            layer3::declare_bare(&mut desired, &attachment.ifname, self.config.options);
-        }
+        let (layer3, options) = (given.layer3.as_ref(), self.config.options);
+        layer3::declare_all(&mut desired, &attachment.ifname, layer3, options);
         Ok(desired)
     }
 
