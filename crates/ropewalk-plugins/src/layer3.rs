@@ -105,13 +105,17 @@ fn advertised(ifname: &IfName) -> AddressGuard {
     }
 }
 
-/// Adds to a result the addresses that routers led to, if they were waited for.
-pub(crate) fn add_advertised(
+/// The addresses of a result are those of one of its interfaces, and so are those that routers led
+/// to, if they were waited for.
+pub(crate) fn assign_addresses(
     result: &mut CniResult,
+    interface: usize,
     attachment: &Attachment,
     observed: &Observed,
-    interface: usize,
 ) {
+    for ip in &mut result.ips {
+        ip.interface = Some(interface);
+    }
     let key = Resource::from(advertised(&attachment.ifname)).key();
     let Some(Resource::AddressGuard(found)) = observed.find(Place::Sandbox, &key) else { return };
     for present in &found.present {

@@ -109,10 +109,7 @@ impl Device for Ptp {
             layer3::interface(&attachment.ifname, container_mac, &attachment.netns),
         ];
         let mut result = given.layer3.clone().unwrap_or_default();
-        for ip in &mut result.ips {
-            ip.interface = Some(CONTAINER_INTERFACE);
-        }
-        layer3::add_advertised(&mut result, attachment, observed, CONTAINER_INTERFACE);
+        layer3::assign_addresses(&mut result, CONTAINER_INTERFACE, attachment, observed);
         if let Some(dns) = &self.dns {
             result.dns = dns.clone();
         }

@@ -61,10 +61,7 @@ impl Single {
             _ => None,
         };
         let mut result = layer3.cloned().unwrap_or_default();
-        for ip in &mut result.ips {
-            ip.interface = Some(0);
-        }
-        layer3::add_advertised(&mut result, attachment, observed, 0);
+        layer3::assign_addresses(&mut result, 0, attachment, observed);
         if let Some(dns) = &self.dns {
             result.dns = dns.clone();
         }

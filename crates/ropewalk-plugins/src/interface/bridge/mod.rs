@@ -105,10 +105,7 @@ impl Device for Bridge {
             Some(layer3) => gateway::complete(&self.config, layer3),
             None => CniResult::default(),
         };
-        for ip in &mut result.ips {
-            ip.interface = Some(CONTAINER_INTERFACE);
-        }
-        layer3::add_advertised(&mut result, attachment, observed, CONTAINER_INTERFACE);
+        layer3::assign_addresses(&mut result, CONTAINER_INTERFACE, attachment, observed);
         if let Some(dns) = &self.config.dns {
             result.dns = dns.clone();
         }

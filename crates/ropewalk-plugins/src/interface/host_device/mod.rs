@@ -76,10 +76,7 @@ impl Device for HostDevicePlugin {
             _ => None,
         };
         let mut result = given.layer3.clone().unwrap_or_default();
-        for ip in &mut result.ips {
-            ip.interface = Some(CONTAINER_INTERFACE);
-        }
-        layer3::add_advertised(&mut result, attachment, observed, CONTAINER_INTERFACE);
+        layer3::assign_addresses(&mut result, CONTAINER_INTERFACE, attachment, observed);
         // As in the reference plugin, what IPAM says of name servers is dropped.
         result.dns = self.config.dns.clone().unwrap_or_default();
         let interfaces = vec![layer3::interface(&attachment.ifname, mac, &attachment.netns)];
