@@ -76,7 +76,7 @@ fn with_forms(
         Form::Reference => (reference, ours),
     };
     let other = without(&other, &wanted);
-    act(&mut kernel, &wanted, &other).map(Some).map_err(|error| texts::converge_error(&error))
+    act(&mut kernel, &wanted, &other).map(Some).map_err(texts::converge_error)
 }
 
 /// The key that chooses iptables.

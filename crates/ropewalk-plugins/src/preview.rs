@@ -48,8 +48,7 @@ pub fn preview(
     };
     let given = Given { layer3, previous, facts, ..Given::default() };
     let desired = device.declare(&attachment, &given)?;
-    let plan =
-        converge::preview(&mut kernel, &desired).map_err(|error| texts::converge_error(&error))?;
+    let plan = converge::preview(&mut kernel, &desired).map_err(texts::converge_error)?;
     let result = device.result(&attachment, &given, &Observed::new());
     Ok(Some(Preview { plan, result }))
 }

@@ -10,18 +10,25 @@ use ropewalk_netstate::{
 use ropewalk_store::StoreError;
 
 /// The error for a verb that the engine could not do.
-pub(crate) fn converge_error(error: &ConvergeError) -> CniError {
+pub(crate) fn converge_error(error: ConvergeError) -> CniError {
     match error {
-        ConvergeError::Conflict(conflict) => conflict_error(conflict),
+        ConvergeError::Conflict(conflict) => conflict_error(&conflict),
         ConvergeError::Observe(_) | ConvergeError::Memory(_) => {
             CniError::internal(error.to_string())
         }
         ConvergeError::Step { step, error: reason, left } => {
             let left: Vec<String> =
                 left.iter().map(|(step, reason)| format!("failed to {step}: {reason}")).collect();
-            CniError::internal(step_text(step, &reason.reason)).with_details(left.join("; "))
+            CniError::internal(step_text(&step, &reason.reason)).with_details(left.join("; "))
         }
     }
+}
+
+/// An error, and what came of cleaning up after it.
+pub(crate) fn and_then(first: CniError, cleaned: Result<(), CniError>) -> CniError {
+    let Err(second) = cleaned else { return first };
+    let details = format!("{}; and then {second}", first.details);
+    first.with_details(details.trim_start_matches("; "))
 }
 
 fn conflict_error(conflict: &Conflict) -> CniError {
@@ -202,6 +209,7 @@ pub(crate) fn finding_error(finding: &Finding) -> CniError {
     };
     CniError::internal(text)
 }
+
 /// What is wrong with the container's interface.
 fn link_finding(link: &VirtualLink, mismatch: Option<&Mismatch>) -> String {
     let name = &link.name;

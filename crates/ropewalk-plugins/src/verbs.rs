@@ -16,9 +16,8 @@ use ropewalk_store::{Holder, LeaseDirectory};
 use crate::{
     device::{Attachment, Device, Given},
     ipam::{self, Ipam},
-    layer3,
-    link_first::LinkFirst,
-    texts,
+    layer3, link_first,
+    texts::{self, and_then},
 };
 
 /// Does what the request asks for. The answer goes to standard output.
@@ -40,24 +39,14 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     let facts = device.facts(&mut kernel, &attachment, previous.as_ref());
     let given = Given { previous, facts, ..Given::default() };
     let Some(name) = device.ipam() else {
-        return make(device, &mut kernel, request, &attachment, &given);
+        return make(device, &mut kernel, request, &attachment, &given, None);
     };
     let ipam = Ipam::find(name, request)?;
     refuse_second(device, &mut kernel, &attachment, &given)?;
     if ipam::needs_link(name) {
-        let link_first = LinkFirst { device, request, attachment: &attachment, ipam: &ipam };
-        return link_first.add(&mut kernel, given);
+        return link_first::add(device, &mut kernel, request, &attachment, &ipam, given);
     }
-    let given = Given { layer3: Some(ipam.claim(request)?), ..given };
-    make(device, &mut kernel, request, &attachment, &given).map_err(|error| {
-        match ipam.release(request) {
-            Ok(()) => error,
-            Err(second) => {
-                let details = format!("{}; and then failed to release: {second}", error.details);
-                error.with_details(details.trim_start_matches("; "))
-            }
-        }
-    })
+    lease_and_make(device, &mut kernel, request, &attachment, &ipam, given, None)
 }
 
 /// An attachment that exists is refused before addresses are claimed: some IPAM plugins answer a
@@ -79,27 +68,48 @@ fn refuse_second(
         Some((place, _)) => {
             let wanted = probes[0].resource.clone();
             let conflict = Conflict::AlreadyThere(place, wanted);
-            Err(texts::converge_error(&ConvergeError::Conflict(Box::new(conflict))))
+            Err(texts::converge_error(ConvergeError::Conflict(Box::new(conflict))))
         }
         None => Ok(()),
     }
 }
 
-/// From addresses to an interface: everything of an ADD behind IPAM.
+/// Leases addresses and makes the interface, or gives them back.
+pub(crate) fn lease_and_make(
+    device: &dyn Device,
+    kernel: &mut Linux,
+    request: &Request,
+    attachment: &Attachment,
+    ipam: &Ipam,
+    given: Given,
+    link: Option<&Desired>,
+) -> Result<CniResult, CniError> {
+    let given = Given { layer3: Some(ipam.claim(request)?), ..given };
+    make(device, kernel, request, attachment, &given, link).map_err(|error| {
+        let released = ipam.release(request);
+        and_then(error, released.map_err(|second| second.prefixed("failed to release")))
+    })
+}
+
+/// From addresses to an interface: everything of an ADD behind IPAM, apart from a link that had to
+/// be made before.
 fn make(
     device: &dyn Device,
     kernel: &mut Linux,
     request: &Request,
     attachment: &Attachment,
     given: &Given,
+    link: Option<&Desired>,
 ) -> Result<CniResult, CniError> {
     refuse_unusable(given)?;
-    let _in_use = kernel.keep_idle_bridges();
+    // A link that is there keeps the bridge that it is a port of.
+    let _in_use = link.is_none().then(|| kernel.keep_idle_bridges());
     let desired = device.declare(attachment, given)?;
     // A result that the version asked for cannot carry is an error before anything is made.
     device.result(attachment, given, &Observed::new()).to_value(request.version)?;
-    converge::add(kernel, &mut *device.memory(attachment), &desired)
-        .map_err(|error| texts::converge_error(&error))?;
+    let rest = link.map(|link| desired.without(link));
+    let rest = rest.as_ref().unwrap_or(&desired);
+    converge::add(kernel, &mut *device.memory(attachment), rest).map_err(texts::converge_error)?;
     let observed =
         kernel.observe(&links(&desired)).map_err(|error| CniError::internal(error.to_string()))?;
     Ok(device.result(attachment, given, &observed))
@@ -107,7 +117,7 @@ fn make(
 
 /// An address plugin that gives no address, or one for an interface that is none, has failed. Only
 /// ADD asks: a previous result that is wrong must not keep a DEL from deleting.
-pub(crate) fn refuse_unusable(given: &Given) -> Result<(), CniError> {
+fn refuse_unusable(given: &Given) -> Result<(), CniError> {
     match &given.layer3 {
         Some(layer3) if layer3.ips.is_empty() => {
             Err(CniError::internal("IPAM plugin returned missing IP config"))
@@ -119,7 +129,7 @@ pub(crate) fn refuse_unusable(given: &Given) -> Result<(), CniError> {
 
 /// Results tell the links that were made and their hardware addresses, and the addresses that a
 /// container's interface gave itself.
-pub(crate) fn links(desired: &Desired) -> Vec<Probe<'_>> {
+fn links(desired: &Desired) -> Vec<Probe<'_>> {
     let is_told = |item: &Item| match &item.resource {
         Resource::AddressGuard(_) => item.place == Place::Sandbox,
         resource => is_link(resource) && item.lifetime != Lifetime::Predecessor,
@@ -150,8 +160,7 @@ fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     check_sandbox(device, &attachment, &previous)?;
     let given = known_before(device, &mut kernel, &attachment, Some(previous));
     let desired = device.declare(&attachment, &given)?;
-    let findings =
-        converge::check(&mut kernel, &desired).map_err(|error| texts::converge_error(&error))?;
+    let findings = converge::check(&mut kernel, &desired).map_err(texts::converge_error)?;
     let Some((first, others)) = findings.split_first() else {
         return Ok(());
     };
@@ -217,7 +226,7 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let delete = || {
         let desired = device.declare(&attachment, &given)?;
         converge::del(&mut kernel, &mut *device.memory(&attachment), &desired)
-            .map_err(|error| texts::converge_error(&error))
+            .map_err(texts::converge_error)
     };
     give_back(ipam, release, delete)
 }
@@ -274,9 +283,9 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let delete = || {
         let mut kernel = Linux::host_only();
         let collected = converge::gc(&mut kernel, &device.scopes(), &network, &hashes)
-            .map_err(|error| texts::converge_error(&error));
-        let swept = converge::del(&mut kernel, &mut (), &device.idle())
-            .map_err(|error| texts::converge_error(&error));
+            .map_err(texts::converge_error);
+        let swept =
+            converge::del(&mut kernel, &mut (), &device.idle()).map_err(texts::converge_error);
         let forgotten = device.collect_memory(&request.network, &valid);
         collected.map(|_| ()).and(swept).and(forgotten)
     };
