@@ -11,8 +11,8 @@ use ropewalk_netstate::{
 use serde_json::{Value, json};
 
 use crate::{
-    device::{Attachment, Device, Firewalld, Given},
-    table::{self, Kind},
+    device::{Attachment, Firewalld},
+    table::{self, Kind, Plugin},
     texts,
     verbs::known_before,
 };
@@ -60,17 +60,12 @@ fn with_forms(
 ) -> Result<Option<Vec<Step>>, CniError> {
     let Some(key) = backend_key(name) else { return Ok(None) };
     let mut kernel = Linux::with_missing_sandbox();
-    let (ours, ours_given) = read(name, &mut kernel, environment, stdin)?;
     // What firewalld has is the same in both forms.
-    if ours_given.facts.firewalld == Firewalld::Running {
-        return Ok(None);
-    }
+    let Some(ours) = rules(name, &mut kernel, environment, stdin)? else { return Ok(None) };
     let mut as_reference = stdin.clone();
     as_reference[key] = json!("iptables");
-    let (reference, reference_given) = read(name, &mut kernel, environment, &as_reference)?;
-    let attachment = Attachment::of(&request(environment, stdin, name)?)?;
-    let ours = packet_filter(&ours.declare(&attachment, &ours_given)?);
-    let reference = packet_filter(&reference.declare(&attachment, &reference_given)?);
+    let reference = rules(name, &mut kernel, environment, &as_reference)?;
+    let Some(reference) = reference else { return Ok(None) };
     let (wanted, other) = match form {
         Form::Ours => (ours, reference),
         Form::Reference => (reference, ours),
@@ -88,25 +83,25 @@ fn backend_key(name: &str) -> Option<&'static str> {
     }
 }
 
-fn request(environment: &Environment, stdin: &Value, name: &str) -> Result<Request, CniError> {
-    let versions = table::find(name).map(|plugin| plugin.versions).unwrap_or_default();
-    Request::parse(environment.clone(), stdin.to_string().as_bytes(), versions)
-}
-
-fn read(
+/// The rules that a plugin declares; `None` if firewalld has them.
+fn rules(
     name: &str,
     kernel: &mut Linux,
     environment: &Environment,
     stdin: &Value,
-) -> Result<(Box<dyn Device>, Given), CniError> {
-    let request = request(environment, stdin, name)?;
-    let Some(Kind::Device(load)) = table::find(name).map(|plugin| &plugin.kind) else {
+) -> Result<Option<Desired>, CniError> {
+    let Some(Plugin { kind: Kind::Device(load), versions, .. }) = table::find(name) else {
         return Err(CniError::internal(format!("{name} has no rules")));
     };
+    let request = Request::parse(environment.clone(), stdin.to_string().as_bytes(), versions)?;
     let device = load(&request)?;
     let previous = ropewalk_cni::prev_result(&request.raw)?;
-    let given = known_before(&*device, kernel, &Attachment::of(&request)?, previous);
-    Ok((device, given))
+    let attachment = Attachment::of(&request)?;
+    let given = known_before(&*device, kernel, &attachment, previous);
+    if given.facts.firewalld == Firewalld::Running {
+        return Ok(None);
+    }
+    Ok(Some(packet_filter(&device.declare(&attachment, &given)?)))
 }
 
 /// What of a state is rules.
