@@ -144,6 +144,11 @@ impl<'a> Fields<'a> {
         self.read_string(&self.path_of(key), self.value(key)?)
     }
 
+    /// A string that says something: an empty one counts as none.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.string(key).filter(|text| !text.is_empty())
+    }
+
     /// A string that is parsed further; the parser's error is reported as it is.
     pub fn parsed<T, E: fmt::Display>(
         &self,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ropewalk_addr::Family;
+use ropewalk_addr::{Family, IfName};
 use ropewalk_cni::{Cidr, CniError, Dns, Fields, RouteConfig, Version, config_error};
 
 /// The object at a dotted path (`args.cni`), if all of it is there.
@@ -32,9 +32,15 @@ pub(crate) fn allow_common(fields: &Fields<'_>) {
     fields.allow(COMMON);
 }
 
+/// An optional name of an interface.
+pub(crate) fn interface_name(fields: &Fields<'_>, key: &str) -> Option<IfName> {
+    let name = fields.text(key)?.parse();
+    name.map_err(|error| fields.report_at(key, format!("{error}"))).ok()
+}
+
 /// An optional gateway address.
 pub(crate) fn gateway(fields: &Fields<'_>, key: &str) -> Option<IpAddr> {
-    let text = fields.string(key).filter(|text| !text.is_empty())?;
+    let text = fields.text(key)?;
     let gateway = text.parse().ok();
     if gateway.is_none() {
         fields.report_at(key, format!("invalid gateway address: {text}"));
@@ -89,7 +95,7 @@ pub(crate) fn dns(fields: &Fields<'_>, key: &str) -> Option<Dns> {
 
 /// `ipam.type`; the rest of the object is its plugin's business.
 pub(crate) fn ipam_type(fields: &Fields<'_>) -> Option<String> {
-    fields.object("ipam")?.string("type").filter(|name| !name.is_empty())
+    fields.object("ipam")?.text("type")
 }
 
 /// What a missing `ipam.type` is called.

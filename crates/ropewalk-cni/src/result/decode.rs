@@ -22,7 +22,7 @@ impl CniResult {
     /// Code 999 `unsupported CNI result version "…"`, or what is wrong with a field.
     pub fn from_value(value: &Value, config_version: &str) -> Result<CniResult, CniError> {
         let fields = Fields::new(value, "");
-        let own = fields.string("cniVersion").filter(|version| !version.is_empty());
+        let own = fields.text("cniVersion");
         fields.finish().map_err(|errors| first_problem(&errors))?;
         let version = known_version(own.as_deref().unwrap_or(config_version))?;
         let result = match version.family() {

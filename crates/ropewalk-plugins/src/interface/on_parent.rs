@@ -6,7 +6,10 @@ use ropewalk_cni::{CniError, CniResult, Fields};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{Place, resource::Parent};
 
-use crate::device::{Facts, Given, Master};
+use crate::{
+    config,
+    device::{Facts, Given, Master},
+};
 
 /// Which link to stand on.
 #[derive(Debug)]
@@ -19,12 +22,8 @@ pub(crate) struct OnParent {
 impl OnParent {
     pub(crate) fn read(fields: &Fields<'_>) -> Self {
         let in_sandbox = fields.bool("linkInContainer").unwrap_or_default();
-        let name = fields.string("master").filter(|name| !name.is_empty());
-        let parse = |name: String| {
-            name.parse().map_err(|error| fields.report_at("master", format!("{error}"))).ok()
-        };
         let place = if in_sandbox { Place::Sandbox } else { Place::Host };
-        Self { master: name.and_then(parse), place }
+        Self { master: config::interface_name(fields, "master"), place }
     }
 
     pub(crate) fn facts(&self, kernel: &mut Linux, previous: Option<&CniResult>) -> Facts {

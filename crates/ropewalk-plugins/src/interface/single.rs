@@ -80,11 +80,10 @@ fn as_recorded(link: VirtualLink, attachment: &Attachment, given: &Given) -> Vir
 
 /// `runtimeConfig.mac` beats `MAC` in `CNI_ARGS` beats `mac`.
 pub(crate) fn mac(fields: &Fields<'_>, requested: Option<&str>) -> Option<Mac> {
-    let set = |text: &String| !text.is_empty();
-    let by_runtime = fields.object("runtimeConfig").and_then(|runtime| runtime.string("mac"));
-    let configured = fields.string("mac");
-    let requested = requested.map(str::to_owned);
-    let text = by_runtime.filter(set).or(requested.filter(set)).or(configured.filter(set))?;
+    let by_runtime = fields.object("runtimeConfig").and_then(|runtime| runtime.text("mac"));
+    let configured = fields.text("mac");
+    let requested = requested.filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = by_runtime.or(requested).or(configured)?;
     let parsed = text.parse();
     if parsed.is_err() {
         let message =

@@ -41,15 +41,11 @@ fn lint(fields: &Fields<'_>) {
 }
 
 fn read(fields: &Fields<'_>, requested_mac: Option<&str>) -> Tap {
-    let bridge = fields.string("bridge").filter(|name| !name.is_empty());
-    let parse = |name: String| {
-        name.parse().map_err(|error| fields.report_at("bridge", format!("{error}"))).ok()
-    };
     Tap {
         link: link(fields),
         mac: single::mac(fields, requested_mac),
         mtu: config::mtu(fields),
-        bridge: bridge.and_then(parse),
+        bridge: config::interface_name(fields, "bridge"),
         // Nobody is there before a program opens the other end.
         interface: Single::without_neighbours(fields),
     }
@@ -58,7 +54,7 @@ fn read(fields: &Fields<'_>, requested_mac: Option<&str>) -> Tap {
 fn link(fields: &Fields<'_>) -> TapLink {
     let owner = fields.u32("owner");
     let group = fields.u32("group");
-    let context = fields.string("selinuxContext").filter(|context| !context.is_empty());
+    let context = fields.text("selinuxContext");
     TapLink {
         multi_queue: fields.bool("multiQueue").unwrap_or_default(),
         // With these two alone the reference plugin takes another way, whose taps have the header.

@@ -45,7 +45,6 @@ fn data_directory(request: &Request) -> PathBuf {
     let fields = Fields::new(&request.raw, "");
     let is_ours = config::ipam_type(&fields).is_some_and(|name| name == "host-local");
     let ipam = fields.object("ipam").filter(|_| is_ours);
-    ipam.and_then(|ipam| ipam.string("dataDir"))
-        .filter(|path| !path.is_empty())
+    ipam.and_then(|ipam| ipam.text("dataDir"))
         .map_or_else(|| Path::new(LeaseDirectory::DEFAULT).to_owned(), PathBuf::from)
 }

@@ -73,9 +73,7 @@ impl Config {
                 IngressPolicy::Open
             }
         };
-        let name = |key, default: &str| {
-            fields.string(key).filter(|name| !name.is_empty()).unwrap_or_else(|| default.to_owned())
-        };
+        let name = |key, default: &str| fields.text(key).unwrap_or_else(|| default.to_owned());
         let admin_chain = name("iptablesAdminChainName", "CNI-ADMIN");
         let zone = name("firewalldZone", "trusted");
         if zone.contains('\0') || zone.len() > LONGEST_ZONE {

@@ -84,8 +84,7 @@ impl Config {
     fn from_fields(fields: &Fields<'_>) -> Self {
         let flag = |key, default| fields.bool(key).unwrap_or(default);
         let mark_bit = mark_bit(fields);
-        let external_mark_chain =
-            fields.string("externalSetMarkChain").filter(|name| !name.is_empty());
+        let external_mark_chain = fields.text("externalSetMarkChain");
         if external_mark_chain.is_some() && mark_bit.is_some() {
             let message = "Cannot specify externalSetMarkChain and markMasqBit";
             fields.report_at("externalSetMarkChain", message);
@@ -256,8 +255,7 @@ fn mapping(entry: &Fields<'_>) -> Option<Mapping> {
 
 /// The protocol in any case; absent is TCP, as every runtime means it.
 fn protocol(entry: &Fields<'_>) -> Option<Protocol> {
-    let name = entry.string("protocol").filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| "tcp".to_owned()).to_ascii_lowercase();
+    let name = entry.text("protocol").unwrap_or_else(|| "tcp".to_owned()).to_ascii_lowercase();
     let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == name);
     if protocol.is_none() {
         let known: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.name).collect();
@@ -268,7 +266,7 @@ fn protocol(entry: &Fields<'_>) -> Option<Protocol> {
 }
 
 fn host_ip(entry: &Fields<'_>) -> Option<IpAddr> {
-    let text = entry.string("hostIP").filter(|text| !text.is_empty())?;
+    let text = entry.text("hostIP")?;
     let ip = text.parse::<IpAddr>().ok();
     if ip.is_none() {
         entry.report_at("hostIP", format!("invalid host IP address {text:?}"));

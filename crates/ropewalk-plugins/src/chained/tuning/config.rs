@@ -49,17 +49,15 @@ impl Config {
             queue_length: fields.u32("txQLen"),
             offloads: offloads::read(fields, "ethtool"),
             data_directory: fields
-                .string("dataDir")
-                .filter(|path| !path.is_empty())
+                .text("dataDir")
                 .unwrap_or_else(|| DEFAULT_DATA_DIRECTORY.to_owned())
                 .into(),
         };
-        let mut mac = fields.string("mac");
+        let mut mac = fields.text("mac");
         mac = requested_mac.map(str::to_owned).filter(|mac| !mac.is_empty()).or(mac);
-        let runtime = fields.object("runtimeConfig").and_then(|runtime| runtime.string("mac"));
-        mac = runtime.filter(|mac| !mac.is_empty()).or(mac);
+        mac = fields.object("runtimeConfig").and_then(|runtime| runtime.text("mac")).or(mac);
         if let Some(args) = config::nested(fields, "args.cni") {
-            mac = args.string("mac").filter(|mac| !mac.is_empty()).or(mac);
+            mac = args.text("mac").or(mac);
             for sysctl in sysctls(&args) {
                 match config.sysctls.iter_mut().find(|known| are_one(&known.0, &sysctl.0)) {
                     Some(known) => *known = sysctl,
@@ -72,7 +70,7 @@ impl Config {
             config.all_multicast = args.bool("allmulti").or(config.all_multicast);
             config.queue_length = args.u32("txQLen").or(config.queue_length);
         }
-        config.mac = mac.filter(|mac| !mac.is_empty()).and_then(|text| {
+        config.mac = mac.and_then(|text| {
             let parsed = text.parse();
             if parsed.is_err() {
                 let message = format!("invalid args {text} for MAC addr: invalid MAC address");

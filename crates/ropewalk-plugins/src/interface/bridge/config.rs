@@ -45,18 +45,16 @@ impl Config {
         let requested = args.get("MAC").map(str::to_owned);
         let config = Self::from_fields(&fields, requested);
         config::finish(&fields)?;
-        config.ok_or_else(|| CniError::invalid_config("invalid bridge configuration"))
+        Ok(config)
     }
 
-    fn from_fields(fields: &Fields<'_>, requested_mac: Option<String>) -> Option<Self> {
+    fn from_fields(fields: &Fields<'_>, requested_mac: Option<String>) -> Self {
         let flag = |key| fields.bool(key).unwrap_or_default();
-        let bridge = fields.string("bridge").filter(|name| !name.is_empty());
-        let bridge = bridge.unwrap_or_else(|| "cni0".to_owned());
-        let bridge = bridge.parse().map_err(|error| fields.report_at("bridge", format!("{error}")));
+        let bridge = config::interface_name(fields, "bridge");
         let is_default_gateway = flag("isDefaultGateway");
         let vlan = vlan(fields);
         let config = Self {
-            bridge: bridge.ok()?,
+            bridge: bridge.unwrap_or_else(default_bridge),
             is_gateway: flag("isGateway") || is_default_gateway,
             is_default_gateway,
             default_route: fields.bool("defaultRoute").unwrap_or(true),
@@ -79,7 +77,7 @@ impl Config {
             ipam: config::ipam_type(fields),
         };
         config.check(fields);
-        Some(config)
+        config
     }
 
     /// What does not go together.
@@ -121,13 +119,15 @@ pub(crate) fn lint(fields: &Fields<'_>) {
     Config::from_fields(fields, None);
 }
 
+fn default_bridge() -> IfName {
+    "cni0".parse().expect("four letters are a name")
+}
+
 /// `runtimeConfig.mac` beats `args.cni.mac` beats `MAC` in `CNI_ARGS`.
 fn mac(fields: &Fields<'_>, requested: Option<String>) -> Option<Mac> {
-    let of = |source| config::nested(fields, source).and_then(|inner| inner.string("mac"));
-    let set = |text: &String| !text.is_empty();
-    let by_runtime = of("runtimeConfig").filter(set);
-    let by_args = of("args.cni").filter(set);
-    let text = by_runtime.or(by_args).or(requested.filter(set))?;
+    let of = |source| config::nested(fields, source).and_then(|inner| inner.text("mac"));
+    let (by_runtime, by_args) = (of("runtimeConfig"), of("args.cni"));
+    let text = by_runtime.or(by_args).or(requested.filter(|text| !text.is_empty()))?;
     let parsed = text.parse();
     if parsed.is_err() {
         let message = format!("failed to make veth pair: address {text}: invalid MAC address");

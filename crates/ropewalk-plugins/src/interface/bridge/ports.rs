@@ -9,7 +9,7 @@ use ropewalk_netstate::{
 };
 
 use super::config::{port_vlans, vlan};
-use crate::layer3;
+use crate::{config, layer3};
 
 /// A link that is to be a port.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub(crate) struct Port {
 
 /// Reads `uplink`, the name of one, and `ports`, objects that may tell VLANs too.
 pub(crate) fn read(fields: &Fields<'_>) -> Vec<Port> {
-    let uplink = name(fields, "uplink").map(|name| Port { name, vlans: None });
+    let uplink = config::interface_name(fields, "uplink").map(|name| Port { name, vlans: None });
     let listed = fields.objects("ports").unwrap_or_default();
     let listed = listed.iter().filter_map(|entry| {
         if entry.value("name").is_none() {
             entry.report_at("name", "a port of the bridge has no name");
         }
         let vlans = port_vlans(entry, vlan(entry));
-        Some(Port { name: name(entry, "name")?, vlans })
+        Some(Port { name: config::interface_name(entry, "name")?, vlans })
     });
     let ports: Vec<Port> = uplink.into_iter().chain(listed).collect();
     for (index, port) in ports.iter().enumerate() {
@@ -37,11 +37,6 @@ pub(crate) fn read(fields: &Fields<'_>) -> Vec<Port> {
         }
     }
     ports
-}
-
-fn name(fields: &Fields<'_>, key: &str) -> Option<IfName> {
-    let text = fields.string(key).filter(|text| !text.is_empty())?;
-    text.parse().map_err(|error| fields.report_at(key, format!("{error}"))).ok()
 }
 
 /// Declares them, up. A link with addresses would take them out of reach, so that it is refused.

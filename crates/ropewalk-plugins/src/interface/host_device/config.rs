@@ -38,17 +38,16 @@ impl Config {
     }
 
     fn from_fields(fields: &Fields<'_>) -> Self {
-        let text = |key| fields.string(key).filter(|text| !text.is_empty());
         let runtime = config::nested(fields, "runtimeConfig");
-        let device_id = runtime.and_then(|runtime| runtime.string("deviceID"));
-        let by_name = text("device").map(|name| (name, name_selector as Read));
-        let by_mac = text("hwaddr").map(|mac| (mac, mac_selector as Read));
-        let by_path = text("kernelpath").map(|path| (path, path_selector as Read));
+        let device_id = runtime.and_then(|runtime| runtime.text("deviceID"));
+        let by_name = fields.text("device").map(|name| (name, name_selector as Read));
+        let by_mac = fields.text("hwaddr").map(|mac| (mac, mac_selector as Read));
+        let by_path = fields.text("kernelpath").map(|path| (path, path_selector as Read));
         let selected = by_name.or(by_mac).or(by_path);
         let config = Self {
             selector: selected.as_ref().and_then(|(text, read)| read(fields, text)),
-            pci: text("pciBusID"),
-            device_id: device_id.filter(|text| !text.is_empty()),
+            pci: fields.text("pciBusID"),
+            device_id,
             user_space: fields.bool("dpdkMode").unwrap_or_default(),
             options: Options::read(fields),
             dns: config::dns(fields, "dns"),

@@ -91,7 +91,7 @@ fn read(fields: &Fields<'_>, args: &CniArgs) -> Config {
         broadcast: None,
     };
     let Some(ipam) = fields.object("ipam") else { return config };
-    if let Some(path) = ipam.string("daemonSocketPath").filter(|path| !path.is_empty()) {
+    if let Some(path) = ipam.text("daemonSocketPath") {
         config.socket = path.into();
     }
     config.priority = ipam.u32("priority").filter(|priority| *priority != 0);
@@ -144,7 +144,7 @@ fn families(ipam: &Fields<'_>) -> Option<Vec<Family>> {
 fn provide(entry: &Fields<'_>, args: &CniArgs) -> Vec<(u8, Vec<u8>)> {
     let name = entry.string("option").unwrap_or_default();
     let code = option_of(entry, &name);
-    let own = entry.string("value").filter(|value| !value.is_empty());
+    let own = entry.text("value");
     let key = entry.string("fromArg").unwrap_or_default();
     let from_argument = args.get(&key).filter(|_| !key.is_empty()).map(str::to_owned);
     if own.as_ref().is_some_and(|value| value.len() > LONGEST) {

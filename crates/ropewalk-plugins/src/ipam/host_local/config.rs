@@ -71,7 +71,7 @@ pub(crate) fn lint(fields: &Fields<'_>) {
 }
 
 fn path(ipam: &Fields<'_>, key: &str) -> Option<PathBuf> {
-    ipam.string(key).filter(|text| !text.is_empty()).map(PathBuf::from)
+    ipam.text(key).map(PathBuf::from)
 }
 
 /// `IP` of `CNI_ARGS`.
@@ -153,7 +153,7 @@ fn nested_ranges(fields: &Fields<'_>, key: &str) -> Vec<(String, Vec<RawRange>)>
 
 fn raw_range(fields: &Fields<'_>) -> Option<RawRange> {
     let ip = |key| {
-        let text = fields.string(key).filter(|text| !text.is_empty())?;
+        let text = fields.text(key)?;
         fields.parsed(key, |_| {
             text.parse::<IpAddr>().map_err(|_| format!("invalid IP address: {text}"))
         })
