@@ -33,7 +33,8 @@ pub struct Plan {
 pub enum Conflict {
     /// Something of this attachment exists already.
     AlreadyThere(Place, Resource),
-    /// A key in a set belongs to another owner, or a link to another master. First what was wanted, then what was found.
+    /// A key in a set belongs to another owner, or a link to another master. First what was wanted,
+    /// then what was found.
     Taken(Resource, Resource),
     /// A link has an address that conflicts. First what was wanted, then what was found.
     OtherAddress(Resource, Resource),
