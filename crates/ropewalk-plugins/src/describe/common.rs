@@ -150,3 +150,8 @@ pub(crate) const DNS: Key =
 pub(crate) const fn mac(meaning: &'static str) -> Key {
     key("mac", Kind::Mac, meaning).example("02:00:00:00:00:07")
 }
+
+/// The same where the link is made with it, see [`crate::interface::single::mac`].
+pub(crate) const LINK_MAC: Key = mac("The MAC of the interface")
+    .absent("chosen by the kernel")
+    .refuses(&[("zz", "invalid args zz for MAC addr: address zz: invalid MAC address")]);

@@ -16,7 +16,9 @@ use crate::{
     config,
     describe::{
         Class, Description, Key, Kind,
-        common::{self, ACCEPT_RA, DETECT_DUPLICATES, DNS, IPAM, LIMITED_MTU, WAIT_FOR_RA},
+        common::{
+            self, ACCEPT_RA, DETECT_DUPLICATES, DNS, IPAM, LIMITED_MTU, LINK_MAC, WAIT_FOR_RA,
+        },
         key,
     },
     device::{Attachment, Device, Facts, Given},
@@ -71,8 +73,8 @@ fn mode(fields: &Fields<'_>) -> MacvlanMode {
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
-    runtime: &[MAC],
-    variables: &[Key { name: "MAC", ..MAC }],
+    runtime: &[LINK_MAC],
+    variables: &[Key { name: "MAC", ..LINK_MAC }],
     ..Description::new(
         "macvlan",
         Class::Interface,
@@ -80,10 +82,6 @@ pub(crate) const DESCRIPTION: Description = Description {
         lint,
     )
 };
-
-const MAC: Key = common::mac("The MAC of the interface")
-    .absent("chosen by the kernel")
-    .refuses(&[("zz", "invalid args zz for MAC addr: address zz: invalid MAC address")]);
 
 const KEYS: &[Key] = &[
     common::master(
@@ -105,7 +103,7 @@ const KEYS: &[Key] = &[
     .example("private")
     .refuses(&[("foo", "unknown macvlan mode: \"foo\"")]),
     LIMITED_MTU,
-    MAC,
+    LINK_MAC,
     key(
         "bcqueuelen",
         Kind::U32,

@@ -12,7 +12,7 @@ use crate::{
     config,
     describe::{
         Class, Description, Key, Kind,
-        common::{self, DNS, IPAM},
+        common::{self, DNS, IPAM, LINK_MAC},
         flag, key,
     },
     device::{Attachment, Device, Given},
@@ -67,8 +67,8 @@ fn link(fields: &Fields<'_>) -> TapLink {
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
-    runtime: &[MAC],
-    variables: &[Key { name: "MAC", ..MAC }],
+    runtime: &[LINK_MAC],
+    variables: &[Key { name: "MAC", ..LINK_MAC }],
     ..Description::new(
         "tap",
         Class::Interface,
@@ -76,10 +76,6 @@ pub(crate) const DESCRIPTION: Description = Description {
         lint,
     )
 };
-
-const MAC: Key = common::mac("The MAC of the interface")
-    .absent("chosen by the kernel")
-    .refuses(&[("zz", "invalid args zz for MAC addr: address zz: invalid MAC address")]);
 
 const KEYS: &[Key] = &[
     flag("multiQueue", "A program may open several queues"),
@@ -107,7 +103,7 @@ const KEYS: &[Key] = &[
     .example("br0")
     .refuses(&[("a/b", "interface name contains / or : or whitespace characters")]),
     common::mtu("0 leaves it to the kernel"),
-    MAC,
+    LINK_MAC,
     DNS,
     IPAM,
 ];
