@@ -156,20 +156,18 @@ fn verdict(result: i32) -> Result<(), Errno> {
     Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
 }
 
-/// Waits until there is something to read from one of these, or the time is over; `None` waits for
-/// ever. Which of them it is has to be tried.
+/// Waits until there is something to read from one of these, or the time is over, or earlier: says
+/// whether there is something. `None` waits for ever. Which of them it is has to be tried.
 pub fn wait_for_input(
     sources: &[BorrowedFd<'_>],
     time: Option<Duration>,
-) -> Result<(), KernelError> {
+) -> Result<bool, KernelError> {
     let waiting = sources.iter().map(|source| PollFd::from_borrowed_fd(*source, PollFlags::IN));
     let mut waiting: Vec<PollFd<'_>> = waiting.collect();
-    let time = time.map(|time| Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: time.subsec_nanos().into(),
-    });
+    let time = time.and_then(|time| Timespec::try_from(time).ok());
     match poll(&mut waiting, time.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
         Err(errno) => Err(error_about(errno, "wait for input")),
     }
 }

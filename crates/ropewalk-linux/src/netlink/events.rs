@@ -2,12 +2,11 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use ropewalk_netstate::KernelError;
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{
         AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, recv,
@@ -18,6 +17,7 @@ use rustix::{
 use super::{Replies, Reply};
 use crate::{
     error::error_about,
+    packet::wait_for_input,
     uapi::{RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK},
 };
 
@@ -72,23 +72,10 @@ pub(crate) fn wait_for_any<const N: usize>(
     sockets: [BorrowedFd<'_>; N],
     deadline: Instant,
 ) -> Result<bool, KernelError> {
-    let mut waiting = sockets.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN));
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
-        match poll(&mut waiting, Some(&timespec(left))) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(true),
-            Err(errno) => return Err(error_about(errno, "wait for kernel events")),
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        if wait_for_input(&sockets, Some(left))? {
+            return Ok(true);
         }
     }
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
-    }
+    Ok(false)
 }

@@ -66,8 +66,10 @@ impl Farewell {
                 match socket.receive(&mut buffer).map(|bytes| release.is_answered_by(bytes)) {
                     Some(true) => return Ok(()),
                     Some(false) => {}
-                    None => wait_for_input(&[socket.as_fd()], Some(left))
-                        .map_err(|error| error.to_string())?,
+                    None => {
+                        wait_for_input(&[socket.as_fd()], Some(left))
+                            .map_err(|error| error.to_string())?;
+                    }
                 }
             }
         }
@@ -86,7 +88,9 @@ impl Farewell {
                 match socket.receive(&mut buffer).map(|frame| arp::answer(frame, next_hop)) {
                     Some(Some(station)) => return Some(station),
                     Some(None) => {}
-                    None => wait_for_input(&[socket.as_fd()], Some(left)).ok()?,
+                    None => {
+                        wait_for_input(&[socket.as_fd()], Some(left)).ok()?;
+                    }
                 }
             }
         }
