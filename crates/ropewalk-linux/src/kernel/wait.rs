@@ -40,16 +40,38 @@ pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), 
 }
 
 fn look(linux: &mut Linux, place: Place, wait: &Await) -> Result<Look, KernelError> {
-    match wait {
-        Await::LinkUp { link, .. } => look_at_link(linux, place, link),
-        Await::AddressesReady { link, deadline_ms } => {
-            look_at_addresses(linux, place, link, *deadline_ms)
-        }
-        Await::Autoconfigured { link, deadline_ms } => {
-            look_for_advertised(linux, place, link, *deadline_ms)
-        }
-        Await::LinkLocal { link, deadline_ms } => {
-            look_for_link_local(linux, place, link, *deadline_ms)
+    let (Await::LinkUp { link, deadline_ms }
+    | Await::AddressesReady { link, deadline_ms }
+    | Await::Autoconfigured { link, deadline_ms }
+    | Await::LinkLocal { link, deadline_ms }) = wait;
+    let seconds = deadline_ms / 1000;
+    let (is_meant, missing): (fn(&FoundAddress) -> bool, _) = match wait {
+        Await::LinkUp { .. } => return look_at_link(linux, place, link),
+        Await::AddressesReady { .. } => (|_| true, None),
+        Await::Autoconfigured { .. } => (
+            |address| address.is_temporary() && !address.is_link_local(),
+            Some(format!(
+                "no router has advertised a prefix on {link} within {seconds} seconds; hint: look \
+                 for one with rdisc6, or leave waitForRA out"
+            )),
+        ),
+        Await::LinkLocal { .. } => (
+            |address| address.is_link_local(),
+            Some(format!("link {link} has no link-local address after {seconds} seconds")),
+        ),
+    };
+    let index = linux.index_of(place, link)?;
+    let mut addresses = linux.addresses(place, Some(Family::V6), index)?;
+    addresses.retain(is_meant);
+    if let (Some(text), true) = (missing, addresses.is_empty()) {
+        return Ok(Look::NotYet(text));
+    }
+    match readiness(link, &addresses) {
+        Readiness::Ready => Ok(Look::Finished),
+        Readiness::Failed(text) => Err(error_with(Errno::ADDRINUSE, text)),
+        Readiness::Pending => {
+            let text = format!("link {link} still has tentative addresses after {seconds} seconds");
+            Ok(Look::NotYet(text))
         }
     }
 }
@@ -62,70 +84,4 @@ fn look_at_link(linux: &mut Linux, place: Place, name: &IfName) -> Result<Look, 
     }
     let state = state_name(link.operational_state);
     Ok(Look::NotYet(format!("bridge port in error state: {state}")))
-}
-
-fn look_at_addresses(
-    linux: &mut Linux,
-    place: Place,
-    name: &IfName,
-    deadline_ms: u32,
-) -> Result<Look, KernelError> {
-    let index = linux.index_of(place, name)?;
-    let addresses = linux.addresses(place, Some(Family::V6), index)?;
-    look_whether_ready(name, &addresses, deadline_ms)
-}
-
-/// Whether all of these addresses can be used.
-fn look_whether_ready(
-    name: &IfName,
-    addresses: &[FoundAddress],
-    deadline_ms: u32,
-) -> Result<Look, KernelError> {
-    match readiness(name, addresses) {
-        Readiness::Ready => Ok(Look::Finished),
-        Readiness::Failed(text) => Err(error_with(Errno::ADDRINUSE, text)),
-        Readiness::Pending => {
-            let seconds = deadline_ms / 1000;
-            let text = format!("link {name} still has tentative addresses after {seconds} seconds");
-            Ok(Look::NotYet(text))
-        }
-    }
-}
-
-fn look_for_advertised(
-    linux: &mut Linux,
-    place: Place,
-    name: &IfName,
-    deadline_ms: u32,
-) -> Result<Look, KernelError> {
-    let index = linux.index_of(place, name)?;
-    let mut addresses = linux.addresses(place, Some(Family::V6), index)?;
-    addresses.retain(|address| address.is_temporary() && !address.is_link_local());
-    let seconds = deadline_ms / 1000;
-    if addresses.is_empty() {
-        let text = format!(
-            "no router has advertised a prefix on {name} within {seconds} seconds; hint: look for \
-             one with rdisc6, or leave waitForRA out"
-        );
-        return Ok(Look::NotYet(text));
-    }
-    look_whether_ready(name, &addresses, deadline_ms)
-}
-
-fn look_for_link_local(
-    linux: &mut Linux,
-    place: Place,
-    name: &IfName,
-    deadline_ms: u32,
-) -> Result<Look, KernelError> {
-    let index = linux.index_of(place, name)?;
-    let mut addresses = linux.addresses(place, Some(Family::V6), index)?;
-    addresses.retain(|address| address.is_link_local());
-    if addresses.is_empty() {
-        let seconds = deadline_ms / 1000;
-        return Ok(Look::NotYet(format!(
-            "link {name} has no link-local address after {seconds} seconds"
-        )));
-    }
-    look_whether_ready(name, &addresses, deadline_ms)
 }

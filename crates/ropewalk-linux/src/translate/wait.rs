@@ -1,7 +1,5 @@
 //! What is waited for: when it has come, and how its absence is told.
 
-use std::fmt::Write as _;
-
 use super::{address::FoundAddress, link::Link};
 use crate::uapi::IF_OPER_UP;
 
@@ -36,10 +34,8 @@ pub(crate) enum Readiness {
 /// Whether all addresses of a link can be used.
 pub(crate) fn readiness(link: &str, addresses: &[FoundAddress]) -> Readiness {
     if let Some(duplicate) = addresses.iter().find(|address| address.is_duplicate()) {
-        let mut text = String::new();
         let ip = duplicate.prefix.ip();
-        let _ = write!(text, "link {link} has address {ip} in DADFAILED state");
-        return Readiness::Failed(text);
+        return Readiness::Failed(format!("link {link} has address {ip} in DADFAILED state"));
     }
     if addresses.iter().any(|address| address.is_tentative()) {
         return Readiness::Pending;
