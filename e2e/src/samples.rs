@@ -148,12 +148,11 @@ impl Sample {
         if self.name == "loopback" { "lo" } else { "eth0" }
     }
 
-    /// A host that has what the plugin needs; nothing, and says so, if this kernel has it not:
-    /// then the plugin's own tests run on a test host, and these only by name, since they take long.
+    /// A host that has what the plugin needs; nothing, and says so, if this kernel has it not.
     pub fn host(&'static self) -> Option<Host> {
         let lab = Lab::new();
         if !self.kind.is_empty() && !lab.has_kind(self.kind) {
-            lab.left_out(&format!("links of kind {}", self.kind));
+            lab.not_here(&format!("links of kind {}", self.kind));
             return None;
         }
         if !lab.exists(&format!("{}/{}", lab.plugin_directory(), self.name)) {

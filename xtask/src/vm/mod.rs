@@ -27,18 +27,20 @@ use crate::{Workspace, console::say, dist, packages, process, report::Report, ta
 /// tests multiply their deadlines by it.
 const PATIENCE: u32 = 10;
 
-/// After this time hosts begin only what is needed: tests that could not be tried on this machine.
-const ENOUGH: Duration = Duration::from_mins(8);
+/// As a step among others: after this time hosts begin only what is needed, tests that could not be
+/// tried on this machine.
+const ENOUGH: Duration = Duration::from_mins(9);
 
-/// The task: builds what is tested, and runs the tests that the filter selects, all without one.
+/// The task: builds what is tested, and runs the tests that the filter selects, all without one,
+/// however long it takes.
 pub fn run(filter: Option<&str>) -> bool {
     let root = Workspace::root();
     let result = packages::prepare()
         .and_then(|_| build_what_is_tested(&root))
         .and_then(|()| programs::build(&root))
         .and_then(|programs| match filter {
-            Some(text) => test(&root, &Tasks::named(&programs, text)),
-            None => test_all(&root, &programs, &BTreeSet::new()),
+            Some(text) => test(&root, &Tasks::named(&programs, text), Duration::MAX),
+            None => test_all(&root, &programs, &BTreeSet::new(), Duration::MAX),
         })
         .and_then(|outcome| outcome.verdict(&Report::default()));
     match &result {
@@ -75,18 +77,19 @@ fn test_all(
     root: &Path,
     programs: &[Program],
     needed: &BTreeSet<String>,
+    enough: Duration,
 ) -> Result<Outcome, String> {
     for (program, reason) in programs::left_out() {
         say(&format!("not run in virtual machines: {program}: {reason}"));
     }
-    test(root, &Tasks::of(programs, needed))
+    test(root, &Tasks::of(programs, needed), enough)
 }
 
 /// The step: everything that is meant for test hosts; and whatever could not be tried here, by the
 /// report of the tests on this machine, must have been tried there.
 pub(crate) fn check(root: &Path, here: &Report) -> Result<String, String> {
     let programs = programs::build(root)?;
-    test_all(root, &programs, here.not_run())?.verdict(here)
+    test_all(root, &programs, here.not_run(), ENOUGH)?.verdict(here)
 }
 
 /// Where images, jobs and logs are.
@@ -111,6 +114,7 @@ struct Setting {
     directory: PathBuf,
     script: String,
     begun: Instant,
+    enough: Duration,
 }
 
 /// The kinds of hosts that run one after the other, for each that run at once. Most programs are for
@@ -118,14 +122,14 @@ struct Setting {
 const LANES: [&[Kind]; 2] = [&[Kind::Nftables], &[Kind::IptablesOnly, Kind::Nftables]];
 
 /// Runs tests on hosts of all kinds.
-fn test(root: &Path, tasks: &Tasks) -> Result<Outcome, String> {
+fn test(root: &Path, tasks: &Tasks, enough: Duration) -> Result<Outcome, String> {
     if tasks.is_empty() {
         return Err("no test has this name".to_owned());
     }
     let directory = directory(root);
     let image = Image::prepare(&directory.join("image"))?;
     let script = job::script(&variables(root)?);
-    let setting = Setting { image, directory, script, begun: Instant::now() };
+    let setting = Setting { image, directory, script, begun: Instant::now(), enough };
     let outcome = Mutex::new(Outcome::default());
     thread::scope(|scope| {
         for (number, kinds) in (1..).zip(LANES) {
@@ -169,7 +173,7 @@ fn run_host(setting: &Setting, kind: Kind, number: usize, tasks: &Tasks) -> (Rep
     let status = host::run(image, kind, &directory.join(number.to_string()), script, |line| {
         match Event::read(line) {
             Event::Ready => {
-                let task = tasks.next(kind, setting.begun.elapsed() > ENOUGH);
+                let task = tasks.next(kind, setting.begun.elapsed() > setting.enough);
                 return Some(task.map_or_else(|| job::DONE.to_owned(), |task| job::command(&task)));
             }
             Event::Begins(_) => program_begun = Instant::now(),

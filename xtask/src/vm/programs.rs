@@ -51,7 +51,7 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("conversion", Extent::Spare),
     ("delegation", Extent::Spare),
     ("dhcp", Extent::Nowhere("its servers and clients live by the clock, and no kernel matters")),
-    ("every_plugin", Extent::Nowhere("it takes a quarter of an hour there; run it by name")),
+    ("every_plugin", Extent::Nowhere("all of it takes a quarter of an hour there")),
     ("faults", Extent::Nowhere("it kills plugins a thousand times, and strace takes too long")),
     ("firewall", Extent::EveryHost),
     ("firewalld", Extent::Nowhere("firewalld takes half a minute to start")),
