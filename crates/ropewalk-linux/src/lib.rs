@@ -6,6 +6,7 @@
 //! state on disk, and it runs other programs only for the firewall chains that belong to
 //! `iptables`.
 
+mod arena;
 mod datagram;
 mod dbus;
 mod error;
@@ -17,6 +18,7 @@ mod service;
 mod translate;
 mod uapi;
 
+pub use arena::Arena;
 pub use datagram::LinkLocalSocket;
 pub use error::io_reason;
 pub use kernel::{

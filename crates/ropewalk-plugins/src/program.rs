@@ -16,6 +16,9 @@ use crate::{
     verbs,
 };
 
+/// Few configurations are longer, with the results of earlier plugins in them; in bytes.
+const ORDINARY_INPUT: usize = 16 * 1024;
+
 /// The names of all plugins, ascending.
 pub fn names() -> impl Iterator<Item = &'static str> {
     PLUGINS.iter().map(|plugin| plugin.name)
@@ -62,7 +65,7 @@ fn answer(plugin: &Plugin, environment: Environment) -> Result<String, CniError>
     if validate(&environment)? == Some(Command::Version) {
         return Ok(version_document(plugin.versions));
     }
-    let mut stdin = Vec::new();
+    let mut stdin = Vec::with_capacity(ORDINARY_INPUT);
     io::stdin().read_to_end(&mut stdin).map_err(|error| {
         CniError::new(ErrorCode::Io, format!("error reading from stdin: {error}"))
     })?;
