@@ -20,7 +20,6 @@ pub(crate) const NLA_TYPE_MASK: u16 = 0x3fff;
 
 // Socket options: `linux/netlink.h`.
 pub(crate) const NETLINK_EXT_ACK: i32 = 11;
-pub(crate) const NETLINK_CAP_ACK: i32 = 10;
 pub(crate) const NETLINK_GET_STRICT_CHK: i32 = 12;
 
 // Messages: `linux/rtnetlink.h`.
@@ -49,6 +48,9 @@ pub(crate) const IFLA_OPERSTATE: u16 = 16;
 pub(crate) const IFLA_LINKINFO: u16 = 18;
 pub(crate) const IFLA_IFALIAS: u16 = 20;
 pub(crate) const IFLA_AF_SPEC: u16 = 26;
+pub(crate) const IFLA_INET_CONF: u16 = 1;
+pub(crate) const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
+pub(crate) const AF_INET: u16 = 2;
 pub(crate) const IFLA_NET_NS_FD: u16 = 28;
 pub(crate) const IFLA_EXT_MASK: u16 = 29;
 pub(crate) const IFLA_PROTINFO: u16 = 12;

@@ -204,6 +204,7 @@ pub(crate) fn declare(
     layer3: &CniResult,
     options: Options,
 ) {
+    declare_notices(desired, ifname, layer3);
     declare_addresses(desired, ifname, layer3, options, |prefix| {
         Address::new(ifname.clone(), prefix)
     });
@@ -282,14 +283,20 @@ fn declare_routes(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {
 }
 
 /// Declares that neighbours learn the addresses of an interface that is up: the last thing to do.
-/// The sysctls stay on, so that a new MAC is announced too.
 pub(crate) fn announce(desired: &mut Desired, ifname: &IfName) {
-    for (family, parameter) in [("ipv4", "arp_notify"), ("ipv6", "ndisc_notify")] {
-        let path = format!("net/{family}/conf/{ifname}/{parameter}");
-        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
-    }
     let announcement = Announcement { link: ifname.clone() };
     desired.push(Place::Sandbox, Lifetime::Dependent, announcement);
+}
+
+/// Declares that the kernel announces the addresses, also later when the MAC changes.
+fn declare_notices(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {
+    for family in families(layer3) {
+        let path = match family {
+            Family::V4 => format!("net/ipv4/conf/{ifname}/arp_notify"),
+            Family::V6 => format!("net/ipv6/conf/{ifname}/ndisc_notify"),
+        };
+        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "1"));
+    }
 }
 
 /// The interface is administratively up.

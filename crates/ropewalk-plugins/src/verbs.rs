@@ -8,7 +8,7 @@ use ropewalk_cni::{
 };
 use ropewalk_linux::{Linux, Netns, NetnsError};
 use ropewalk_netstate::{
-    Conflict, Desired, Item, Kernel, Lifetime, Observed, Owner, Place, Probe, Resource,
+    Conflict, Desired, Item, KernelError, Lifetime, Observed, Owner, Place, Probe, Resource,
     converge::{self, ConvergeError},
 };
 use ropewalk_store::{Holder, LeaseDirectory};
@@ -35,7 +35,7 @@ pub(crate) fn run(device: &dyn Device, request: &Request) -> Result<String, CniE
 fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     let attachment = Attachment::of(request)?;
     let previous = previous(device, request)?;
-    let mut kernel = Linux::with_sandbox(sandbox(request)?);
+    let mut kernel = sandbox(request)?;
     let facts = device.facts(&mut kernel, &attachment, previous.as_ref());
     let given = Given { previous, facts, ..Given::default() };
     let Some(name) = device.ipam() else {
@@ -59,19 +59,14 @@ fn refuse_second(
 ) -> Result<(), CniError> {
     let desired = device.declare(attachment, given)?;
     let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
-    let links = desired.items().iter().filter(own).filter(|item| is_link(&item.resource));
-    let probes: Vec<Probe<'_>> =
-        links.map(|item| Probe { place: item.place, resource: &item.resource }).collect();
-    let observed =
-        kernel.observe(&probes).map_err(|error| CniError::internal(error.to_string()))?;
-    match observed.iter().next() {
-        Some((place, _)) => {
-            let wanted = probes[0].resource.clone();
-            let conflict = Conflict::AlreadyThere(place, wanted);
-            Err(texts::converge_error(ConvergeError::Conflict(Box::new(conflict))))
+    for item in desired.items().iter().filter(own).filter(|item| is_link(&item.resource)) {
+        let Some(name) = item.resource.link() else { continue };
+        if kernel.has_link(item.place, name).map_err(internal)? {
+            let conflict = Conflict::AlreadyThere(item.place, item.resource.clone());
+            return Err(texts::converge_error(ConvergeError::Conflict(Box::new(conflict))));
         }
-        None => Ok(()),
     }
+    Ok(())
 }
 
 /// Leases addresses and makes the interface, or gives them back.
@@ -110,8 +105,7 @@ fn make(
     let rest = link.map(|link| desired.without(link));
     let rest = rest.as_ref().unwrap_or(&desired);
     converge::add(kernel, &mut *device.memory(attachment), rest).map_err(texts::converge_error)?;
-    let observed =
-        kernel.observe(&links(&desired)).map_err(|error| CniError::internal(error.to_string()))?;
+    let observed = kernel.observe_made(&links(&desired)).map_err(internal)?;
     Ok(device.result(attachment, given, &observed))
 }
 
@@ -125,6 +119,10 @@ fn refuse_unusable(given: &Given) -> Result<(), CniError> {
         Some(layer3) => layer3::check_indices(layer3),
         None => Ok(()),
     }
+}
+
+fn internal(error: KernelError) -> CniError {
+    CniError::internal(error.reason)
 }
 
 /// Results tell the links that were made and their hardware addresses, and the addresses that a
@@ -153,7 +151,7 @@ fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let attachment = Attachment::of(request)?;
     let previous = prev_result(&request.raw)?
         .ok_or_else(|| CniError::internal("Required prevResult missing"))?;
-    let mut kernel = Linux::with_sandbox(sandbox(request)?);
+    let mut kernel = sandbox(request)?;
     if let Some(ipam) = device.ipam() {
         Ipam::find(ipam, request)?.confirm(request)?;
     }
@@ -204,12 +202,8 @@ pub(crate) fn known_before(
 
 fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let attachment = Attachment::of(request)?;
-    let kernel = match sandbox_if_there(request)? {
-        Some(sandbox) => Linux::with_sandbox(sandbox),
-        None => Linux::with_missing_sandbox(),
-    };
     // A plugin exits right away, so that the kernel's last grace period is nobody's business.
-    let mut kernel = kernel.leaving_early();
+    let mut kernel = sandbox_if_there(request)?.leaving_early();
     // DEL works without a previous result, so one that cannot be read must not stop it.
     let previous = prev_result(&request.raw).unwrap_or_default();
     let leased = match &previous {
@@ -311,33 +305,33 @@ fn previous(device: &dyn Device, request: &Request) -> Result<Option<CniResult>,
     Ok(None)
 }
 
-/// The sandbox of ADD and CHECK, which must exist and be another namespace than the plugin's.
-fn sandbox(request: &Request) -> Result<Netns, CniError> {
+/// The kernel with the sandbox of ADD and CHECK, which must exist and be another namespace than the
+/// plugin's.
+fn sandbox(request: &Request) -> Result<Linux, CniError> {
     let path = request.netns.as_deref().unwrap_or_default();
     let netns = Netns::open(path).map_err(|error| texts::netns_error(path, error))?;
-    guard(request, &netns)?;
-    Ok(netns)
+    guard(request, netns)
 }
 
-/// The sandbox of DEL; `None` if it is gone or was not named.
-fn sandbox_if_there(request: &Request) -> Result<Option<Netns>, CniError> {
+/// The kernel with the sandbox of DEL, which may be gone or was not named.
+fn sandbox_if_there(request: &Request) -> Result<Linux, CniError> {
     let Some(path) = request.netns.as_deref() else {
-        return Ok(None);
+        return Ok(Linux::with_missing_sandbox());
     };
     match Netns::open(path) {
-        Ok(netns) => {
-            guard(request, &netns)?;
-            Ok(Some(netns))
-        }
+        Ok(netns) => guard(request, netns),
         // What a namespace was mounted on stays behind as a plain file.
-        Err(NetnsError::Missing { .. } | NetnsError::NotNamespace { .. }) => Ok(None),
+        Err(NetnsError::Missing { .. } | NetnsError::NotNamespace { .. }) => {
+            Ok(Linux::with_missing_sandbox())
+        }
         Err(error) => Err(texts::netns_error(path, error)),
     }
 }
 
 /// CHECK reads only, so that it needs no guard.
-fn guard(request: &Request, netns: &Netns) -> Result<(), CniError> {
+fn guard(request: &Request, sandbox: Netns) -> Result<Linux, CniError> {
+    let mut kernel = Linux::with_sandbox(sandbox);
     let acts = matches!(request.command, Command::Add | Command::Del);
-    let same = acts && !request.netns_override && netns.is_current().unwrap_or(false);
-    if same { Err(texts::same_netns_error()) } else { Ok(()) }
+    let same = acts && !request.netns_override && kernel.sandbox_is_host().unwrap_or(false);
+    if same { Err(texts::same_netns_error()) } else { Ok(kernel) }
 }

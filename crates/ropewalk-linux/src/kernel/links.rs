@@ -12,7 +12,7 @@ use rustix::{io::Errno, rand::GetRandomFlags};
 use super::{Linux, farewell, observe::absent_is_none};
 use crate::{
     error::{error_about, error_with, is},
-    netlink::Message,
+    netlink::{Message, Reply},
     translate::{
         bridge_port,
         link::{self, Link, VethSurroundings},
@@ -30,35 +30,46 @@ impl Linux {
         absent_is_none(socket.get(link::find_by_name(name), link::read))
     }
 
-    /// The index of a link, learnt once per application of steps.
-    pub(super) fn index_of(&mut self, place: Place, name: &str) -> Result<u32, KernelError> {
-        if let Some(&index) = self.sockets(place).indices.get(name) {
-            return Ok(index);
-        }
-        let found = self.find_link(place, name)?;
-        let index = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?.index;
-        self.sockets(place).indices.insert(name.into(), index);
-        Ok(index)
-    }
-
-    /// Sends the creation of a link, and what else is to be done to it at once, and remembers the
-    /// index that the kernel echoes (since Linux 6.2; before, it is asked for when it is needed).
-    pub(super) fn create_link(
+    /// The index that a link has now; `None` if there is none. This takes no lock of the kernel's.
+    pub(super) fn current_index(
         &mut self,
         place: Place,
-        name: &IfName,
+        name: &str,
+    ) -> Result<Option<u32>, KernelError> {
+        let socket = self.route(place)?;
+        match rustix::net::netdevice::name_to_index(&*socket, name) {
+            Ok(index) => Ok(Some(index)),
+            Err(Errno::NODEV) => Ok(None),
+            Err(errno) => Err(error_about(errno, name)),
+        }
+    }
+
+    /// Whether a link is there.
+    pub fn has_link(&mut self, place: Place, name: &IfName) -> Result<bool, KernelError> {
+        Ok(self.is_there(place)? && self.current_index(place, name)?.is_some())
+    }
+
+    /// The index of a link.
+    pub(super) fn index_of(&mut self, place: Place, name: &str) -> Result<u32, KernelError> {
+        if let Some(told) = self.sockets(place).told.get(name) {
+            return Ok(told.index);
+        }
+        let found = self.current_index(place, name)?;
+        found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))
+    }
+
+    /// Sends requests and remembers what the kernel tells about the links that they are about (it
+    /// does since Linux 6.2, if it is asked to echo).
+    pub(super) fn exchange_about_links(
+        &mut self,
+        place: Place,
         messages: Vec<Message>,
     ) -> Result<Vec<Result<(), KernelError>>, KernelError> {
-        let mut echoed = None;
-        let verdicts = self.route(place)?.exchange_reading(messages, |reply| {
-            echoed = echoed.take().or_else(|| link::read(reply));
-        })?;
-        if !matches!(verdicts.first(), Some(Ok(()))) {
-            return Ok(verdicts);
-        }
-        if let Some(index) = echoed.filter(|link| link.name == **name).map(|link| link.index) {
-            self.sockets(place).indices.insert(name.to_string(), index);
-        }
+        let mut told = Vec::new();
+        let read = |reply: &Reply<'_>| told.extend(link::read(reply));
+        let verdicts = self.route(place)?.exchange_reading(messages, read)?;
+        let told = told.into_iter().map(|link| (link.name.clone(), link));
+        self.sockets(place).told.extend(told);
         Ok(verdicts)
     }
 
@@ -74,7 +85,7 @@ impl Linux {
         // A bridge without the mark is one that stays, so that nobody asks whether it is there.
         let messages =
             vec![link::create_bridge(bridge, mac), link::set_alias(&bridge.name, Bridge::MARK)];
-        let created = self.create_link(place, &bridge.name, messages)?;
+        let created = self.exchange_about_links(place, messages)?;
         match created.into_iter().next().unwrap_or(Ok(())) {
             Err(error) if is(&error, Errno::EXIST) => self.adopt_bridge(place, bridge, error),
             Err(error) => Err(explain_filtering(bridge.vlan_filtering, error)),
@@ -139,7 +150,7 @@ impl Linux {
         // owner's mark. If the creation fails because the name, a hash of the owner, is there, the
         // link has this mark already.
         messages.extend(veth.tag.as_ref().map(|tag| link::set_alias(&veth.name, tag.text())));
-        let mut verdicts = self.create_link(place, &veth.name, messages)?.into_iter();
+        let mut verdicts = self.exchange_about_links(place, messages)?.into_iter();
         if let Some(Err(error)) = verdicts.next() {
             return Err(self.explain_veth(place, veth, error));
         }
@@ -195,6 +206,7 @@ impl Linux {
         }
         let master = self.master_index(place, to.bridge.as_ref())?;
         let index = self.index_of(place, &to.name)?;
+        self.forget_links();
         self.route(place)?.request(link::change_veth(index, to, master))?;
         if let Some(VethPeer { place, name, mac: Some(mac) }) = &to.peer {
             let index = self.index_of(*place, name)?;
@@ -227,7 +239,10 @@ impl Linux {
         place: Place,
         announcement: &Announcement,
     ) -> Result<(), KernelError> {
-        let found = self.find_link(place, &announcement.link)?;
+        let found = match self.sockets(place).told.get(&*announcement.link) {
+            Some(told) => Some(told.clone()),
+            None => self.find_link(place, &announcement.link)?,
+        };
         let Some((index, mac)) = found.and_then(|found| Some((found.index, found.mac?))) else {
             return Ok(());
         };

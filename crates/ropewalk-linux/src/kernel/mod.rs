@@ -16,6 +16,7 @@ mod offloads;
 mod packet_filter;
 mod place;
 mod queries;
+mod questions;
 mod routing;
 mod simple;
 mod sysctl;
@@ -87,6 +88,14 @@ impl Linux {
             leaves_early: false,
             lacks_nftables: false,
         }
+    }
+}
+
+impl Linux {
+    /// Answers probes for links that this value has just made: what the kernel told of them on the
+    /// way is not asked again.
+    pub fn observe_made(&mut self, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
+        observe::observe_made(self, probes)
     }
 }
 

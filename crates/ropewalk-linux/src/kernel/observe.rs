@@ -8,13 +8,13 @@ use ropewalk_netstate::{
     KernelError, Observed, Owned, Place, Probe, Resource, Scope,
     resource::{
         Address, AddressGuard, AnyLink, Bridge, BridgePort, LinkAttribute, Membership, Neighbour,
-        Qdisc, Route, RouteAbsence, RoutingRule, TrafficClass, TrafficFilter, Veth, VethPeer,
-        VirtualLink, traffic::Verdict,
+        Qdisc, Route, RouteAbsence, RoutingRule, Sysctl, TrafficClass, TrafficFilter, Veth,
+        VethPeer, VirtualLink, traffic::Verdict,
     },
 };
 use rustix::io::Errno;
 
-use super::{Linux, firewalld, iptables, offloads, packet_filter, sysctl};
+use super::{Linux, firewalld, iptables, offloads, packet_filter, questions, sysctl};
 use crate::{
     error::is,
     translate::{
@@ -29,8 +29,43 @@ use crate::{
 
 /// Answers probes.
 pub(super) fn observe(linux: &mut Linux, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
+    observe_but(linux, probes, BTreeMap::new())
+}
+
+/// Answers probes like [`observe`], but takes for known what the kernel told of links while they
+/// were made.
+pub(super) fn observe_made(
+    linux: &mut Linux,
+    probes: &[Probe<'_>],
+) -> Result<Observed, KernelError> {
+    let mut known = Links::new();
+    for place in [Place::Host, Place::Sandbox] {
+        for link in std::mem::take(&mut linux.sockets(place).told).into_values() {
+            if let Ok(name) = link.name.parse() {
+                known.insert((place, name), Some(link));
+            }
+        }
+    }
+    observe_but(linux, probes, known)
+}
+
+/// What is known of links by name; `None` if there is none.
+pub(super) type Links = BTreeMap<(Place, IfName), Option<Link>>;
+
+fn observe_but(
+    linux: &mut Linux,
+    probes: &[Probe<'_>],
+    mut known: Links,
+) -> Result<Observed, KernelError> {
+    questions::ask_ahead(linux, probes, &mut known)?;
+    let observed = survey(linux, probes, known);
+    questions::forget_answers(linux);
+    observed
+}
+
+fn survey(linux: &mut Linux, probes: &[Probe<'_>], links: Links) -> Result<Observed, KernelError> {
     let mut observed = Observed::new();
-    let mut survey = Survey { linux, links: BTreeMap::new(), addresses: BTreeMap::new() };
+    let mut survey = Survey { linux, links, addresses: BTreeMap::new() };
     for probe in probes {
         if !survey.linux.is_there(probe.place)? {
             continue;
@@ -59,7 +94,7 @@ pub(super) fn owned(linux: &mut Linux, scope: &Scope) -> Result<Vec<Owned>, Kern
 /// One observation, with what it learnt so far.
 struct Survey<'a> {
     linux: &'a mut Linux,
-    links: BTreeMap<(Place, IfName), Option<Link>>,
+    links: Links,
     addresses: BTreeMap<(Place, u32), Vec<FoundAddress>>,
 }
 
@@ -89,9 +124,7 @@ impl Survey<'_> {
             Resource::Offloads(wanted) => {
                 Ok(offloads::find(self.linux, at, wanted)?.map(Resource::Offloads))
             }
-            Resource::Sysctl(wanted) => {
-                Ok(sysctl::find(self.linux, at, wanted)?.map(Resource::Sysctl))
-            }
+            Resource::Sysctl(wanted) => self.sysctl(at, wanted),
             Resource::NftTable(_)
             | Resource::NftSet(_)
             | Resource::NftChain(_)
@@ -110,6 +143,16 @@ impl Survey<'_> {
             | Resource::ConflictProbe(_)
             | Resource::Announcement(_) => Ok(None),
         }
+    }
+
+    /// A link that is not there has no parameters: its directory need not be looked for.
+    fn sysctl(&mut self, at: Place, wanted: &Sysctl) -> Result<Option<Resource>, KernelError> {
+        if let Some(name) = sysctl::link_of(&wanted.path)
+            && self.link(at, &name)?.is_none()
+        {
+            return Ok(None);
+        }
+        Ok(sysctl::find(self.linux, at, wanted)?.map(Resource::Sysctl))
     }
 
     fn link(&mut self, place: Place, name: &IfName) -> Result<Option<Link>, KernelError> {

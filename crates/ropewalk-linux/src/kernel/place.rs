@@ -9,6 +9,7 @@ use crate::{
     error::error,
     netlink::{Protocol, Socket},
     netns::{Netns, NetnsError},
+    translate::link::Link,
 };
 
 /// What is known about the sandbox.
@@ -19,13 +20,23 @@ pub(super) enum Sandbox {
     There(Netns),
 }
 
-/// What is open at a place, and the link indices learnt there since [`Linux::forget_links`].
+/// What is open at a place, and the links that the kernel has told of since
+/// [`Linux::forget_links`].
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     route: Option<Socket>,
     netfilter: Option<Socket>,
     generic: Option<Socket>,
-    pub(super) indices: BTreeMap<String, u32>,
+    pub(super) told: BTreeMap<String, Link>,
+}
+
+impl Sockets {
+    /// Forgets what was asked ahead.
+    pub(super) fn forget_answers(&mut self) {
+        for socket in [&mut self.route, &mut self.netfilter].into_iter().flatten() {
+            socket.forget_answers();
+        }
+    }
 }
 
 fn namespace_error(failure: &NetnsError) -> KernelError {
@@ -49,10 +60,10 @@ impl Linux {
         }
     }
 
-    /// Drops what was learnt about link indices: links may have come and gone since.
+    /// Drops what the kernel told of links: they may have come and gone since.
     pub(super) fn forget_links(&mut self) {
-        self.on_host.indices.clear();
-        self.in_sandbox.indices.clear();
+        self.on_host.told.clear();
+        self.in_sandbox.told.clear();
     }
 
     /// The rtnetlink socket at a place.
@@ -80,6 +91,14 @@ impl Linux {
             self.sockets(place).generic = Some(socket);
         }
         self.sockets(place).generic.as_mut().ok_or_else(|| error("no socket"))
+    }
+
+    /// Whether the sandbox is the host's own namespace.
+    pub fn sandbox_is_host(&mut self) -> Result<bool, KernelError> {
+        let home = self.home()?;
+        let same = self.sandbox()?.is_same(&home).map_err(|error| namespace_error(&error));
+        self.home = Some(home);
+        same
     }
 
     /// Calls a function in the namespace of a place.

@@ -11,11 +11,11 @@ use ropewalk_netstate::{
 };
 use rustix::io::Errno;
 
-use super::Linux;
+use super::{Linux, sysctl::cannot_write};
 use crate::{
     error::is,
     netlink::Message,
-    translate::{address, link, neighbour, route, routing_rule, traffic},
+    translate::{address, link, neighbour, route, routing_rule, sysctl, traffic},
 };
 
 /// Whether a step takes a route away. These go apart from the others, because what is sent with a
@@ -29,6 +29,10 @@ pub(super) fn is_simple(step: &Step) -> bool {
     match step {
         Step::Create(_, Resource::Address(address)) if address.pins_mac => false,
         Step::Create(_, Resource::RouteAbsence(_)) => false,
+        Step::Create(_, Resource::Sysctl(wanted))
+        | Step::Change { to: Resource::Sysctl(wanted), .. } => {
+            sysctl::link_by_message(wanted).is_some()
+        }
         Step::Create(_, resource) | Step::Delete(_, resource) => matches!(
             resource,
             Resource::Address(_)
@@ -73,8 +77,19 @@ pub(super) fn apply(
             }
         }
     }
-    let answers =
-        if messages.is_empty() { Vec::new() } else { linux.route(place)?.exchange(messages)? };
+    let answers = if messages.is_empty() {
+        Vec::new()
+    } else {
+        linux.exchange_about_links(place, messages)?
+    };
+    for step in steps {
+        // What was told of a link may be older than this change of it.
+        if let Resource::LinkAttribute(changed) = step.resource()
+            && !matches!(changed.attribute, Attribute::Up(_))
+        {
+            linux.sockets(place).told.remove(&*changed.link);
+        }
+    }
     let mut answers = answers.into_iter();
     let mut verdicts = Vec::new();
     for (step, was_sent) in steps.iter().zip(sent) {
@@ -109,6 +124,15 @@ fn message(linux: &mut Linux, place: Place, step: &Step) -> Result<Option<Messag
         let message =
             if is_deleted { routing_rule::delete(rule) } else { routing_rule::create(rule) };
         return Ok(Some(message));
+    }
+    if let Resource::Sysctl(wanted) = step.resource() {
+        let Some(name) = sysctl::link_by_message(wanted) else { return Ok(None) };
+        return match linux.index_of(place, &name) {
+            Err(error) if !is(&error, Errno::NODEV) => Err(error),
+            Err(_) if wanted.optional => Ok(None),
+            Err(_) => Err(cannot_write(wanted, Errno::NOENT)),
+            Ok(index) => Ok(Some(sysctl::set(wanted, index))),
+        };
     }
     let index = match step.resource().link() {
         Some(name) => linux.index_of(place, name),

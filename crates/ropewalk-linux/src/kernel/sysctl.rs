@@ -1,15 +1,19 @@
 //! Kernel parameters, read and written below `/proc/sys` in the namespace of the place.
 
-use std::{fs, io};
+use std::path::Path;
 
 use ropewalk_netstate::{KernelError, Place, resource::Sysctl};
-use rustix::io::Errno;
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 
 use super::Linux;
-use crate::{
-    error::{error_about, io_error},
-    translate::sysctl,
-};
+pub(super) use crate::translate::sysctl::link_of;
+use crate::{error::error_about, translate::sysctl};
+
+/// Few parameters are longer than this, in bytes.
+const PIECE: usize = 4096;
 
 /// A parameter; `None` if the kernel does not have it.
 pub(super) fn find(
@@ -18,29 +22,46 @@ pub(super) fn find(
     wanted: &Sysctl,
 ) -> Result<Option<Sysctl>, KernelError> {
     let file = sysctl::file(&wanted.path).ok_or_else(|| error_about(Errno::INVAL, &wanted.path))?;
-    match linux.within(place, || fs::read_to_string(&file))? {
+    match linux.within(place, || read(&file))? {
         Ok(text) => Ok(Some(Sysctl { value: sysctl::value(&text), ..wanted.clone() })),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(io_error(&error, &format!("open {}", file.display()))),
+        Err(errno) if is_absent(errno) => Ok(None),
+        Err(errno) => Err(error_about(errno, &format!("open {}", file.display()))),
     }
 }
 
 /// Writes a parameter.
 pub(super) fn set(linux: &mut Linux, place: Place, wanted: &Sysctl) -> Result<(), KernelError> {
     let file = sysctl::file(&wanted.path).ok_or_else(|| error_about(Errno::INVAL, &wanted.path))?;
-    // The kernel takes a value in one write; the file must exist.
-    let write = || {
-        let mut file = fs::OpenOptions::new().write(true).open(&file)?;
-        io::Write::write_all(&mut file, wanted.value.as_bytes())
-    };
-    match linux.within(place, write)? {
-        Err(error) if wanted.optional && is_absent(&error) => Ok(()),
-        result => result.map_err(|error| {
-            io_error(&error, &format!("write {:?} to {}", wanted.value, file.display()))
-        }),
+    match linux.within(place, || write(&file, wanted.value.as_bytes()))? {
+        Err(errno) if wanted.optional && is_absent(errno) => Ok(()),
+        result => result.map_err(|errno| cannot_write(wanted, errno)),
     }
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+/// Why a parameter was not set, whichever way was tried.
+pub(super) fn cannot_write(wanted: &Sysctl, errno: Errno) -> KernelError {
+    error_about(errno, &format!("write {:?} to /proc/sys/{}", wanted.value, wanted.path))
+}
+
+/// The kernel fills what it is given, so that a short piece is the last one.
+fn read(file: &Path) -> Result<String, Errno> {
+    let fd = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let (mut piece, mut bytes) = ([0; PIECE], Vec::new());
+    loop {
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut piece))?;
+        bytes.extend_from_slice(&piece[..length]);
+        if length < PIECE {
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+}
+
+/// The kernel takes a value in one write; the file must exist.
+fn write(file: &Path, value: &[u8]) -> Result<(), Errno> {
+    let fd = rustix::fs::open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::retry_on_intr(|| rustix::io::write(&fd, value)).map(|_| ())
+}
+
+fn is_absent(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR)
 }

@@ -51,7 +51,7 @@ impl Linux {
         let mut messages = vec![virtual_link::create(name, wanted, below)];
         // In the same send as the creation, as with veth pairs.
         messages.extend(wanted.tag.as_ref().map(|tag| link::set_alias(name, tag.text())));
-        let mut verdicts = self.create_link(place, name, messages)?.into_iter();
+        let mut verdicts = self.exchange_about_links(place, messages)?.into_iter();
         verdicts.next().unwrap_or(Ok(()))?;
         let marked = verdicts.next().unwrap_or(Ok(()));
         if marked.is_err() {

@@ -80,6 +80,7 @@ fn look_at_link(linux: &mut Linux, place: Place, name: &IfName) -> Result<Look, 
     let found = linux.find_link(place, name)?;
     let link = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?;
     if is_link_up(&link) {
+        linux.sockets(place).told.insert(name.to_string(), link);
         return Ok(Look::Finished);
     }
     let state = state_name(link.operational_state);

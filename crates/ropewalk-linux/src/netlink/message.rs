@@ -148,6 +148,11 @@ impl Message {
         u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) & NLM_F_ACK != 0
     }
 
+    /// Whether the answer is a list.
+    pub(crate) fn is_dump(&self) -> bool {
+        u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) & NLM_F_DUMP == NLM_F_DUMP
+    }
+
     /// Has the kernel acknowledge success.
     pub(crate) fn want_acknowledgement(&mut self) {
         let flags = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) | NLM_F_ACK;

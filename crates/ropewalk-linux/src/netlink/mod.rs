@@ -1,8 +1,10 @@
 //! A thin netlink layer: messages out, attributes in, and sockets that match every answer to its
 //! request. It knows nothing about links or rules.
 
+mod ahead;
 mod attributes;
 mod events;
+mod mailbox;
 mod message;
 mod reply;
 mod socket;

@@ -1,36 +1,30 @@
 //! A netlink socket that matches every answer to its request.
 //!
 //! The kernel works off a request within the send call, so that answers never have to be waited
-//! for; a dump goes on while it is received.
+//! for, and none that is missing can keep us; a dump goes on while it is received.
 
-use std::{
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    time::Duration,
-};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use ropewalk_netstate::KernelError;
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink,
-        sockopt::{Timeout, set_socket_send_buffer_size_force, set_socket_timeout},
+        AddressFamily, SendFlags, SocketFlags, SocketType, netlink,
+        sockopt::set_socket_send_buffer_size_force,
     },
 };
 
-use super::{Message, Replies, Reply};
+use super::{Message, Replies, Reply, ahead::Ahead, mailbox::Mailbox};
 use crate::{
     error::{error, error_about, kernel_error},
-    uapi::{NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK},
+    uapi::{NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK},
 };
-
-/// A dump of the kernel fills at most 32 KB at once; larger buffers bring nothing.
-pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
 
 /// A dump that races with changes again and again is given up, like in libnl.
 const DUMP_ATTEMPTS: usize = 16;
 
-/// Longer than any answer takes, even behind a long queue for the RTNL lock.
-const LONGEST_ANSWER: Duration = Duration::from_mins(1);
+/// What fits into a socket's send buffer in any case, in bytes.
+const ALWAYS_FITS: usize = 64 * 1024;
 
 /// How many requests are sent at once: their answers must fit into the receive buffer.
 const AT_ONCE: usize = 64;
@@ -53,7 +47,8 @@ pub(crate) struct Socket {
     fd: OwnedFd,
     protocol: Protocol,
     sequence: u32,
-    buffer: Vec<u8>,
+    mailbox: Mailbox,
+    ahead: Ahead,
 }
 
 impl Socket {
@@ -69,14 +64,11 @@ impl Socket {
             .map_err(|errno| error_about(errno, "open netlink socket"))?;
         // Kernels that lack one of these answer with fewer words or check less; both is bearable.
         let _ = set_option(fd.as_fd(), NETLINK_EXT_ACK);
-        let _ = set_option(fd.as_fd(), NETLINK_CAP_ACK);
         if protocol == Protocol::Route {
             let _ = set_option(fd.as_fd(), NETLINK_GET_STRICT_CHK);
         }
-        // The kernel always answers. Should we ever misunderstand it, an error beats waiting for
-        // ever.
-        let _ = set_socket_timeout(&fd, Timeout::Recv, Some(LONGEST_ANSWER));
-        Ok(Self { fd, protocol, sequence: 0, buffer: vec![0; RECEIVE_BUFFER] })
+        let (mailbox, ahead) = (Mailbox::new(), Ahead::default());
+        Ok(Self { fd, protocol, sequence: 0, mailbox, ahead })
     }
 
     fn speaker(&self) -> &'static str {
@@ -135,12 +127,16 @@ impl Socket {
         messages: &mut [Message],
         read: &mut impl FnMut(&Reply<'_>),
     ) -> Result<Vec<Result<(), KernelError>>, KernelError> {
-        let first = self.send(messages)?;
         let speaker = self.speaker();
+        let known = messages.iter().map(|message| self.ahead.answer(message));
+        if let Some(known) = known.collect::<Option<Vec<_>>>() {
+            return Ok(known.into_iter().map(|answer| replay(answer, speaker, read)).collect());
+        }
+        let first = self.send(messages)?;
         let mut verdicts: Vec<Option<Result<(), KernelError>>> = vec![None; messages.len()];
         while verdicts.iter().any(Option::is_none) {
-            let received = self.receive()?;
-            for reply in Replies(&self.buffer[..received]) {
+            self.receive()?;
+            for reply in self.mailbox.datagrams().flat_map(Replies) {
                 let Some(index) = index_of(reply.sequence, first, messages.len()) else {
                     continue;
                 };
@@ -169,15 +165,15 @@ impl Socket {
         let mut failure: Option<(usize, KernelError)> = None;
         let mut finished = false;
         // All verdicts are there when sending returns; which ones, depends on the failure.
-        loop {
-            let received = match self.receive_with(RecvFlags::DONTWAIT) {
-                Ok(received) => received,
+        while !finished {
+            match self.mailbox.receive(self.fd.as_fd()) {
+                Ok(()) => {}
                 Err(Errno::AGAIN) => break,
                 // More failures than the receive buffer holds; the first ones are in it.
                 Err(Errno::NOBUFS) => continue,
                 Err(errno) => return Err((0, error_about(errno, "receive from kernel"))),
-            };
-            for reply in Replies(&self.buffer[..received]) {
+            }
+            for reply in self.mailbox.datagrams().flat_map(Replies) {
                 let Some(index) = index_of(reply.sequence, first, messages.len()) else {
                     continue;
                 };
@@ -203,6 +199,11 @@ impl Socket {
         message: &Message,
         mut read: impl FnMut(&Reply<'_>) -> Option<T>,
     ) -> Result<Vec<T>, KernelError> {
+        if let Some(answer) = self.ahead.answer(message) {
+            let mut found = Vec::new();
+            let verdict = replay(answer, self.speaker(), &mut |reply| found.extend(read(reply)));
+            return verdict.map(|()| found);
+        }
         for _ in 0..DUMP_ATTEMPTS {
             let mut found = Vec::new();
             let consistent = self.dump_once(message.clone(), |reply| found.extend(read(reply)))?;
@@ -222,8 +223,8 @@ impl Socket {
         let speaker = self.speaker();
         let mut consistent = true;
         loop {
-            let received = self.receive()?;
-            for reply in Replies(&self.buffer[..received]) {
+            self.receive()?;
+            for reply in self.mailbox.datagrams().flat_map(Replies) {
                 if reply.sequence != first {
                     continue;
                 }
@@ -236,6 +237,41 @@ impl Socket {
         }
     }
 
+    /// Asks questions in one system call, at most one of which is a dump. Until
+    /// [`Self::forget_answers`] each is answered from memory when it is asked.
+    pub(crate) fn ask_ahead(&mut self, mut questions: Vec<Message>) -> Result<(), KernelError> {
+        // The kernel takes nothing more on before it has begun to hand out a dump.
+        questions.sort_by_key(Message::is_dump);
+        questions.truncate(AT_ONCE);
+        if questions.len() < 2 {
+            return Ok(());
+        }
+        let asked = questions.clone();
+        let first = self.send(&mut questions)?;
+        let speaker = self.speaker();
+        let mut answers = vec![Answer::default(); questions.len()];
+        while !answers.iter().all(|answer| answer.is_whole) {
+            self.receive()?;
+            for datagram in self.mailbox.datagrams() {
+                let Some(head) = Replies(datagram).next() else { continue };
+                let Some(index) = index_of(head.sequence, first, questions.len()) else { continue };
+                answers[index].add(datagram, questions[index].is_dump(), speaker);
+            }
+        }
+        for (question, answer) in asked.into_iter().zip(answers) {
+            // What raced with a change is asked again by whoever wants to know.
+            if !answer.is_interrupted {
+                self.ahead.keep(question, answer.bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the answers to questions that were asked ahead.
+    pub(crate) fn forget_answers(&mut self) {
+        self.ahead.forget();
+    }
+
     /// Numbers a message that somebody else sends over this socket.
     pub(crate) fn number<'a>(&mut self, message: &'a mut Message) -> &'a [u8] {
         self.sequence = self.sequence.wrapping_add(1);
@@ -246,13 +282,13 @@ impl Socket {
     pub(crate) fn verdict_at_hand(
         &mut self,
     ) -> Result<Option<Result<(), KernelError>>, KernelError> {
-        let received = match self.receive_with(RecvFlags::DONTWAIT) {
-            Ok(received) => received,
+        match self.mailbox.receive(self.fd.as_fd()) {
+            Ok(()) => {}
             Err(Errno::AGAIN) => return Ok(None),
             Err(errno) => return Err(error_about(errno, "receive from kernel")),
-        };
+        }
         let speaker = self.speaker();
-        let mut replies = Replies(&self.buffer[..received]);
+        let mut replies = self.mailbox.datagrams().flat_map(Replies);
         let answer = replies.find(|reply| reply.sequence == self.sequence);
         Ok(answer.and_then(|reply| reply.verdict(speaker)))
     }
@@ -268,7 +304,7 @@ impl Socket {
             self.sequence = self.sequence.wrapping_add(1);
             bytes.extend_from_slice(message.finish(self.sequence));
         }
-        if bytes.len() > RECEIVE_BUFFER {
+        if bytes.len() > ALWAYS_FITS {
             // Beyond the default send buffer a transaction needs a larger one (root may).
             let size = bytes.len().saturating_mul(2);
             let _ = set_socket_send_buffer_size_force(&self.fd, size);
@@ -278,18 +314,45 @@ impl Socket {
         sent.map_err(|errno| error_about(errno, "send to kernel")).map(|_| first)
     }
 
-    fn receive(&mut self) -> Result<usize, KernelError> {
-        self.receive_with(RecvFlags::empty())
-            .map_err(|errno| error_about(errno, "receive from kernel"))
+    fn receive(&mut self) -> Result<(), KernelError> {
+        let received = self.mailbox.receive(self.fd.as_fd());
+        received.map_err(|errno| error_about(errno, "receive from kernel"))
     }
+}
 
-    fn receive_with(&mut self, flags: RecvFlags) -> Result<usize, Errno> {
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recv(&self.fd, &mut self.buffer[..], flags | RecvFlags::TRUNC)
-        });
-        let (filled, length) = received?;
-        if filled < length { Err(Errno::MSGSIZE) } else { Ok(filled) }
+/// What has come of an answer that is kept.
+#[derive(Clone, Default)]
+struct Answer {
+    bytes: Vec<u8>,
+    is_whole: bool,
+    is_interrupted: bool,
+}
+
+impl Answer {
+    /// A datagram belongs to one question; several make up the answer to a dump.
+    fn add(&mut self, datagram: &[u8], to_dump: bool, speaker: &str) {
+        self.bytes.extend_from_slice(datagram);
+        self.is_whole = !to_dump;
+        for reply in Replies(datagram) {
+            self.is_interrupted |= reply.is_interrupted();
+            self.is_whole |= reply.verdict(speaker).is_some();
+        }
     }
+}
+
+/// Reads an answer that was kept.
+fn replay(
+    answer: &[u8],
+    speaker: &str,
+    read: &mut impl FnMut(&Reply<'_>),
+) -> Result<(), KernelError> {
+    for reply in Replies(answer) {
+        match reply.verdict(speaker) {
+            Some(verdict) => return verdict,
+            None => read(&reply),
+        }
+    }
+    Ok(())
 }
 
 impl AsFd for Socket {
