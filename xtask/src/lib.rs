@@ -2,6 +2,7 @@
 //!
 //! It must never depend on the product: it has to run while the product does not build.
 
+pub mod bench;
 pub mod console;
 pub mod dist;
 pub mod docs;

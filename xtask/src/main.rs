@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{console, dist, docs, suite, tidy, vm};
+use xtask::{bench, console, dist, docs, suite, tidy, vm};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -17,6 +17,9 @@ usage: cargo xtask TASK
                  below a layer in memory
   tidy           check the rules of the tree
   docs           write the tables of keys in docs/plugins
+  bench [--quick|--full] [--rounds N] [--against DIR] [--counts] [--json] [--svg FILE] [LIST...]
+                 measure the plugins as built by dist against the reference plugins and against the
+                 least that the kernel demands; see docs/guide/benchmarks.md (needs root)
   dist           build the plugin binary and the command, and say what they are
 ";
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         }
         ["tidy"] => tidy::run(),
         ["docs"] => docs::run(),
+        ["bench", ref words @ ..] => bench::run(words),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {
             console::say(USAGE.trim_end());

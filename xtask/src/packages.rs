@@ -1,12 +1,12 @@
 //! The programs that tests run, and the Debian packages they come in.
 
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::{console::say, process};
+use crate::{console::tell, process};
 
 /// A program, the package it comes in, and what it is for.
 struct Tool {
@@ -79,16 +79,29 @@ fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static Tool> {
 
 /// Installs the packages whose programs are missing; asks nobody and nothing if none is.
 pub(crate) fn prepare() -> Result<String, String> {
-    let missing_tools = missing(is_there);
-    if missing_tools.is_empty() {
-        return Ok(format!("all {} programs are there", TOOLS.len()));
-    }
-    for Tool { program, package, purpose } in &missing_tools {
-        say(&format!("{program} is missing: installing {package} ({purpose})"));
+    install(&missing(is_there)).map(|installed| match installed.as_str() {
+        "" => format!("all {} programs are there", TOOLS.len()),
+        packages => format!("installed {packages}"),
+    })
+}
+
+/// The same for some programs of the table.
+pub(crate) fn prepare_for(programs: &[&str]) -> Result<(), String> {
+    let is_wanted = |tool: &&Tool| programs.contains(&tool.program);
+    install(&missing(is_there).into_iter().filter(is_wanted).collect::<Vec<_>>()).map(drop)
+}
+
+/// Installs packages and names them. Nothing goes to standard output.
+fn install(missing_tools: &[&Tool]) -> Result<String, String> {
+    for Tool { program, package, purpose } in missing_tools {
+        tell(&format!("{program} is missing: installing {package} ({purpose})"));
     }
     let packages: Vec<&str> = missing_tools.iter().map(|tool| tool.package).collect();
+    let names = packages.join(" ");
+    if packages.is_empty() {
+        return Ok(names);
+    }
     if !Path::new("/usr/bin/apt-get").exists() {
-        let names = packages.join(" ");
         return Err(format!(
             "this is not a Debian system; install by hand what Debian calls {names}"
         ));
@@ -96,9 +109,9 @@ pub(crate) fn prepare() -> Result<String, String> {
     update()?;
     let install = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
     process::run(apt_get(&install).args(&packages))?;
-    match missing(is_there).first() {
+    match missing_tools.iter().find(|tool| !is_there(tool.program)) {
         Some(tool) => Err(format!("{} has no {}", tool.package, tool.program)),
-        None => Ok(format!("installed {}", packages.join(" "))),
+        None => Ok(names),
     }
 }
 
@@ -109,7 +122,7 @@ pub(crate) fn update() -> Result<(), String> {
 
 fn apt_get(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments).stdout(io::stderr());
     command
 }
 

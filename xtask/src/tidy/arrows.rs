@@ -39,8 +39,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (TESTKIT, &["ropewalk-addr", "ropewalk-netstate"]),
-    // Black-box tests would share the product's mistakes; the tasks must run while it is broken.
+    // Black-box tests would share the product's mistakes, and so would measurements; the tasks must
+    // run while it is broken.
     ("ropewalk-e2e", &[]),
+    ("ropewalk-bench", &[]),
     ("xtask", &[]),
 ];
 
@@ -48,7 +50,7 @@ const TESTKIT: &str = "ropewalk-testkit";
 
 /// Dependencies that reach the system, and who may have them. Names that end in `-` are beginnings.
 const SYSTEM: &[(&str, &[&str])] = &[
-    ("libc", &["ropewalk-linux"]),
+    ("libc", &["ropewalk-linux", "ropewalk-bench"]),
     ("rustix", &["ropewalk-linux", "ropewalk-runtime", "ropewalk-cli", "ropewalk-e2e"]),
     ("nix", &[]),
     ("socket2", &[]),

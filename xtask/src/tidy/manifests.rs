@@ -11,10 +11,10 @@ use crate::{
 /// The page that gives each dependency a line: its name, who has it, why.
 const PAGE: &str = "docs/decisions/dependencies.md";
 
-/// The one crate with lints of its own, because it holds unsafe code.
-const OWN_LINTS: &str = "ropewalk-linux";
+/// The crates with lints of their own, because they hold unsafe code.
+const OWN_LINTS: [&str; 2] = ["ropewalk-linux", "ropewalk-bench"];
 
-/// The lint it does without.
+/// The lint they do without.
 const LEFT_OUT: &str = "unsafe_code";
 
 pub(super) fn check(workspace: &Workspace, files: &Files) -> Vec<Violation> {
@@ -34,7 +34,7 @@ pub(super) fn check(workspace: &Workspace, files: &Files) -> Vec<Violation> {
 
 fn check_lints(package: &Package, text: &str, workspace: &[&str]) -> Vec<Violation> {
     let manifest = package.manifest();
-    if package.name != OWN_LINTS {
+    if !OWN_LINTS.contains(&package.name.as_str()) {
         let inherited = lines_below(text, "[lints]") == ["workspace = true"];
         let advice = "put `[lints]` and `workspace = true` into it";
         let violation = || Violation::new(&manifest, 1, "lints", advice);

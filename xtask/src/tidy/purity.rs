@@ -1,10 +1,10 @@
-//! Pure crates do not reach the world, and only one crate holds unsafe code.
+//! Pure crates do not reach the world, and only one crate of the product holds unsafe code.
 
 use super::Violation;
 use crate::source::{Source, has_word, numbered};
 
-/// The crate that talks to the kernel.
-const SYSTEM_CRATE: &str = "crates/ropewalk-linux/";
+/// The crate that talks to the kernel, and the benchmarks, which are no part of the product.
+const SYSTEM: [&str; 2] = ["crates/ropewalk-linux/", "benches/"];
 
 /// Crates without the standard library.
 const NO_STD: [&str; 3] =
@@ -41,8 +41,12 @@ pub(super) fn check(sources: &[Source]) -> Vec<Violation> {
     violations
 }
 
+fn is_system(source: &Source) -> bool {
+    SYSTEM.iter().any(|directory| source.path.starts_with(directory))
+}
+
 fn check_unsafe(source: &Source) -> Vec<Violation> {
-    if source.path.starts_with(SYSTEM_CRATE) {
+    if is_system(source) {
         return Vec::new();
     }
     let lines = numbered(&source.code).filter(|(_, line)| has_word(line, "unsafe"));
@@ -93,7 +97,7 @@ fn check_world(source: &Source) -> Vec<Violation> {
 }
 
 fn check_sockets(source: &Source) -> Vec<Violation> {
-    if source.path.starts_with(SYSTEM_CRATE) {
+    if is_system(source) {
         return Vec::new();
     }
     let opens = |line: &str| SOCKETS.iter().any(|path| line.contains(path));
@@ -116,6 +120,7 @@ mod tests {
         let text = "//! A.\n\nfn a() {\n    unsafe { b() } // unsafe\n}\n";
         assert_eq!(rules("crates/ropewalk-store/src/a.rs", text), [(4, "unsafe")]);
         assert_eq!(rules("crates/ropewalk-linux/src/a.rs", text), []);
+        assert_eq!(rules("benches/src/a.rs", text), []);
     }
 
     #[test]

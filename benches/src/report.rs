@@ -1,0 +1,231 @@
+//! Everything that was measured, and the same for machines.
+//!
+//! It must never round away what a test may want to compare.
+
+use std::{fs, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    burst::{self, Burst},
+    call::{Cost, Verb},
+    contestant::{Contestant, FLOOR, OURS, REFERENCE},
+    counts::Counts,
+    rounds::Measured,
+    scenario::Scenario,
+    statistics::{Summary, rounded},
+};
+
+/// Everything that was measured.
+#[derive(Clone, Debug)]
+pub struct Report {
+    contestants: Vec<Contestant>,
+    /// Why the measured programs could not go before all others, if they could not.
+    pub priority: Option<String>,
+    /// Costs of verbs.
+    pub measured: Vec<Measured>,
+    /// Counts of verbs.
+    pub counted: Vec<Counted>,
+    /// Bursts.
+    pub bursts: Vec<Bursts>,
+    /// Starts, memory, size.
+    pub starts: Vec<Start>,
+}
+
+/// What strace counted.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Of which list.
+    pub scenario: Scenario,
+    /// Of whom.
+    pub contestant: &'static str,
+    /// In the order of [`Verb::ALL`].
+    pub verbs: Vec<Counts>,
+}
+
+/// Bursts of so many calls; for each contestant in the order of [`burst::VERBS`].
+#[derive(Clone, Debug)]
+pub struct Bursts {
+    /// How many at once.
+    pub size: usize,
+    /// Of each contestant.
+    pub of: Vec<(&'static str, Vec<Burst>)>,
+}
+
+/// What a contestant costs before it does anything.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Whose.
+    pub contestant: &'static str,
+    /// Each VERSION.
+    pub versions: Vec<Cost>,
+    /// The most at once, in the order of [`Verb::ALL`].
+    pub memory_kib: Vec<u64>,
+    /// Of all programs.
+    pub bytes: u64,
+}
+
+/// Which contestants are compared: how many times the first is the second.
+pub const PAIRS: [(&str, &str); 2] = [(REFERENCE, OURS), (OURS, FLOOR)];
+
+impl Report {
+    /// A report of nothing yet.
+    pub fn new(contestants: &[Contestant]) -> Self {
+        Self {
+            contestants: contestants.to_vec(),
+            priority: None,
+            measured: Vec::new(),
+            counted: Vec::new(),
+            bursts: Vec::new(),
+            starts: Vec::new(),
+        }
+    }
+
+    /// The contestants' names in the order of the tables.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.contestants.iter().map(|contestant| contestant.name)
+    }
+
+    /// What the fixed amount of work took, in milliseconds.
+    pub fn noise(&self) -> Summary {
+        let work = self.measured.iter().flat_map(|measured| &measured.work);
+        Summary::of(work.map(|work| ms(*work)))
+    }
+
+    /// For machines.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "machine": machine(),
+            "is_first": self.priority.is_none(),
+            "noise": { "work_ms": self.noise().to_json(), "spread": rounded(self.noise().spread()) },
+            "starts": self.starts.iter().map(Start::to_json).collect::<Vec<_>>(),
+            "costs": self.measured.iter().flat_map(costs).collect::<Vec<_>>(),
+            "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
+            "counts": self.counted.iter().flat_map(counts).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Milliseconds.
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// What the machine is.
+pub fn machine() -> Value {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let information = read("/proc/cpuinfo");
+    let model = information.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    json!({
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "processor": model,
+        "processors": std::thread::available_parallelism().map_or(1, usize::from),
+    })
+}
+
+impl Measured {
+    /// The costs of one contestant's verb, number by number.
+    fn of(&self, contestant: &str, verb: Verb) -> Option<&[Cost]> {
+        let (_, series) = self.series.iter().find(|(name, _)| *name == contestant)?;
+        series.costs.get(verb as usize).map(Vec::as_slice)
+    }
+
+    /// What a verb takes, in milliseconds by the clock.
+    pub fn wall(&self, contestant: &str, verb: Verb) -> Option<Summary> {
+        Some(Summary::of(self.of(contestant, verb)?.iter().map(|cost| ms(cost.wall))))
+    }
+
+    /// What a verb takes, in milliseconds of processors.
+    pub fn cpu(&self, contestant: &str, verb: Verb) -> Option<Summary> {
+        Some(Summary::of(self.of(contestant, verb)?.iter().map(|cost| ms(cost.cpu))))
+    }
+
+    /// How many times one contestant's verb takes what another's takes in the same round.
+    pub fn ratio(&self, pair: (&str, &str), verb: Verb, of: fn(&Cost) -> f64) -> Option<Summary> {
+        let (first, second) = (self.of(pair.0, verb)?, self.of(pair.1, verb)?);
+        Some(ratio(first, second, of))
+    }
+}
+
+/// How many times the first takes what the second takes, round by round.
+pub fn ratio(first: &[Cost], second: &[Cost], of: fn(&Cost) -> f64) -> Summary {
+    Summary::of(first.iter().zip(second).map(|(first, second)| of(first) / of(second)))
+}
+
+/// Time by the clock.
+pub fn wall(cost: &Cost) -> f64 {
+    ms(cost.wall)
+}
+
+/// Time of processors.
+pub fn cpu(cost: &Cost) -> f64 {
+    ms(cost.cpu)
+}
+
+fn costs(measured: &Measured) -> Vec<Value> {
+    let of_verb = |verb: Verb| {
+        let contestants = measured.series.iter().map(|(name, series)| {
+            let complaint = series.complaint.as_ref().filter(|_| verb == Verb::Check);
+            let json = |summary: Option<Summary>| summary.map(|summary| summary.to_json());
+            let (wall, cpu) = (measured.wall(name, verb), measured.cpu(name, verb));
+            (
+                (*name).to_owned(),
+                json!({ "wall_ms": json(wall), "cpu_ms": json(cpu), "error": complaint }),
+            )
+        });
+        let ratios = PAIRS.into_iter().filter_map(|pair| {
+            let [wall, cpu] = [wall, cpu].map(|of| measured.ratio(pair, verb, of));
+            let value = json!({ "wall": wall?.to_json(), "cpu": cpu?.to_json() });
+            Some((format!("{}/{}", pair.0, pair.1), value))
+        });
+        json!({
+            "scenario": measured.scenario.name,
+            "existing": measured.existing,
+            "verb": verb.name(),
+            "contestants": contestants.collect::<Map<_, _>>(),
+            "ratios": ratios.collect::<Map<_, _>>(),
+        })
+    };
+    Verb::ALL.into_iter().map(of_verb).collect()
+}
+
+fn bursts(bursts: &Bursts) -> Vec<Value> {
+    let of_verb = |(index, verb): (usize, &Verb)| {
+        let contestants =
+            bursts.of.iter().map(|(name, all)| ((*name).to_owned(), all[index].to_json()));
+        let contestants: Map<_, _> = contestants.collect();
+        json!({ "at_once": bursts.size, "verb": verb.name(), "contestants": contestants })
+    };
+    burst::VERBS.iter().enumerate().map(of_verb).collect()
+}
+
+fn counts(counted: &Counted) -> Vec<Value> {
+    let of_verb = |(verb, counts): (Verb, &Counts)| {
+        json!({
+            "scenario": counted.scenario.name,
+            "contestant": counted.contestant,
+            "verb": verb.name(),
+            "counts": counts.to_json(),
+        })
+    };
+    Verb::ALL.into_iter().zip(&counted.verbs).map(of_verb).collect()
+}
+
+impl Start {
+    /// VERSION in milliseconds.
+    pub fn version(&self) -> Summary {
+        Summary::of(self.versions.iter().map(wall))
+    }
+
+    fn to_json(&self) -> Value {
+        let verbs = Verb::ALL.into_iter().map(|verb| verb.name().to_owned());
+        let memory = verbs.zip(self.memory_kib.iter().map(|kib| json!(kib)));
+        json!({
+            "contestant": self.contestant,
+            "version_ms": self.version().to_json(),
+            "memory_kib": memory.collect::<Map<_, _>>(),
+            "bytes": self.bytes,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! The whole benchmark, in its order.
+
+use crate::{
+    Outcome,
+    arguments::Arguments,
+    burst,
+    console::tell,
+    contestant::{Contestant, FLOOR, OURS, REFERENCE},
+    counts, failed,
+    host::Machine,
+    report::{Bursts, Counted, Report, Start},
+    rounds,
+    scenario::Scenario,
+    start, sys,
+};
+
+/// Measures what the arguments say.
+pub fn run(arguments: &Arguments) -> Outcome<Report> {
+    let machine = Machine::leave_real_one()?;
+    sys::adopt_orphans().map_err(failed("failed to adopt orphans"))?;
+    let contestants = contestants(arguments)?;
+    let mut report = Report::new(&contestants);
+    for scenario in arguments.scenarios() {
+        tell(&format!("{}: counting", scenario.name));
+        for contestant in &contestants {
+            let verbs = counts::count(&machine, scenario, contestant)?;
+            report.counted.push(Counted { scenario, contestant: contestant.name, verbs });
+        }
+    }
+    if arguments.is_counts_only {
+        return Ok(report);
+    }
+    report.priority = sys::go_first().err().map(|error| error.to_string());
+    tell("start, memory, size");
+    report.starts = starts(arguments, &machine, &contestants)?;
+    for scenario in arguments.scenarios() {
+        let (sizes, rounds) = (arguments.sizes(), arguments.rounds());
+        report.measured.extend(rounds::measure(&machine, scenario, &contestants, sizes, rounds)?);
+    }
+    sys::go_along().map_err(failed("failed to become an ordinary process"))?;
+    let (sizes, rounds) = arguments.bursts();
+    for size in sizes.iter().copied() {
+        tell(&format!("bursts of {size}, {rounds} times"));
+        let all = burst::measure(&machine, bursting(), &contestants, (size, rounds))?;
+        report.bursts.push(Bursts { size, of: report.names().zip(all).collect() });
+    }
+    Ok(report)
+}
+
+/// What comes in bursts and what memory is measured of.
+fn bursting() -> Scenario {
+    Scenario::find("masquerade").unwrap_or(crate::scenario::ALL[0])
+}
+
+fn contestants(arguments: &Arguments) -> Outcome<Vec<Contestant>> {
+    let mut contestants = Vec::new();
+    if let Some(directory) = &arguments.reference {
+        contestants.push(Contestant::new(REFERENCE, directory)?);
+    }
+    contestants.push(Contestant::new(OURS, &arguments.ours)?);
+    contestants.push(Contestant::new(FLOOR, &arguments.floor)?);
+    Ok(contestants)
+}
+
+fn starts(
+    arguments: &Arguments,
+    machine: &Machine,
+    contestants: &[Contestant],
+) -> Outcome<Vec<Start>> {
+    let peak = arguments.peak.to_str().ok_or("a path is not text")?;
+    let versions = start::versions(contestants, arguments.starts())?;
+    let mut starts = Vec::new();
+    for (contestant, versions) in contestants.iter().zip(versions) {
+        let memory_kib = start::memory(machine, bursting(), contestant, peak)?;
+        let bytes = start::size(contestant)?;
+        starts.push(Start { contestant: contestant.name, versions, memory_kib, bytes });
+    }
+    Ok(starts)
+}

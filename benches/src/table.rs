@@ -1,0 +1,199 @@
+//! The report for people.
+
+use std::fmt::Write;
+
+use crate::{
+    burst::VERBS,
+    call::Verb,
+    report::{PAIRS, Report, cpu, machine, ratio, wall},
+    statistics::Summary,
+};
+
+/// All tables, with what they mean.
+pub fn text(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = heading(report, &mut text);
+    let _ = starts(report, &mut text);
+    let _ = costs(report, &mut text);
+    let _ = bursts(report, &mut text);
+    let _ = counts(report, &mut text);
+    text
+}
+
+type Written = std::fmt::Result;
+
+fn heading(report: &Report, text: &mut String) -> Written {
+    let machine = machine();
+    let word = |key: &str| machine[key].as_str().unwrap_or_default().to_owned();
+    let processors = &machine["processors"];
+    writeln!(text, "{processors} x {}, Linux {}", word("processor"), word("kernel"))?;
+    if let Some(error) = &report.priority {
+        writeln!(text, "NOTE: programs did not go before all others on this machine: {error}")?;
+    }
+    let noise = report.noise();
+    if noise.count > 0 {
+        writeln!(
+            text,
+            "noise: the same work each round took {:.2} ms, the middle half of rounds {:.2} to \
+             {:.2}, the worst in a hundred {:.2}",
+            noise.median, noise.low, noise.high, noise.worst
+        )?;
+    }
+    Ok(())
+}
+
+fn starts(report: &Report, text: &mut String) -> Written {
+    let Some((ours, others)) = report.starts.split_first() else { return Ok(()) };
+    writeln!(text, "\nBefore anything is done{:33}", "")?;
+    writeln!(
+        text,
+        "{:12} {:>22} {:>30} {:>10}",
+        "", "VERSION, ms", "memory KiB, ADD/CHECK/DEL", "size, KiB"
+    )?;
+    for start in std::iter::once(ours).chain(others) {
+        let memory: Vec<String> = start.memory_kib.iter().map(u64::to_string).collect();
+        writeln!(
+            text,
+            "{:12} {:>22} {:>30} {:>10}",
+            start.contestant,
+            spread(&start.version()),
+            memory.join(" / "),
+            start.bytes.div_ceil(1024)
+        )?;
+    }
+    for pair in PAIRS {
+        let find = |name| report.starts.iter().find(|start| start.contestant == name);
+        let (Some(first), Some(second)) = (find(pair.0), find(pair.1)) else { continue };
+        let version = ratio(&first.versions, &second.versions, wall);
+        let label = format!("{}/{}", pair.0, pair.1);
+        let most = |of: &crate::report::Start| of.memory_kib.iter().copied().max().unwrap_or(0);
+        writeln!(
+            text,
+            "{label:20} {:>14} {:>30} {:>10}",
+            times(&version),
+            format!("{:.1}x", quotient(most(first), most(second))),
+            format!("{:.1}x", quotient(first.bytes, second.bytes))
+        )?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a table shows few digits")]
+fn quotient(first: u64, second: u64) -> f64 {
+    first as f64 / second as f64
+}
+
+fn costs(report: &Report, text: &mut String) -> Written {
+    if report.measured.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = report.names().collect();
+    writeln!(text, "\nOne container, ms: median (middle half), processor time")?;
+    write!(text, "{:27}", "list, existing, verb")?;
+    for name in &names {
+        write!(text, " {name:>28}")?;
+    }
+    for (first, second) in pairs(&names) {
+        write!(text, " {:>18}", format!("{first}/{second}"))?;
+    }
+    writeln!(text)?;
+    for measured in &report.measured {
+        for verb in Verb::ALL {
+            let scenario = measured.scenario.name;
+            write!(text, "{scenario:12} {:>8} {:5}", measured.existing, verb.name())?;
+            for name in &names {
+                let cell = measured.wall(name, verb).zip(measured.cpu(name, verb));
+                let cell = cell.map(|(wall, cpu)| format!("{} {:>6.2}", spread(&wall), cpu.median));
+                write!(text, " {:>28}", cell.unwrap_or_default())?;
+            }
+            for pair in pairs(&names) {
+                let wall = measured.ratio(pair, verb, wall).map(|ratio| times(&ratio));
+                let cpu = measured.ratio(pair, verb, cpu).map(|ratio| times(&ratio));
+                let cell = format!("{} {:>7}", wall.unwrap_or_default(), cpu.unwrap_or_default());
+                write!(text, " {cell:>18}")?;
+            }
+            writeln!(text)?;
+        }
+    }
+    writeln!(text, "ratios: round by round, by the clock and of processor time")?;
+    for measured in &report.measured {
+        for (name, series) in &measured.series {
+            let Some(complaint) = &series.complaint else { continue };
+            let (scenario, existing) = (measured.scenario.name, measured.existing);
+            writeln!(text, "CHECK of {name} fails, {scenario}, {existing} existing: {complaint}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The pairs both of whom take part.
+fn pairs<'a>(names: &'a [&str]) -> impl Iterator<Item = (&'static str, &'static str)> + 'a {
+    PAIRS.into_iter().filter(|(first, second)| names.contains(first) && names.contains(second))
+}
+
+fn bursts(report: &Report, text: &mut String) -> Written {
+    if report.bursts.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nMany at once, with masquerading: in a second; ms of one, median and p99")?;
+    write!(text, "{:14}", "at once, verb")?;
+    report.names().try_for_each(|name| write!(text, " {name:>36}"))?;
+    writeln!(text)?;
+    for bursts in &report.bursts {
+        for (index, verb) in VERBS.into_iter().enumerate() {
+            write!(text, "{:>8} {:5}", bursts.size, verb.name())?;
+            for (_, of) in &bursts.of {
+                let burst = &of[index];
+                let latency = burst.latency();
+                let mut cell = format!(
+                    "{:.0}/s {:.0} {:.0}",
+                    burst.rate().median,
+                    latency.median,
+                    latency.worst
+                );
+                if burst.errors > 0 {
+                    write!(cell, " {} FAILED", burst.errors)?;
+                }
+                write!(text, " {cell:>36}")?;
+            }
+            writeln!(text)?;
+        }
+    }
+    Ok(())
+}
+
+fn counts(report: &Report, text: &mut String) -> Written {
+    if report.counted.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nCounted: programs started, children, system calls, netlink sends")?;
+    write!(text, "{:18}", "list, verb")?;
+    report.names().try_for_each(|name| write!(text, " {name:>22}"))?;
+    writeln!(text)?;
+    let width = report.names().count().max(1);
+    for of_scenario in report.counted.chunks(width) {
+        for (index, verb) in Verb::ALL.into_iter().enumerate() {
+            write!(text, "{:12} {:5}", of_scenario[0].scenario.name, verb.name())?;
+            for counted in of_scenario {
+                let counts = counted.verbs[index];
+                let (programs, children) = (counts.programs, counts.children);
+                let (calls, netlink) = (counts.calls, counts.netlink);
+                let cell = format!("{programs:>3} {children:>4} {calls:>6} {netlink:>5}");
+                write!(text, " {cell:>22}")?;
+            }
+            writeln!(text)?;
+        }
+    }
+    Ok(())
+}
+
+/// A median and the middle half.
+fn spread(summary: &Summary) -> String {
+    format!("{:.2} ({:.2}-{:.2})", summary.median, summary.low, summary.high)
+}
+
+fn times(ratio: &Summary) -> String {
+    let digits = usize::from(ratio.median < 10.0) + usize::from(ratio.median < 3.0);
+    format!("{:.digits$}x", ratio.median)
+}
