@@ -9,7 +9,7 @@ use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
     resource::{
         Address, AddressGuard, Announcement, Attribute, Await, ConflictProbe, Conflicting, Key,
-        LinkAttribute, Route, RouteScope, Sysctl,
+        LinkAttribute, Route, RouteScope, Sysctl, Until,
     },
 };
 
@@ -85,8 +85,8 @@ impl Options {
     /// Waits for a router, once the interface is up; what it leads to is found with the guard.
     fn declare_waiting(self, desired: &mut Desired, ifname: &IfName) {
         if self.wait_for_ra {
-            let (link, deadline_ms) = (ifname.clone(), ADVERTISEMENT_DEADLINE_MS);
-            let wait = Await::Autoconfigured { link, deadline_ms };
+            let deadline_ms = ADVERTISEMENT_DEADLINE_MS;
+            let wait = Await::new(ifname.clone(), Until::Autoconfigured, deadline_ms);
             desired.push(Place::Sandbox, Lifetime::Dependent, wait);
             desired.push(Place::Sandbox, Lifetime::Dependent, advertised(ifname));
         }
@@ -268,8 +268,7 @@ fn declare_addresses(
     }
     sandbox(Lifetime::Dependent, up(ifname).into());
     if options.detect_duplicates && families(layer3).contains(&Family::V6) {
-        let link = ifname.clone();
-        let wait = Await::AddressesReady { link, deadline_ms: ADDRESSES_DEADLINE_MS };
+        let wait = Await::new(ifname.clone(), Until::AddressesReady, ADDRESSES_DEADLINE_MS);
         sandbox(Lifetime::Dependent, wait.into());
     }
     options.declare_waiting(desired, ifname);

@@ -5,7 +5,7 @@ use ropewalk_cni::{CniError, ErrorCode};
 use ropewalk_netstate::{
     Conflict, Finding, Lifetime, Owner, Resource, Step,
     converge::ConvergeError,
-    resource::{Mismatch, VirtualKind, VirtualLink},
+    resource::{Mismatch, Until, VirtualKind, VirtualLink},
 };
 use ropewalk_store::StoreError;
 
@@ -128,12 +128,10 @@ fn step_text(step: &Step, reason: &str) -> String {
         }
         (Step::Create(..), Resource::Qdisc(_)) => format!("create qdisc: {reason}"),
         (Step::Create(..), Resource::TrafficFilter(_)) => format!("add filter: {reason}"),
-        (Step::Create(..), Resource::Await(wait)) => match wait {
-            ropewalk_netstate::resource::Await::LinkUp { .. }
-            | ropewalk_netstate::resource::Await::Autoconfigured { .. }
-            | ropewalk_netstate::resource::Await::LinkLocal { .. } => reason.to_owned(),
-            ropewalk_netstate::resource::Await::AddressesReady { link, .. } => {
-                format!("failed to settle addresses for {:?}: {reason}", &**link)
+        (Step::Create(..), Resource::Await(wait)) => match wait.until {
+            Until::LinkUp | Until::Autoconfigured | Until::LinkLocal => reason.to_owned(),
+            Until::AddressesReady => {
+                format!("failed to settle addresses for {:?}: {reason}", &*wait.link)
             }
         },
         _ => format!("failed to {step}: {reason}"),

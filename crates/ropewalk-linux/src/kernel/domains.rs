@@ -5,7 +5,7 @@
 use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
     KernelError, Place, Step,
-    resource::{Address, Await, Route, VirtualKind},
+    resource::{Address, Await, Route, Until, VirtualKind},
 };
 
 use super::{Linux, observe::absent_is_none, simple, wait};
@@ -139,8 +139,8 @@ impl Linux {
             verdict?;
         }
         if belongings.addresses.iter().any(|address| address.is_tentative()) {
-            let (link, deadline_ms) = (name.clone(), ADDRESSES_DEADLINE_MS);
-            wait::wait(self, place, &Await::AddressesReady { link, deadline_ms })?;
+            let ready = Await::new(name.clone(), Until::AddressesReady, ADDRESSES_DEADLINE_MS);
+            wait::wait(self, place, &ready)?;
         }
         let routes = belongings.routes.iter().map(|route| {
             let table = if route.table == belongings.table { table } else { route.table };

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use ropewalk_addr::{Family, IfName};
-use ropewalk_netstate::{KernelError, Place, resource::Await};
+use ropewalk_netstate::{
+    KernelError, Place,
+    resource::{Await, Until},
+};
 use rustix::io::Errno;
 
 use super::Linux;
@@ -25,11 +28,7 @@ enum Look {
 pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), KernelError> {
     // Almost always all is well at the first look, and then the subscription is not needed.
     let Look::NotYet(_) = look(linux, place, wait)? else { return Ok(()) };
-    let (Await::LinkUp { deadline_ms, .. }
-    | Await::AddressesReady { deadline_ms, .. }
-    | Await::Autoconfigured { deadline_ms, .. }
-    | Await::LinkLocal { deadline_ms, .. }) = wait;
-    let deadline = Instant::now() + Duration::from_millis((*deadline_ms).into());
+    let deadline = Instant::now() + Duration::from_millis(wait.deadline_ms.into());
     let events = linux.within(place, EventSocket::open)??;
     loop {
         let Look::NotYet(text) = look(linux, place, wait)? else { return Ok(()) };
@@ -40,22 +39,18 @@ pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), 
 }
 
 fn look(linux: &mut Linux, place: Place, wait: &Await) -> Result<Look, KernelError> {
-    let (Await::LinkUp { link, deadline_ms }
-    | Await::AddressesReady { link, deadline_ms }
-    | Await::Autoconfigured { link, deadline_ms }
-    | Await::LinkLocal { link, deadline_ms }) = wait;
-    let seconds = deadline_ms / 1000;
-    let (is_meant, missing): (fn(&FoundAddress) -> bool, _) = match wait {
-        Await::LinkUp { .. } => return look_at_link(linux, place, link),
-        Await::AddressesReady { .. } => (|_| true, None),
-        Await::Autoconfigured { .. } => (
+    let (link, seconds) = (&wait.link, wait.deadline_ms / 1000);
+    let (is_meant, missing): (fn(&FoundAddress) -> bool, _) = match wait.until {
+        Until::LinkUp => return look_at_link(linux, place, link),
+        Until::AddressesReady => (|_| true, None),
+        Until::Autoconfigured => (
             |address| address.is_temporary() && !address.is_link_local(),
             Some(format!(
                 "no router has advertised a prefix on {link} within {seconds} seconds; hint: look \
                  for one with rdisc6, or leave waitForRA out"
             )),
         ),
-        Await::LinkLocal { .. } => (
+        Until::LinkLocal => (
             |address| address.is_link_local(),
             Some(format!("link {link} has no link-local address after {seconds} seconds")),
         ),

@@ -4,7 +4,7 @@ use ropewalk_addr::{Family, Prefix, Subnet};
 use ropewalk_netstate::{
     Kernel, Partial, Resource, Step,
     resource::{
-        Address, AddressGuard, Attribute, Await, Conflicting, Neighbour, Route, RouteScope,
+        Address, AddressGuard, Attribute, Await, Conflicting, Neighbour, Route, RouteScope, Until,
     },
 };
 
@@ -78,11 +78,11 @@ fn an_address_that_is_there_already_is_fine_and_another_length_is_another_addres
 fn an_address_without_detection_is_ready_at_once_and_one_with_it_is_awaited() {
     in_lab(|lab| {
         connected(lab);
-        let ready = Await::AddressesReady { link: "eth0".parse().unwrap(), deadline_ms: 100 };
+        let ready = Await::new("eth0".parse().unwrap(), Until::AddressesReady, 100);
         lab.create(INSIDE, Address { detect_duplicates: true, ..address("eth0", "fd00:2::2/64") });
         let error = lab.refuses(INSIDE, ready);
         assert_eq!(error.reason, "link eth0 still has tentative addresses after 0 seconds");
-        let ready = Await::AddressesReady { link: "eth0".parse().unwrap(), deadline_ms: 10_000 };
+        let ready = Await::new("eth0".parse().unwrap(), Until::AddressesReady, 10_000);
         lab.create(INSIDE, ready);
         let shown = output_of("ip", &["-n", "sandbox", "-6", "address", "show", "dev", "eth0"]);
         assert!(!shown.contains("tentative"), "{shown}");
@@ -95,7 +95,7 @@ fn a_duplicate_address_is_found_out() {
         connected(lab);
         lab.create(HOST, address("near", "fd00:3::2/64"));
         lab.create(INSIDE, Address { detect_duplicates: true, ..address("eth0", "fd00:3::2/64") });
-        let ready = Await::AddressesReady { link: "eth0".parse().unwrap(), deadline_ms: 10_000 };
+        let ready = Await::new("eth0".parse().unwrap(), Until::AddressesReady, 10_000);
         let error = lab.refuses(INSIDE, ready);
         assert_eq!(error.reason, "link eth0 has address fd00:3::2 in DADFAILED state");
         let wanted: Resource = address("eth0", "fd00:3::2/64").into();

@@ -3,7 +3,7 @@
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Kernel, Owner, Partial, Resource, Scope, Step,
-    resource::{AnyLink, Attribute, Await, BridgePort, PortVlans, VethPeer, VlanRange},
+    resource::{AnyLink, Attribute, Await, BridgePort, PortVlans, Until, VethPeer, VlanRange},
 };
 
 use crate::support::{
@@ -316,21 +316,21 @@ fn a_port_is_awaited_and_its_state_is_told() {
         pair.bridge = Some("br0".parse().unwrap());
         lab.create(HOST, pair);
         let link = || "near".parse().unwrap();
-        let error = lab.refuses(HOST, Await::LinkUp { link: link(), deadline_ms: 20 });
+        let error = lab.refuses(HOST, Await::new(link(), Until::LinkUp, 20));
         // Linux 6.1 tells of a pair with one end down that the lower layer is.
         let states =
             ["down", "lower-layer-down"].map(|it| format!("bridge port in error state: {it}"));
         assert!(states.contains(&error.reason), "{error}");
         lab.create(INSIDE, attribute("eth0", Attribute::Up(true)));
-        lab.create(HOST, Await::LinkUp { link: link(), deadline_ms: 5000 });
+        lab.create(HOST, Await::new(link(), Until::LinkUp, 5000));
         lab.create(INSIDE, attribute("eth0", Attribute::Up(false)));
         std::thread::scope(|scope| {
             // A carrier that comes later is noticed by its event.
             let raise = || output_of("ip", &["-n", "sandbox", "link", "set", "eth0", "up"]);
             scope.spawn(raise);
-            lab.create(HOST, Await::LinkUp { link: link(), deadline_ms: 10_000 });
+            lab.create(HOST, Await::new(link(), Until::LinkUp, 10_000));
         });
-        let missing = Await::LinkUp { link: "none".parse().unwrap(), deadline_ms: 10 };
+        let missing = Await::new("none".parse().unwrap(), Until::LinkUp, 10);
         assert_eq!(lab.refuses(HOST, missing).reason, "Link not found");
     });
 }

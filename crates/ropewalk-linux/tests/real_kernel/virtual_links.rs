@@ -6,7 +6,7 @@ use ropewalk_netstate::{
     Owner, Place, Resource, Scope, Step,
     resource::{
         Attribute, Await, IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, Sysctl, Tap,
-        VirtualKind, VirtualLink,
+        Until, VirtualKind, VirtualLink,
     },
 };
 use rustix::io::Errno;
@@ -274,7 +274,7 @@ fn a_member_of_a_routing_domain_keeps_addresses_and_routes_on_both_ways() {
             ] {
                 ip(arguments);
             }
-            let ready = Await::AddressesReady { link: "eth0".parse().unwrap(), deadline_ms: 9_000 };
+            let ready = Await::new("eth0".parse().unwrap(), Until::AddressesReady, 9_000);
             lab.create(INSIDE, ready);
             for route in [
                 "default via 10.1.0.1 dev eth0",

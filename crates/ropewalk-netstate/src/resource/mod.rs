@@ -52,7 +52,7 @@ pub use traffic::{Qdisc, TrafficClass, TrafficFilter};
 pub use virtual_link::{
     IpvlanFlag, IpvlanMode, MacvlanMode, Membership, Parent, Tap, VirtualKind, VirtualLink,
 };
-pub use wait::Await;
+pub use wait::{Await, Until};
 
 /// A field that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -349,7 +349,7 @@ impl Resource {
             Self::TrafficClass(class) => Some(&class.link),
             Self::TrafficFilter(filter) => Some(&filter.link),
             Self::Offloads(offloads) => Some(&offloads.link),
-            Self::Await(wait) => Some(wait.link()),
+            Self::Await(wait) => Some(&wait.link),
             Self::ConflictProbe(probe) => Some(&probe.link),
             Self::Announcement(announcement) => Some(&announcement.link),
             Self::RoutingRule(_)

@@ -9,46 +9,32 @@ use super::{Key, Mismatch};
 
 /// Something the kernel finishes on its own; it is awaited, never slept for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Await {
+pub struct Await {
+    /// The link that it is about.
+    pub link: IfName,
+    /// What is to happen.
+    pub until: Until,
+    /// How long to wait, in milliseconds, before it is an error.
+    pub deadline_ms: u32,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Until {
     /// The link has its carrier and is operationally up.
-    LinkUp {
-        /// The link.
-        link: IfName,
-        /// How long to wait, in milliseconds, before it is an error.
-        deadline_ms: u32,
-    },
+    LinkUp,
     /// No address of the link is tentative; one whose duplicate detection failed is an error.
-    AddressesReady {
-        /// The link.
-        link: IfName,
-        /// How long to wait, in milliseconds, before it is an error.
-        deadline_ms: u32,
-    },
+    AddressesReady,
     /// The link has an IPv6 address that a router's advertisement led to, and it can be used.
-    Autoconfigured {
-        /// The link.
-        link: IfName,
-        /// How long to wait, in milliseconds, before it is an error.
-        deadline_ms: u32,
-    },
+    Autoconfigured,
     /// The link has an IPv6 address of its own, a link-local one, and it can be used.
-    LinkLocal {
-        /// The link.
-        link: IfName,
-        /// How long to wait, in milliseconds, before it is an error.
-        deadline_ms: u32,
-    },
+    LinkLocal,
 }
 
 impl Await {
-    /// The link waited for.
-    pub fn link(&self) -> &IfName {
-        match self {
-            Self::LinkUp { link, .. }
-            | Self::AddressesReady { link, .. }
-            | Self::Autoconfigured { link, .. }
-            | Self::LinkLocal { link, .. } => link,
-        }
+    /// Waits for a link.
+    pub fn new(link: IfName, until: Until, deadline_ms: u32) -> Self {
+        Self { link, until, deadline_ms }
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -63,11 +49,12 @@ impl Await {
 
 impl fmt::Display for Await {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LinkUp { link, .. } => write!(f, "link {link} to be up"),
-            Self::AddressesReady { link, .. } => write!(f, "addresses of {link} to be ready"),
-            Self::Autoconfigured { link, .. } => write!(f, "a router to be heard on {link}"),
-            Self::LinkLocal { link, .. } => write!(f, "a link-local address of {link}"),
+        let link = &self.link;
+        match self.until {
+            Until::LinkUp => write!(f, "link {link} to be up"),
+            Until::AddressesReady => write!(f, "addresses of {link} to be ready"),
+            Until::Autoconfigured => write!(f, "a router to be heard on {link}"),
+            Until::LinkLocal => write!(f, "a link-local address of {link}"),
         }
     }
 }

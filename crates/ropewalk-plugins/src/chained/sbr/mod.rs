@@ -13,7 +13,7 @@ use ropewalk_cni::{CniError, CniResult, Request, RouteConfig};
 use ropewalk_linux::{Linux, Routing};
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource,
-    resource::{Await, Route, RouteAbsence, RouteScope, RoutingRule},
+    resource::{Await, Route, RouteAbsence, RouteScope, RoutingRule, Until},
 };
 
 use self::{config::Config, tables::Tables};
@@ -195,7 +195,7 @@ impl Sbr {
         if hints.iter().any(|hint| hint.destination.family() == Family::V6) {
             // The kernel takes no source address that is still being looked for.
             let link = attachment.ifname.clone();
-            let wait = Await::AddressesReady { link, deadline_ms: ADDRESSES_DEADLINE_MS };
+            let wait = Await::new(link, Until::AddressesReady, ADDRESSES_DEADLINE_MS);
             desired.push(Place::Sandbox, Lifetime::Dependent, wait);
         }
         for absence in self.moved(routing, addresses, &hints) {

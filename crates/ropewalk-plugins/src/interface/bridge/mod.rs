@@ -12,7 +12,9 @@ use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Desired, Lifetime, Observed, Place, Resource, Scope,
-    resource::{AnyLink, Await, Bridge as BridgeLink, BridgePort, Key, Sysctl, Veth, VethPeer},
+    resource::{
+        AnyLink, Await, Bridge as BridgeLink, BridgePort, Key, Sysctl, Until, Veth, VethPeer,
+    },
 };
 
 use self::config::Config;
@@ -75,7 +77,7 @@ impl Device for Bridge {
         }
         if config.container_interface_up && !config.chained {
             let link = names::host_interface(&attachment.owner);
-            let wait = Await::LinkUp { link, deadline_ms: PORT_DEADLINE_MS };
+            let wait = Await::new(link, Until::LinkUp, PORT_DEADLINE_MS);
             desired.push(Place::Host, Lifetime::Dependent, wait);
         }
         if layer3.is_some() && !config.chained {

@@ -10,7 +10,7 @@ use ropewalk_dhcp::{SERVER_PORT, v6};
 use ropewalk_linux::{Hears, LinkLocalSocket, Linux, Netns, PacketSocket};
 use ropewalk_netstate::{
     Kernel, Place, Resource, Step,
-    resource::{Address, Attribute, Await, LinkAttribute, Sysctl},
+    resource::{Address, Attribute, Await, LinkAttribute, Sysctl, Until},
 };
 
 use super::{
@@ -53,12 +53,11 @@ pub(super) fn take_seat(attachment: &Attachment, family: Family) -> Result<Seat,
         apply(&mut kernel, Step::Create(Place::Sandbox, up(interface)))
             .map_err(|reason| format!("failed to set {interface} up: {reason}"))?;
     }
-    let carries = Await::LinkUp { link: interface.clone(), deadline_ms: LINK_UP_DEADLINE_MS };
+    let carries = Await::new(interface.clone(), Until::LinkUp, LINK_UP_DEADLINE_MS);
     // Some links never say that they are up, and carry frames all the same.
     let _ = apply(&mut kernel, Step::Create(Place::Sandbox, carries.into()));
     if family == Family::V6 {
-        let link = interface.clone();
-        let wait = Await::LinkLocal { link, deadline_ms: LINK_LOCAL_DEADLINE_MS };
+        let wait = Await::new(interface.clone(), Until::LinkLocal, LINK_LOCAL_DEADLINE_MS);
         apply(&mut kernel, Step::Create(Place::Sandbox, wait.into()))?;
     }
     let socket = match family {
