@@ -2,30 +2,16 @@
 //!
 //! The container has one end of a veth pair, `eth0`; the other is the host's `host0`.
 
-use ropewalk_e2e::chain::{chained, without};
+use ropewalk_e2e::chain::{self, chained, pair, without};
 use ropewalk_e2e::{Lab, Plugin, Value, json, reference};
 
 /// What the reference plugin calls the link of `c1` on `net`.
 const SHAPER: &str = "bwp623e1c388032";
 
 fn lab_with_pair() -> Lab {
-    let lab = Lab::new();
-    lab.netns("c1");
-    lab.sh("ip link add host0 mtu 1400 type veth peer name eth0 netns c1
-            ip link set host0 addrgenmode none up");
-    lab.sh_in("c1", "ip link set eth0 up");
+    let lab = chain::lab_with_pair();
+    lab.sh("ip link set host0 mtu 1400 addrgenmode none up");
     lab
-}
-
-/// What a bridge plugin would have told.
-fn pair() -> Value {
-    json!({
-        "cniVersion": "1.0.0",
-        "interfaces": [
-            { "name": "host0", "mac": "00:00:00:00:00:01" },
-            { "name": "eth0", "mac": "00:00:00:00:00:02", "sandbox": "/run/netns/c1" },
-        ],
-    })
 }
 
 /// 8 Mbit/s toward the container and 16 from there.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ropewalk_e2e::chain::chained;
+use ropewalk_e2e::chain::{self, chained, pair};
 use ropewalk_e2e::{Lab, Plugin, Value, json};
 
 /// 4 Mbit/s and 1 Mbit at once: little enough for an emulated machine.
@@ -33,10 +33,8 @@ fn with(mut keys: Value, key: &str, value: Value) -> Value {
 /// `c1` has `eth0` with several addresses toward the host's `host0`; the host's own namespace is
 /// named `host`.
 fn lab_with_pair() -> Lab {
-    let lab = Lab::new();
-    lab.sh("ip netns attach host $$");
-    lab.netns("c1");
-    lab.sh("ip link add host0 type veth peer name eth0 netns c1
+    let lab = chain::lab_with_pair();
+    lab.sh("ip netns attach host $$
             ip addr add 10.5.0.1/24 dev host0
             ip addr add 10.6.0.1/24 dev host0
             ip addr add fd00:6::1/64 dev host0 nodad
@@ -45,8 +43,7 @@ fn lab_with_pair() -> Lab {
         "c1",
         "ip addr add 10.5.0.2/24 dev eth0
          ip addr add 10.6.0.2/24 dev eth0
-         ip addr add fd00:6::2/64 dev eth0 nodad
-         ip link set eth0 up",
+         ip addr add fd00:6::2/64 dev eth0 nodad",
     );
     lab
 }
@@ -65,16 +62,9 @@ fn lab_with_macvlan() -> Lab {
     lab
 }
 
-fn previous(interfaces: &Value) -> Value {
-    json!({ "cniVersion": "1.0.0", "interfaces": interfaces })
-}
-
-fn pair() -> Value {
-    previous(&json!([{ "name": "host0" }, { "name": "eth0", "sandbox": "/run/netns/c1" }]))
-}
-
 fn alone() -> Value {
-    previous(&json!([{ "name": "eth0", "mac": "", "sandbox": "/run/netns/c1" }]))
+    let inside = json!({ "name": "eth0", "mac": "", "sandbox": "/run/netns/c1" });
+    json!({ "cniVersion": "1.0.0", "interfaces": [inside] })
 }
 
 #[track_caller]

@@ -2,29 +2,10 @@
 //!
 //! The container has one end of a veth pair, `eth0`; the other is the host's `host0`.
 
-use ropewalk_e2e::chain::{chained, names_all};
+use ropewalk_e2e::chain::{chained, lab_with_pair, names_all, pair};
 use ropewalk_e2e::{Lab, Plugin, Value, json, reference};
 
 const BACKUP: &str = "/run/cni/tuning/c1_eth0.json";
-
-fn lab_with_pair() -> Lab {
-    let lab = Lab::new();
-    lab.netns("c1");
-    lab.sh("ip link add host0 type veth peer name eth0 netns c1");
-    lab.sh_in("c1", "ip link set eth0 up");
-    lab
-}
-
-/// What a bridge plugin would have told.
-fn pair() -> Value {
-    json!({
-        "cniVersion": "1.0.0",
-        "interfaces": [
-            { "name": "host0", "mac": "00:00:00:00:00:01" },
-            { "name": "eth0", "mac": "00:00:00:00:00:02", "sandbox": "/run/netns/c1" },
-        ],
-    })
-}
 
 fn tuning<'lab>(lab: &'lab Lab, keys: &Value) -> Plugin<'lab> {
     chained(lab, "tuning", keys)

@@ -2,33 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use ropewalk_e2e::chain::{chained, names_all};
+use ropewalk_e2e::chain::{self, chained, names_all, pair};
 use ropewalk_e2e::{Lab, Plugin, Value, json};
 
 const BACKUP: &str = "/run/cni/tuning/c1_eth0.json";
 
 /// A host whose container has one end of a pair, `eth0`; nothing for the reference plugin.
 fn lab_with_pair() -> Option<Lab> {
-    let lab = Lab::new();
-    if lab.reference_fails("it knows neither offloads nor an order of sysctls") {
-        return None;
-    }
-    lab.netns("c1");
-    lab.sh("ip link add host0 type veth peer name eth0 netns c1");
-    Some(lab)
+    let lab = chain::lab_with_pair();
+    let refuses = lab.reference_fails("it knows neither offloads nor an order of sysctls");
+    (!refuses).then_some(lab)
 }
 
 fn tuning<'lab>(lab: &'lab Lab, keys: &Value) -> Plugin<'lab> {
     chained(lab, "tuning", keys)
 }
 
-fn previous() -> Value {
-    let inside = json!({ "name": "eth0", "sandbox": "/run/netns/c1" });
-    json!({ "cniVersion": "1.0.0", "interfaces": [{ "name": "host0" }, inside] })
-}
-
 fn add(plugin: &Plugin<'_>) -> Value {
-    plugin.clone().previous(&previous()).add().result()
+    plugin.clone().previous(&pair()).add().result()
 }
 
 /// What `ethtool` says of the container's interface, by name: `on`, `off`, `off [fixed]`.
@@ -76,7 +67,7 @@ fn row_29_a_second_add_does_not_spoil_what_is_given_back() {
     let before = offloads(&lab);
     add(&tuning(&lab, &json!({ "ethtool": { "tso": false } })));
     let plugin = tuning(&lab, &json!({ "ethtool": { "tso": true, "sg": false } }));
-    plugin.clone().previous(&previous()).add();
+    plugin.clone().previous(&pair()).add();
     let plugin = tuning(&lab, &json!({ "ethtool": { "tso": false, "sg": false } }));
     add(&plugin);
     plugin.del_without_result().silent();
@@ -96,7 +87,7 @@ fn row_29_what_a_link_cannot_do_is_an_error_and_changes_nothing() {
         ),
     ] {
         let keys = json!({ "mtu": 1400, "ethtool": ethtool });
-        let found = tuning(&lab, &keys).previous(&previous()).add().failure();
+        let found = tuning(&lab, &keys).previous(&pair()).add().failure();
         names_all(&found, &words);
         assert_eq!(offloads(&lab), before, "{found}");
         assert_eq!(lab.ip_json_in("c1", "link show dev eth0")[0]["mtu"], 1500);
@@ -106,7 +97,7 @@ fn row_29_what_a_link_cannot_do_is_an_error_and_changes_nothing() {
     let plugin = tuning(&lab, &json!({ "ethtool": { "rx-hashing": false, "lro": false } }));
     let result = add(&plugin);
     plugin.check(&result).silent();
-    let wrong = tuning(&lab, &json!({ "ethtool": { "tso": "off" } })).previous(&previous()).add();
+    let wrong = tuning(&lab, &json!({ "ethtool": { "tso": "off" } })).previous(&pair()).add();
     names_all(&wrong.invalid_config(), &["ethtool.tso", "bool"]);
 }
 
@@ -155,7 +146,7 @@ fn row_29_a_list_of_sysctls_is_checked_like_an_object() {
     let (filter, announce) = ("net.ipv4.conf.eth0.arp_filter", "net.ipv4.conf.eth0.arp_announce");
     let refused = |list: Value| {
         let keys = json!({ "sysctl": list });
-        tuning(&lab, &keys).previous(&previous()).add().invalid_config()
+        tuning(&lab, &keys).previous(&pair()).add().invalid_config()
     };
     let twice = refused(json!([{ filter: "1" }, { filter: "2" }]));
     assert_eq!(twice, "duplicated sysctl keys are not allowed");

@@ -84,6 +84,27 @@ pub fn lab_with_bridge() -> Lab {
     lab
 }
 
+/// A host where `c1` has one end of a veth pair, `eth0`, which is up; the other is the host's
+/// `host0`.
+pub fn lab_with_pair() -> Lab {
+    let lab = Lab::new();
+    lab.netns("c1");
+    lab.sh("ip link add host0 type veth peer name eth0 netns c1");
+    lab.sh_in("c1", "ip link set eth0 up");
+    lab
+}
+
+/// What a bridge plugin would have told of such a pair.
+pub fn pair() -> Value {
+    json!({
+        "cniVersion": "1.0.0",
+        "interfaces": [
+            { "name": "host0", "mac": "00:00:00:00:00:01" },
+            { "name": "eth0", "mac": "00:00:00:00:00:02", "sandbox": "/run/netns/c1" },
+        ],
+    })
+}
+
 /// The object with its key removed.
 pub fn without(object: &Value, key: &str) -> Value {
     let mut object = object.clone();

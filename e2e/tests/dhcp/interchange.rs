@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Lab, Plugin, json};
 
-use crate::servers::{Server, Software};
+use crate::servers::{Server, Software, serve};
 use crate::stage::{Daemon, REFERENCE, SOCKET, address, configuration, direct, lab_with_bridge};
 
 fn cannot(lab: &Lab) -> bool {
@@ -43,8 +43,7 @@ fn dh_258_the_plugin_of_the_reference_speaks_with_our_daemon() {
     if cannot(&lab) {
         return;
     }
-    let server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, Software::Dnsmasq);
     let ours = direct(&lab, &json!({}));
     let plugin = reference_plugin(&lab);
     let result = plugin.add().result();
@@ -68,8 +67,7 @@ fn dh_260_what_one_plugin_has_leased_the_other_gives_back() {
     if cannot(&lab) {
         return;
     }
-    let server = Server::start(&lab, Software::Isc);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, Software::Isc);
     let ours = direct(&lab, &json!({}));
     let result = reference_plugin(&lab).add().result();
     ours.del(&result).silent();

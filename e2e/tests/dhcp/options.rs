@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Value, json};
 
-use crate::servers::{Server, Settings, Software};
+use crate::servers::{Server, Settings, Software, serve};
 use crate::stage::{Daemon, bridge, direct, lab_with_bridge};
 
 /// The routes of an ADD, against Kea with these options.
@@ -73,8 +73,7 @@ fn dh_268_the_priority_is_that_of_every_route() {
 #[track_caller]
 fn told(ipam: &Value, args: &str) -> String {
     let lab = lab_with_bridge();
-    let server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, Software::Dnsmasq);
     direct(&lab, ipam).args(args).add().result();
     server.log()
 }
@@ -137,8 +136,7 @@ fn row_08_name_servers_domains_and_mtu_of_the_server_are_in_the_result() {
 #[test]
 fn row_08_a_client_is_known_by_its_attachment_or_by_its_mac() {
     let lab = lab_with_bridge();
-    let _server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (_server, _daemon) = serve(&lab, Software::Dnsmasq);
     let own = direct(&lab, &json!({}));
     let result = own.add().result();
     // The last word of a lease is the client's identifier: 0 and "c1/lan/eth0".

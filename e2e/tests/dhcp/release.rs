@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ropewalk_e2e::{Lab, Value, json};
 
-use crate::servers::{Server, Settings, Software};
+use crate::servers::{Server, Settings, Software, serve};
 use crate::stage::{Daemon, address, bridge, configuration, direct, lab_with_bridge};
 
 /// What leasing one address may take, as the daemon measures it from the plugin's call to the
@@ -29,8 +29,7 @@ fn twenty_of_twenty(software: Software) {
     if lab.reference_fails("it waits for seconds before it sends for the first time") {
         return;
     }
-    let _server = Server::start(&lab, software);
-    let daemon = Daemon::start(&lab);
+    let (_server, daemon) = serve(&lab, software);
     for number in 0..20 {
         let name = format!("c{}", number + 2);
         lab.netns(&name);
@@ -67,8 +66,7 @@ fn dh_258_twenty_of_twenty_with_kea() {
 #[track_caller]
 fn release(software: Software) {
     let lab = lab_with_bridge();
-    let server = Server::start(&lab, software);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, software);
     if lab.reference_fails("its release goes to a broadcast MAC without a source address") {
         return;
     }

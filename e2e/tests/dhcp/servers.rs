@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ropewalk_e2e::{Lab, Process, Value, json};
 
-use crate::stage::BRIDGE;
+use crate::stage::{BRIDGE, Daemon};
 
 /// The program of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ pub(crate) struct Server<'lab> {
 const LOG: &str = "/run/lab/server.log";
 const CONFIGURATION: &str = "/run/lab/server.conf";
 const LEASES: &str = "/run/lab/server.leases";
+
+/// Starts a server with leases of an hour, and the daemon of the plugins under test.
+pub(crate) fn serve(lab: &Lab, software: Software) -> (Server<'_>, Daemon<'_>) {
+    (Server::start(lab, software), Daemon::start(lab))
+}
 
 impl<'lab> Server<'lab> {
     /// Starts a server with leases of an hour.

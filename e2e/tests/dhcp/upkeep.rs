@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ropewalk_e2e::{Lab, json};
 
-use crate::servers::{Server, Settings, Software};
+use crate::servers::{Server, Settings, Software, serve};
 use crate::stage::{
     BRIDGE, Daemon, SOCKET, address, bridge, configuration, direct, lab_with_bridge, link,
 };
@@ -116,8 +116,7 @@ fn row_06_a_server_that_forgot_the_lease_takes_the_address_away() {
 #[test]
 fn row_06_a_daemon_that_was_killed_goes_on_where_it_stopped() {
     let lab = lab_with_bridge();
-    let server = Server::start(&lab, Software::Dnsmasq);
-    let daemon = Daemon::start(&lab);
+    let (server, daemon) = serve(&lab, Software::Dnsmasq);
     if lab.reference_fails("a restart loses leases") {
         return;
     }
@@ -265,8 +264,7 @@ fn row_06_the_command_runs_the_same_daemon() {
 #[test]
 fn row_05_without_its_namespace_a_lease_is_given_back_from_the_host() {
     let lab = lab_with_bridge();
-    let server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, Software::Dnsmasq);
     if lab.reference_fails("it cannot send its release") {
         return;
     }

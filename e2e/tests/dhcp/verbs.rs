@@ -2,14 +2,13 @@
 
 use ropewalk_e2e::{Value, json};
 
-use crate::servers::{Server, Software};
+use crate::servers::{Server, Software, serve};
 use crate::stage::{Daemon, SOCKET, address, bridge, direct, lab_with_bridge};
 
 #[test]
 fn dh_258_an_address_with_gateway_and_routes_is_leased() {
     let lab = lab_with_bridge();
-    let _server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (_server, _daemon) = serve(&lab, Software::Dnsmasq);
     let plugin = bridge(&lab, &json!({}));
     let result = plugin.add().result();
     assert!(address(&result).starts_with("10.7.0.1"), "{result}");
@@ -24,8 +23,7 @@ fn dh_258_an_address_with_gateway_and_routes_is_leased() {
 #[test]
 fn dh_258_a_second_add_gets_the_same_lease() {
     let lab = lab_with_bridge();
-    let _server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (_server, _daemon) = serve(&lab, Software::Dnsmasq);
     let plugin = direct(&lab, &json!({}));
     let first = plugin.add().result();
     assert_eq!(plugin.add().result(), first);
@@ -34,8 +32,7 @@ fn dh_258_a_second_add_gets_the_same_lease() {
 #[test]
 fn dh_259_check_finds_the_lease_that_is_held() {
     let lab = lab_with_bridge();
-    let _server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (_server, _daemon) = serve(&lab, Software::Dnsmasq);
     let plugin = bridge(&lab, &json!({}));
     let result = plugin.add().result();
     plugin.check(&result).silent();
@@ -44,8 +41,7 @@ fn dh_259_check_finds_the_lease_that_is_held() {
 #[test]
 fn dh_260_del_drops_the_lease_and_an_unknown_one_is_fine() {
     let lab = lab_with_bridge();
-    let _server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (_server, _daemon) = serve(&lab, Software::Dnsmasq);
     let plugin = direct(&lab, &json!({}));
     plugin.del_without_result().silent();
     let result = plugin.add().result();
@@ -57,8 +53,7 @@ fn dh_260_del_drops_the_lease_and_an_unknown_one_is_fine() {
 #[test]
 fn dh_259_check_without_a_lease_fails_and_leases_nothing() {
     let lab = lab_with_bridge();
-    let server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, Software::Dnsmasq);
     let plugin = direct(&lab, &json!({}));
     if lab.reference_fails("its CHECK leases an address") {
         return;
@@ -155,8 +150,7 @@ fn dh_269_without_a_server_the_search_ends_and_nothing_stays() {
 #[test]
 fn p_29_gc_gives_back_the_leases_of_a_network_that_are_not_valid() {
     let lab = lab_with_bridge();
-    let server = Server::start(&lab, Software::Dnsmasq);
-    let _daemon = Daemon::start(&lab);
+    let (server, _daemon) = serve(&lab, Software::Dnsmasq);
     if lab.reference_fails("its GC does nothing") {
         return;
     }
