@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ropewalk_addr::{Family, IfName};
-use ropewalk_cni::{Cidr, CniError, Dns, Fields, RouteConfig, Version, config_error};
+use ropewalk_cni::{Cidr, CniError, Dns, Fields, Request, RouteConfig, Version, config_error};
 
 /// The object at a dotted path (`args.cni`), if all of it is there.
 pub(crate) fn nested<'a>(fields: &Fields<'a>, path: &str) -> Option<Fields<'a>> {
@@ -110,12 +110,27 @@ pub(crate) fn required_ipam_type(fields: &Fields<'_>) -> Option<String> {
     name
 }
 
-/// Tells what was wrong with a configuration: wrong types as decoding failures, other mistakes as
-/// they are.
-pub(crate) fn finish(fields: &Fields<'_>) -> Result<(), CniError> {
+/// What failing to decode the configuration of an interface plugin is called.
+pub(crate) const NETCONF: &str = "failed to load netconf";
+
+/// Reads a configuration; all that is wrong with it is told at once.
+pub(crate) fn read<T>(
+    request: &Request,
+    decoding: &str,
+    reader: impl FnOnce(&Fields<'_>) -> T,
+) -> Result<T, CniError> {
+    let fields = Fields::new(&request.raw, "");
+    let value = reader(&fields);
+    finish(&fields, decoding)?;
+    Ok(value)
+}
+
+/// Tells what was wrong with a configuration: wrong types as failures to decode it, other mistakes
+/// as they are.
+pub(crate) fn finish(fields: &Fields<'_>, decoding: &str) -> Result<(), CniError> {
     fields.finish().map_err(|errors| {
-        let decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
-        config_error(if decoding { "failed to load netconf" } else { "" }, &errors)
+        let is_decoding = errors.first().is_some_and(|error| error.message.starts_with("json: "));
+        config_error(if is_decoding { decoding } else { "" }, &errors)
     })
 }
 

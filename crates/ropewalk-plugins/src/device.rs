@@ -10,6 +10,8 @@ use ropewalk_cni::{
 use ropewalk_linux::{DomainLink, Linux, Routing};
 use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
 
+use crate::config;
+
 /// One interface of one container on one network.
 #[derive(Clone, Debug)]
 pub struct Attachment {
@@ -193,7 +195,7 @@ pub trait Device {
 
     /// What failing to read its input is called.
     fn decoding(&self) -> &'static str {
-        "failed to load netconf"
+        config::NETCONF
     }
 
     /// Finds out what the host is like. Only what [`Device::declare`] uses is asked for.

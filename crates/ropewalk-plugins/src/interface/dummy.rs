@@ -24,9 +24,7 @@ struct Dummy {
 
 /// Reads the configuration.
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
-    let fields = Fields::new(&request.raw, "");
-    let dummy = read(&fields, request.command);
-    config::finish(&fields)?;
+    let dummy = config::read(request, config::NETCONF, |fields| read(fields, request.command))?;
     Ok(Box::new(dummy))
 }
 

@@ -38,10 +38,10 @@ pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
     // What a previous result looks like matters only where something is made of it.
     if request.command == Command::Add {
         let previous = prev_result(&request.raw);
-        ipvlan.chain = previous.map_err(|error| error.prefixed("failed to load netconf"))?;
+        ipvlan.chain = previous.map_err(|error| error.prefixed(config::NETCONF))?;
         ipvlan.follow_chain(&fields);
     }
-    config::finish(&fields)?;
+    config::finish(&fields, config::NETCONF)?;
     Ok(Box::new(ipvlan))
 }
 

@@ -35,10 +35,8 @@ struct Macvlan {
 
 /// Reads the configuration.
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
-    let fields = Fields::new(&request.raw, "");
     let args = parse_args(&request.args, &["MAC"])?;
-    let macvlan = read(&fields, args.get("MAC"));
-    config::finish(&fields)?;
+    let macvlan = config::read(request, config::NETCONF, |fields| read(fields, args.get("MAC")))?;
     Ok(Box::new(macvlan))
 }
 

@@ -36,9 +36,7 @@ struct Ptp {
 
 /// Reads the configuration.
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
-    let fields = Fields::new(&request.raw, "");
-    let ptp = read(&fields);
-    config::finish(&fields)?;
+    let ptp = config::read(request, config::NETCONF, read)?;
     let ptp = ptp.ok_or_else(|| CniError::invalid_config("invalid ptp configuration"))?;
     Ok(Box::new(ptp))
 }

@@ -28,10 +28,8 @@ struct Tap {
 
 /// Reads the configuration.
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
-    let fields = Fields::new(&request.raw, "");
     let args = parse_args(&request.args, &["MAC"])?;
-    let tap = read(&fields, args.get("MAC"));
-    config::finish(&fields)?;
+    let tap = config::read(request, config::NETCONF, |fields| read(fields, args.get("MAC")))?;
     Ok(Box::new(tap))
 }
 

@@ -30,9 +30,7 @@ struct Vlan {
 
 /// Reads the configuration.
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
-    let fields = Fields::new(&request.raw, "");
-    let vlan = read(&fields, request.command);
-    config::finish(&fields)?;
+    let vlan = config::read(request, config::NETCONF, |fields| read(fields, request.command))?;
     Ok(Box::new(vlan))
 }
 

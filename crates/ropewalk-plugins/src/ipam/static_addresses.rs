@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use ropewalk_cni::{
-    Cidr, CniError, CniResult, Dns, Fields, IpConfig, Request, RouteConfig, config_error,
-    parse_args, prev_result,
+    Cidr, CniError, CniResult, Dns, Fields, IpConfig, Request, RouteConfig, parse_args, prev_result,
 };
 
 use super::IpamPlugin;
@@ -141,7 +140,7 @@ impl Config {
             }
         }
         let (routes, dns) = (config::routes(&ipam, "routes"), config::dns(&ipam, "dns"));
-        fields.finish().map_err(|errors| config_error("", &errors))?;
+        config::finish(&fields, "")?;
         config::one_address_per_family(request.version, addresses.iter().map(|ip| ip.address.ip))?;
         Ok(Self { addresses, routes, dns: dns.unwrap_or_default() })
     }

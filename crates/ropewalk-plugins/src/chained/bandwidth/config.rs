@@ -1,7 +1,7 @@
 //! The configuration of `bandwidth`.
 
 use ropewalk_addr::{Prefix, Subnet};
-use ropewalk_cni::{CniError, Fields, Request, config_error};
+use ropewalk_cni::{CniError, Fields, Request};
 use ropewalk_netstate::resource::traffic::Rate;
 
 use crate::config;
@@ -28,10 +28,7 @@ const LARGEST_BURST_BYTES: u64 = u32::MAX as u64 - 1;
 
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
-        let fields = Fields::new(&request.raw, "");
-        let config = Self::from_fields(&fields);
-        fields.finish().map_err(|errors| config_error("", &errors))?;
-        Ok(config)
+        config::read(request, "", Self::from_fields)
     }
 
     /// Any rate or burst in the configuration, even 0, hides all that the runtime says; subnets are

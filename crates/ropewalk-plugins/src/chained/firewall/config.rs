@@ -1,6 +1,8 @@
 //! The configuration of `firewall`.
 
-use ropewalk_cni::{CniError, Fields, Request, config_error};
+use ropewalk_cni::{CniError, Fields, Request};
+
+use crate::config;
 
 /// No zone has a longer name: firewalld makes chains of it, and so takes 17 bytes at most. More is
 /// let through, so that firewalld can say so itself.
@@ -49,10 +51,7 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
-        let fields = Fields::new(&request.raw, "");
-        let config = Self::from_fields(&fields);
-        fields.finish().map_err(|errors| config_error("", &errors))?;
-        Ok(config)
+        config::read(request, "", Self::from_fields)
     }
 
     fn from_fields(fields: &Fields<'_>) -> Self {

@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use ropewalk_addr::Family;
-use ropewalk_cni::{CniError, Fields, Request, config_error};
+use ropewalk_cni::{CniError, Fields, Request};
 use ropewalk_netstate::resource::nft::Statement;
 
 use super::nftables;
-use crate::device::Facts;
+use crate::{config, device::Facts};
 
 /// Which firewall does the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,7 @@ const DEFAULT_MARK_BIT: u32 = 13;
 
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
-        let fields = Fields::new(&request.raw, "");
-        let config = Self::from_fields(&fields);
-        fields.finish().map_err(|errors| config_error("", &errors))?;
-        Ok(config)
+        config::read(request, "", Self::from_fields)
     }
 
     fn from_fields(fields: &Fields<'_>) -> Self {

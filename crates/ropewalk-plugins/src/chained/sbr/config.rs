@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use ropewalk_addr::Family;
-use ropewalk_cni::{CniError, Fields, Request, config_error};
+use ropewalk_cni::{CniError, Fields, Request};
+
+use crate::config;
 
 /// The configuration, checked.
 #[derive(Debug)]
@@ -20,10 +22,7 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
-        let fields = Fields::new(&request.raw, "");
-        let config = Self::from_fields(&fields);
-        fields.finish().map_err(|errors| config_error("", &errors))?;
-        Ok(config)
+        config::read(request, "", Self::from_fields)
     }
 
     fn from_fields(fields: &Fields<'_>) -> Self {

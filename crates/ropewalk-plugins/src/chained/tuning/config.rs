@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use ropewalk_addr::Mac;
-use ropewalk_cni::{CniError, Fields, Request, config_error, duplicate_keys, parse_args};
+use ropewalk_cni::{CniError, Fields, Request, duplicate_keys, parse_args};
 use ropewalk_netstate::resource::Offload;
 use serde_json::Value;
 
@@ -31,11 +31,8 @@ impl Config {
         if duplicate_keys(&request.stdin, &["sysctl"]) {
             return Err(CniError::invalid_config("duplicated sysctl keys are not allowed"));
         }
-        let fields = Fields::new(&request.raw, "");
         let args = parse_args(&request.args, &["MAC"])?;
-        let config = Self::from_fields(&fields, args.get("MAC"));
-        fields.finish().map_err(|errors| config_error("", &errors))?;
-        Ok(config)
+        config::read(request, "", |fields| Self::from_fields(fields, args.get("MAC")))
     }
 
     /// `args.cni` beats `runtimeConfig` beats `CNI_ARGS` beats the configuration.

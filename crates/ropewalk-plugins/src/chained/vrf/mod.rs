@@ -27,9 +27,7 @@ struct Vrf {
 
 /// Reads the configuration.
 pub(crate) fn load(request: &Request) -> Result<Box<dyn Device>, CniError> {
-    let fields = Fields::new(&request.raw, "");
-    let vrf = Vrf::from_fields(&fields);
-    config::finish(&fields)?;
+    let vrf = config::read(request, config::NETCONF, Vrf::from_fields)?;
     let name = "configuration is expected to have a valid vrf name";
     Ok(Box::new(vrf.ok_or_else(|| CniError::invalid_config(name))?))
 }

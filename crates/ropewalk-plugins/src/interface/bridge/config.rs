@@ -40,12 +40,9 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
-        let fields = Fields::new(&request.raw, "");
         let args = parse_args(&request.args, &["MAC"])?;
         let requested = args.get("MAC").map(str::to_owned);
-        let config = Self::from_fields(&fields, requested);
-        config::finish(&fields)?;
-        Ok(config)
+        config::read(request, config::NETCONF, |fields| Self::from_fields(fields, requested))
     }
 
     fn from_fields(fields: &Fields<'_>, requested_mac: Option<String>) -> Self {

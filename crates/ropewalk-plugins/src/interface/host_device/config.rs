@@ -31,10 +31,7 @@ const NOTHING_SELECTED: &str = r#"specify either "device", "hwaddr", "kernelpath
 
 impl Config {
     pub(crate) fn read(request: &Request) -> Result<Self, CniError> {
-        let fields = Fields::new(&request.raw, "");
-        let config = Self::from_fields(&fields);
-        config::finish(&fields)?;
-        Ok(config)
+        config::read(request, config::NETCONF, Self::from_fields)
     }
 
     fn from_fields(fields: &Fields<'_>) -> Self {

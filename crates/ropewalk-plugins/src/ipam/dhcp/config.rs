@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use ropewalk_addr::Family;
-use ropewalk_cni::{CniArgs, CniError, Fields, Request, config_error, parse_args_leniently};
+use ropewalk_cni::{CniArgs, CniError, Fields, Request, parse_args_leniently};
 use ropewalk_dhcp::option;
 use serde_json::Value;
+
+use crate::config;
 
 /// Where the daemon listens unless told otherwise.
 pub(super) const DEFAULT_SOCKET: &str = "/run/cni/dhcp.sock";
@@ -67,7 +69,7 @@ impl Config {
     pub(super) fn read(raw: &Value, args: &str) -> Result<Self, CniError> {
         let fields = Fields::new(raw, "");
         let config = read(&fields, &parse_args_leniently(args));
-        fields.finish().map_err(|errors| config_error("", &errors))?;
+        config::finish(&fields, "")?;
         Ok(config)
     }
 }

@@ -2,9 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use ropewalk_cni::{
-    Cidr, CniError, Fields, Request, RouteConfig, args::invalid_value, config_error, parse_args,
-};
+use ropewalk_cni::{Cidr, CniError, Fields, Request, RouteConfig, args::invalid_value, parse_args};
 
 use super::ranges::{RangeSet, RawRange};
 use crate::{config, layer3};
@@ -40,7 +38,7 @@ impl Config {
             requested,
             forget_on_reboot: ipam.bool("forgetOnReboot").unwrap_or_default(),
         };
-        fields.finish().map_err(|errors| config_error("", &errors))?;
+        config::finish(&fields, "")?;
         let first = config.sets.iter().filter_map(|set| set.0.first());
         config::one_address_per_family(request.version, first.map(|range| range.subnet.ip()))?;
         Ok(config)
