@@ -33,80 +33,81 @@ pub(crate) fn run(device: &dyn Device, request: &Request) -> Result<String, CniE
 }
 
 fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
-    let attachment = Attachment::of(request)?;
+    let adding = Adding { device, request, attachment: Attachment::of(request)? };
     let previous = previous(device, request)?;
     let mut kernel = sandbox(request)?;
-    let facts = device.facts(&mut kernel, &attachment, previous.as_ref());
+    let facts = device.facts(&mut kernel, &adding.attachment, previous.as_ref());
     let given = Given { previous, facts, ..Given::default() };
-    let Some(name) = device.ipam() else {
-        return make(device, &mut kernel, request, &attachment, &given, None);
-    };
+    let Some(name) = device.ipam() else { return adding.make(&mut kernel, &given, None) };
     let ipam = Ipam::find(name, request)?;
-    refuse_second(device, &mut kernel, &attachment, &given)?;
+    adding.refuse_second(&mut kernel, &given)?;
     if ipam::needs_link(name) {
-        return link_first::add(device, &mut kernel, request, &attachment, &ipam, given);
+        return link_first::add(&adding, &mut kernel, &ipam, given);
     }
-    lease_and_make(device, &mut kernel, request, &attachment, &ipam, given, None)
+    adding.lease_and_make(&mut kernel, &ipam, given, None)
 }
 
-/// An attachment that exists is refused before addresses are claimed: some IPAM plugins answer a
-/// second claim with the first one's lease, and releasing that would take it from the container.
-fn refuse_second(
-    device: &dyn Device,
-    kernel: &mut Linux,
-    attachment: &Attachment,
-    given: &Given,
-) -> Result<(), CniError> {
-    let desired = device.declare(attachment, given)?;
-    let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
-    for item in desired.items().iter().filter(own).filter(|item| is_link(&item.resource)) {
-        let Some(name) = item.resource.link() else { continue };
-        if kernel.has_link(item.place, name).map_err(internal)? {
-            let conflict = Conflict::AlreadyThere(item.place, item.resource.clone());
-            return Err(texts::converge_error(ConvergeError::Conflict(Box::new(conflict))));
+/// One ADD.
+pub(crate) struct Adding<'a> {
+    pub(crate) device: &'a dyn Device,
+    request: &'a Request,
+    pub(crate) attachment: Attachment,
+}
+
+impl Adding<'_> {
+    /// An attachment that exists is refused before addresses are claimed: some IPAM plugins answer
+    /// a second claim with the first one's lease, and releasing that would take it from the
+    /// container.
+    fn refuse_second(&self, kernel: &mut Linux, given: &Given) -> Result<(), CniError> {
+        let desired = self.device.declare(&self.attachment, given)?;
+        let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
+        for item in desired.items().iter().filter(own).filter(|item| is_link(&item.resource)) {
+            let Some(name) = item.resource.link() else { continue };
+            if kernel.has_link(item.place, name).map_err(internal)? {
+                let conflict = Conflict::AlreadyThere(item.place, item.resource.clone());
+                return Err(texts::converge_error(ConvergeError::Conflict(Box::new(conflict))));
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Leases addresses and makes the interface, or gives them back.
-pub(crate) fn lease_and_make(
-    device: &dyn Device,
-    kernel: &mut Linux,
-    request: &Request,
-    attachment: &Attachment,
-    ipam: &Ipam,
-    given: Given,
-    link: Option<&Desired>,
-) -> Result<CniResult, CniError> {
-    let given = Given { layer3: Some(ipam.claim(request)?), ..given };
-    make(device, kernel, request, attachment, &given, link).map_err(|error| {
-        let released = ipam.release(request);
-        and_then(error, released.map_err(|second| second.prefixed("failed to release")))
-    })
-}
+    /// Leases addresses and makes the interface, or gives them back.
+    pub(crate) fn lease_and_make(
+        &self,
+        kernel: &mut Linux,
+        ipam: &Ipam,
+        given: Given,
+        link: Option<&Desired>,
+    ) -> Result<CniResult, CniError> {
+        let given = Given { layer3: Some(ipam.claim(self.request)?), ..given };
+        self.make(kernel, &given, link).map_err(|error| {
+            let released = ipam.release(self.request);
+            and_then(error, released.map_err(|second| second.prefixed("failed to release")))
+        })
+    }
 
-/// From addresses to an interface: everything of an ADD behind IPAM, apart from a link that had to
-/// be made before.
-fn make(
-    device: &dyn Device,
-    kernel: &mut Linux,
-    request: &Request,
-    attachment: &Attachment,
-    given: &Given,
-    link: Option<&Desired>,
-) -> Result<CniResult, CniError> {
-    refuse_unusable(given)?;
-    // A link that is there keeps the bridge that it is a port of.
-    let _in_use = link.is_none().then(|| kernel.keep_idle_bridges());
-    let desired = device.declare(attachment, given)?;
-    // A result that the version asked for cannot carry is an error before anything is made.
-    device.result(attachment, given, &Observed::new()).to_value(request.version)?;
-    let rest = link.map(|link| desired.without(link));
-    let rest = rest.as_ref().unwrap_or(&desired);
-    converge::add(kernel, &mut *device.memory(attachment), rest).map_err(texts::converge_error)?;
-    let observed = kernel.observe_made(&links(&desired)).map_err(internal)?;
-    Ok(device.result(attachment, given, &observed))
+    /// From addresses to an interface: everything of an ADD behind IPAM, apart from a link that had
+    /// to be made before.
+    fn make(
+        &self,
+        kernel: &mut Linux,
+        given: &Given,
+        link: Option<&Desired>,
+    ) -> Result<CniResult, CniError> {
+        let Self { device, request, attachment } = self;
+        refuse_unusable(given)?;
+        // A link that is there keeps the bridge that it is a port of.
+        let _in_use = link.is_none().then(|| kernel.keep_idle_bridges());
+        let desired = device.declare(attachment, given)?;
+        // A result that the version asked for cannot carry is an error before anything is made.
+        device.result(attachment, given, &Observed::new()).to_value(request.version)?;
+        let rest = link.map(|link| desired.without(link));
+        let rest = rest.as_ref().unwrap_or(&desired);
+        converge::add(kernel, &mut *device.memory(attachment), rest)
+            .map_err(texts::converge_error)?;
+        let observed = kernel.observe_made(&links(&desired)).map_err(internal)?;
+        Ok(device.result(attachment, given, &observed))
+    }
 }
 
 /// An address plugin that gives no address, or one for an interface that is none, has failed. Only
