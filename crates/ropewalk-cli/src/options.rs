@@ -73,6 +73,23 @@ pub(crate) struct AttachmentOptions {
     pub(crate) cap_args: Option<String>,
 }
 
+/// An attachment that should be on record.
+#[derive(Debug, Args)]
+pub(crate) struct RecordedOptions {
+    /// Name of the network
+    pub(crate) network: String,
+
+    /// Path of the network namespace [default: what is on record for the container id]
+    #[arg(required_unless_present = "container_id")]
+    netns: Option<PathBuf>,
+
+    #[command(flatten)]
+    attachment: AttachmentOptions,
+
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     let duration = Duration::try_from_secs_f64(number).map_err(|error| error.to_string())?;
@@ -172,6 +189,17 @@ impl AttachmentOptions {
             attachment.capability_args = record.capability_args;
         }
         Ok(attachment)
+    }
+}
+
+impl RecordedOptions {
+    /// Finds the network and the attachment.
+    pub(crate) fn find(&self, output: Output) -> Result<(Runtime, Network, Attachment), Failure> {
+        let (runtime, netns) = (self.runtime.runtime(), self.netns.as_deref());
+        self.attachment.attachment(netns)?;
+        let network = self.runtime.config.network(&self.network, output)?;
+        let attachment = self.attachment.recorded_attachment(netns, &network, &runtime)?;
+        Ok((runtime, network, attachment))
     }
 }
 

@@ -1,12 +1,10 @@
 //! `ropewalk del`: detaches a container from a network.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::options::{AttachmentOptions, RuntimeOptions};
+use crate::options::RecordedOptions;
 use crate::output::Output;
 
 /// Detach a network namespace from a network
@@ -15,32 +13,17 @@ use crate::output::Output;
 /// that are on record unless others are given. Detaching twice is no failure.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Name of the network
-    network: String,
-
-    /// Path of the network namespace [default: what is on record for the container id]
-    #[arg(required_unless_present = "container_id")]
-    netns: Option<PathBuf>,
-
     #[command(flatten)]
-    attachment: AttachmentOptions,
-
-    #[command(flatten)]
-    runtime: RuntimeOptions,
+    recorded: RecordedOptions,
 }
 
 pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
-    let runtime = options.runtime.runtime();
-    options.attachment.attachment(options.netns.as_deref())?;
-    let network = options.runtime.config.network(&options.network, output)?;
-    let netns = options.netns.as_deref();
-    let attachment = options.attachment.recorded_attachment(netns, &network, &runtime)?;
+    let (runtime, network, attachment) = options.recorded.find(output)?;
     let (id, ifname) = (&attachment.container_id, &attachment.ifname);
+    let name = &options.recorded.network;
     runtime.del(&network.list, &attachment).map_err(|error| {
-        let action = format!("delete {ifname} of {id} from network {:?}", options.network);
+        let action = format!("delete {ifname} of {id} from network {name:?}");
         Failure::of_runtime(&action, &error)
     })?;
-    output.done(|| {
-        json!({ "network": options.network, "containerID": id, "ifname": ifname, "deleted": true })
-    })
+    output.done(|| json!({ "network": name, "containerID": id, "ifname": ifname, "deleted": true }))
 }
