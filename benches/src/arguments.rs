@@ -96,8 +96,11 @@ impl Arguments {
             .collect()
     }
 
-    /// How many rounds of a scenario.
+    /// How many rounds of a scenario; none if only counts are wanted.
     pub fn rounds(&self) -> usize {
+        if self.is_counts_only {
+            return 0;
+        }
         self.rounds.unwrap_or(match self.extent {
             Extent::Quick => 12,
             Extent::Usual => 40,

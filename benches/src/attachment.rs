@@ -44,6 +44,11 @@ impl Container {
         }
     }
 
+    /// How many plugins its list has.
+    pub fn plugins(&self) -> usize {
+        self.plugins.len()
+    }
+
     /// Runs a verb of every plugin.
     pub fn run(&mut self, verb: Verb) -> Outcome<Cost> {
         self.run_with(verb, &[])

@@ -98,7 +98,7 @@ impl Crowd {
         contestant: &Contestant,
         size: usize,
     ) -> Outcome<Self> {
-        let network = format!("burst-{}", contestant.name);
+        let network = format!("burst-of-{size}-{}", contestant.name);
         let mut host = machine.host(&network, scenario.host)?;
         let plugins = scenario.plugins(&network);
         let mut containers = Vec::new();

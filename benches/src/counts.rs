@@ -5,10 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{
-    Outcome, attachment::Container, call::Verb, contestant::Contestant, failed, host::Machine,
-    scenario::Scenario,
-};
+use crate::{Outcome, attachment::Container, call::Verb, failed};
 
 /// What one verb does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,33 +23,18 @@ pub struct Counts {
 /// Where strace writes.
 const TRACE: &str = "/run/bench/trace";
 
-/// Counts the verbs of a container beside one other, in the order of [`Verb::ALL`].
-pub fn count(
-    machine: &Machine,
-    scenario: Scenario,
-    contestant: &Contestant,
-) -> Outcome<Vec<Counts>> {
-    let network = format!("{}-{}-counted", scenario.name, contestant.name);
-    let mut host = machine.host(&network, scenario.host)?;
-    let plugins = scenario.plugins(&network);
-    let containers = ["first", "counted"].into_iter().zip(20_000..).map(|(name, port)| {
-        let name = format!("{network}-{name}");
-        let netns = host.container(&name)?;
-        Ok(Container::new(contestant, &plugins, (&name, netns), port))
-    });
-    let mut containers = containers.collect::<Outcome<Vec<Container>>>()?;
-    containers[0].run(Verb::Add)?;
+/// Counts what the verbs of a container do, in the order of [`Verb::ALL`].
+pub fn count(container: &mut Container) -> Outcome<Vec<Counts>> {
     let mut all = Vec::new();
     for verb in Verb::ALL {
         fs::write(TRACE, "").map_err(failed(TRACE))?;
         let strace = ["strace", "-f", "-yy", "-qq", "-A", "-o", TRACE];
-        containers[1].run_with(verb, &strace)?;
+        container.run_with(verb, &strace)?;
         let trace = fs::read_to_string(TRACE).map_err(failed(TRACE))?;
         let mut counts = Counts::read(&trace);
-        counts.programs = counts.programs.saturating_sub(plugins.len());
+        counts.programs = counts.programs.saturating_sub(container.plugins());
         all.push(counts);
     }
-    machine.remove(host)?;
     Ok(all)
 }
 

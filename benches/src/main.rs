@@ -1,12 +1,12 @@
 //! The program behind `cargo xtask bench`.
 
-use std::process::ExitCode;
+use std::{fs, process::ExitCode};
 
 use ropewalk_bench::{
     Outcome,
     arguments::Arguments,
     console::{say, tell},
-    run, table,
+    failed, picture, run, table,
 };
 
 fn main() -> ExitCode {
@@ -22,6 +22,10 @@ fn main() -> ExitCode {
 fn bench() -> Outcome<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     let report = run::run(&arguments)?;
+    if let Some(file) = &arguments.svg {
+        // The file is in the machine's own mounts, as all but a few directories here.
+        fs::write(file, picture::draw(&report)).map_err(failed(file.display()))?;
+    }
     say(&if arguments.is_json { format!("{:#}", report.to_json()) } else { table::text(&report) });
     Ok(())
 }

@@ -11,8 +11,7 @@ use crate::{
     call::{Cost, Verb},
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
     counts::Counts,
-    rounds::Measured,
-    scenario::Scenario,
+    rounds::{Measured, Series},
     statistics::{Summary, rounded},
 };
 
@@ -22,25 +21,12 @@ pub struct Report {
     contestants: Vec<Contestant>,
     /// Why the measured programs could not go before all others, if they could not.
     pub priority: Option<String>,
-    /// Costs of verbs.
+    /// Costs and counts of verbs.
     pub measured: Vec<Measured>,
-    /// Counts of verbs.
-    pub counted: Vec<Counted>,
     /// Bursts.
     pub bursts: Vec<Bursts>,
     /// Starts, memory, size.
     pub starts: Vec<Start>,
-}
-
-/// What strace counted.
-#[derive(Clone, Debug)]
-pub struct Counted {
-    /// Of which list.
-    pub scenario: Scenario,
-    /// Of whom.
-    pub contestant: &'static str,
-    /// In the order of [`Verb::ALL`].
-    pub verbs: Vec<Counts>,
 }
 
 /// Bursts of so many calls; for each contestant in the order of [`burst::VERBS`].
@@ -75,7 +61,6 @@ impl Report {
             contestants: contestants.to_vec(),
             priority: None,
             measured: Vec::new(),
-            counted: Vec::new(),
             bursts: Vec::new(),
             starts: Vec::new(),
         }
@@ -99,9 +84,9 @@ impl Report {
             "is_first": self.priority.is_none(),
             "noise": { "work_ms": self.noise().to_json(), "spread": rounded(self.noise().spread()) },
             "starts": self.starts.iter().map(Start::to_json).collect::<Vec<_>>(),
-            "costs": self.measured.iter().flat_map(costs).collect::<Vec<_>>(),
+            "costs": self.measured.iter().filter(|of| of.is_timed()).flat_map(costs).collect::<Vec<_>>(),
             "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
-            "counts": self.counted.iter().flat_map(counts).collect::<Vec<_>>(),
+            "counts": self.measured.iter().flat_map(counts).collect::<Vec<_>>(),
         })
     }
 }
@@ -125,6 +110,11 @@ pub fn machine() -> Value {
 }
 
 impl Measured {
+    /// Whether there were rounds.
+    pub fn is_timed(&self) -> bool {
+        !self.work.is_empty()
+    }
+
     /// The costs of one contestant's verb, number by number.
     fn of(&self, contestant: &str, verb: Verb) -> Option<&[Cost]> {
         let (_, series) = self.series.iter().find(|(name, _)| *name == contestant)?;
@@ -200,16 +190,20 @@ fn bursts(bursts: &Bursts) -> Vec<Value> {
     burst::VERBS.iter().enumerate().map(of_verb).collect()
 }
 
-fn counts(counted: &Counted) -> Vec<Value> {
-    let of_verb = |(verb, counts): (Verb, &Counts)| {
-        json!({
-            "scenario": counted.scenario.name,
-            "contestant": counted.contestant,
-            "verb": verb.name(),
-            "counts": counts.to_json(),
-        })
+fn counts(measured: &Measured) -> Vec<Value> {
+    let of_series = |(name, series): &(&str, Series)| {
+        let of_verb = |(verb, counts): (Verb, &Counts)| {
+            json!({
+                "scenario": measured.scenario.name,
+                "existing": measured.existing,
+                "contestant": name,
+                "verb": verb.name(),
+                "counts": counts.to_json(),
+            })
+        };
+        Verb::ALL.into_iter().zip(&series.counts).map(of_verb).collect::<Vec<Value>>()
     };
-    Verb::ALL.into_iter().zip(&counted.verbs).map(of_verb).collect()
+    measured.series.iter().flat_map(of_series).collect()
 }
 
 impl Start {

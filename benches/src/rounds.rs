@@ -14,6 +14,7 @@ use crate::{
     call::{Cost, Verb},
     console::tell,
     contestant::Contestant,
+    counts::{self, Counts},
     host::{Host, Machine},
     scenario::Scenario,
 };
@@ -32,6 +33,8 @@ const PORT: u16 = 20_000;
 pub struct Series {
     /// Verb by verb, in the order of [`Verb::ALL`].
     pub costs: [Vec<Cost>; 3],
+    /// What strace counted, in the same order.
+    pub counts: Vec<Counts>,
     /// What CHECK found wrong, if it did.
     pub complaint: Option<String>,
 }
@@ -74,8 +77,13 @@ pub fn measure(
         for stand in &mut stands {
             stand.fill(existing)?;
         }
-        tell(&format!("{}: {existing} existing, {rounds} rounds", scenario.name));
-        all.push(measure_size(scenario, &mut stands, existing, rounds)?);
+        tell(&format!("{}: {existing} existing, counts and {rounds} rounds", scenario.name));
+        let mut measured = measure_size(scenario, &mut stands, existing, rounds)?;
+        for (stand, (_, series)) in stands.iter_mut().zip(&mut measured.series) {
+            stand.host.enter()?;
+            series.counts = counts::count(&mut stand.container)?;
+        }
+        all.push(measured);
     }
     for stand in stands {
         machine.remove(stand.host)?;
@@ -92,7 +100,8 @@ fn measure_size(
     let names = stands.iter().map(|stand| (stand.contestant.name, Series::default()));
     let mut measured =
         Measured { scenario, existing, series: names.collect(), work: Vec::with_capacity(rounds) };
-    for round in 0..WARMING_UP + rounds {
+    let all_rounds = if rounds == 0 { 0 } else { WARMING_UP + rounds };
+    for round in 0..all_rounds {
         let work = fixed_work();
         if round >= WARMING_UP {
             measured.work.push(work);

@@ -6,9 +6,9 @@ use crate::{
     burst,
     console::tell,
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
-    counts, failed,
+    failed,
     host::Machine,
-    report::{Bursts, Counted, Report, Start},
+    report::{Bursts, Report, Start},
     rounds,
     scenario::Scenario,
     start, sys,
@@ -20,22 +20,19 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
     sys::adopt_orphans().map_err(failed("failed to adopt orphans"))?;
     let contestants = contestants(arguments)?;
     let mut report = Report::new(&contestants);
-    for scenario in arguments.scenarios() {
-        tell(&format!("{}: counting", scenario.name));
-        for contestant in &contestants {
-            let verbs = counts::count(&machine, scenario, contestant)?;
-            report.counted.push(Counted { scenario, contestant: contestant.name, verbs });
-        }
-    }
+    let (sizes, rounds) = (arguments.sizes(), arguments.rounds());
+    let measure = |scenario| rounds::measure(&machine, scenario, &contestants, sizes, rounds);
     if arguments.is_counts_only {
+        for scenario in arguments.scenarios() {
+            report.measured.extend(measure(scenario)?);
+        }
         return Ok(report);
     }
     report.priority = sys::go_first().err().map(|error| error.to_string());
     tell("start, memory, size");
     report.starts = starts(arguments, &machine, &contestants)?;
     for scenario in arguments.scenarios() {
-        let (sizes, rounds) = (arguments.sizes(), arguments.rounds());
-        report.measured.extend(rounds::measure(&machine, scenario, &contestants, sizes, rounds)?);
+        report.measured.extend(measure(scenario)?);
     }
     sys::go_along().map_err(failed("failed to become an ordinary process"))?;
     let (sizes, rounds) = arguments.bursts();

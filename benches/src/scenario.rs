@@ -30,13 +30,13 @@ pub const ALL: [Scenario; 6] = [
     },
     Scenario {
         name: "ports",
-        about: "masquerade, then portmap with one port",
+        about: "bridge with masquerading, host-local; portmap with one port",
         plugins: || vec![bridge(true), portmap()],
         host: "",
     },
     Scenario {
         name: "chain",
-        about: "ports, then firewall and tuning",
+        about: "bridge with masquerading, host-local; portmap, firewall, tuning",
         plugins: || vec![bridge(true), portmap(), firewall(), tuning()],
         host: "",
     },

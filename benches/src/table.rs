@@ -5,7 +5,9 @@ use std::fmt::Write;
 use crate::{
     burst::VERBS,
     call::Verb,
+    counts::Counts,
     report::{PAIRS, Report, cpu, machine, ratio, wall},
+    rounds::Measured,
     statistics::Summary,
 };
 
@@ -44,14 +46,16 @@ fn heading(report: &Report, text: &mut String) -> Written {
 }
 
 fn starts(report: &Report, text: &mut String) -> Written {
-    let Some((ours, others)) = report.starts.split_first() else { return Ok(()) };
-    writeln!(text, "\nBefore anything is done{:33}", "")?;
+    if report.starts.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nBefore anything is done")?;
     writeln!(
         text,
         "{:12} {:>22} {:>30} {:>10}",
         "", "VERSION, ms", "memory KiB, ADD/CHECK/DEL", "size, KiB"
     )?;
-    for start in std::iter::once(ours).chain(others) {
+    for start in &report.starts {
         let memory: Vec<String> = start.memory_kib.iter().map(u64::to_string).collect();
         writeln!(
             text,
@@ -85,7 +89,7 @@ fn quotient(first: u64, second: u64) -> f64 {
 }
 
 fn costs(report: &Report, text: &mut String) -> Written {
-    if report.measured.is_empty() {
+    if !report.measured.iter().any(Measured::is_timed) {
         return Ok(());
     }
     let names: Vec<&str> = report.names().collect();
@@ -164,21 +168,16 @@ fn bursts(report: &Report, text: &mut String) -> Written {
 }
 
 fn counts(report: &Report, text: &mut String) -> Written {
-    if report.counted.is_empty() {
-        return Ok(());
-    }
     writeln!(text, "\nCounted: programs started, children, system calls, netlink sends")?;
-    write!(text, "{:18}", "list, verb")?;
+    write!(text, "{:27}", "list, existing, verb")?;
     report.names().try_for_each(|name| write!(text, " {name:>22}"))?;
     writeln!(text)?;
-    let width = report.names().count().max(1);
-    for of_scenario in report.counted.chunks(width) {
+    for measured in &report.measured {
         for (index, verb) in Verb::ALL.into_iter().enumerate() {
-            write!(text, "{:12} {:5}", of_scenario[0].scenario.name, verb.name())?;
-            for counted in of_scenario {
-                let counts = counted.verbs[index];
-                let (programs, children) = (counts.programs, counts.children);
-                let (calls, netlink) = (counts.calls, counts.netlink);
+            let scenario = measured.scenario.name;
+            write!(text, "{scenario:12} {:>8} {:5}", measured.existing, verb.name())?;
+            for (_, series) in &measured.series {
+                let Counts { programs, children, calls, netlink } = series.counts[index];
                 let cell = format!("{programs:>3} {children:>4} {calls:>6} {netlink:>5}");
                 write!(text, " {cell:>22}")?;
             }

@@ -30,20 +30,24 @@ const SMALL: [&str; 4] = ["--bin", "floor", "--bin", "peak"];
 
 /// Runs the task with the words behind its name; the answer is whether everything worked.
 pub fn run(words: &[&str]) -> bool {
-    let result = prepare(words).and_then(|mut bench| process::run(&mut bench));
+    let result = against(words).and_then(|(reference, words)| {
+        let mut bench = prepare()?;
+        process::run(bench.arg("--reference").arg(reference).args(words))
+    });
     result.inspect_err(|error| tell(error)).is_ok()
 }
 
-/// What strace counts of every verb, as the benchmark's JSON has it below `counts`.
+/// What strace counts of every verb of ours and of the floor: a list of objects with `scenario`,
+/// `existing`, `contestant`, `verb` and `counts`.
 pub fn counts() -> Result<Value, String> {
-    let text = process::output(&mut prepare(&["--quick", "--counts", "--json"])?)?;
+    let text = process::output(prepare()?.args(["--quick", "--counts", "--json"]))?;
     let mut report: Value = serde_json::from_str(&text)
         .map_err(|error| format!("the benchmark answers something else: {error}"))?;
     Ok(report["counts"].take())
 }
 
-/// The command that measures, with everything there that it needs.
-fn prepare(words: &[&str]) -> Result<Command, String> {
+/// The command that measures ours and the floor, with everything there that it needs.
+fn prepare() -> Result<Command, String> {
     packages::prepare_for(&PROGRAMS)?;
     let root = Workspace::root();
     let libc = Libc::present();
@@ -52,13 +56,11 @@ fn prepare(words: &[&str]) -> Result<Command, String> {
         return Err(format!("{} is missing; run `cargo xtask dist`", plugins.display()));
     }
     build(&root, libc)?;
-    let (against, words) = against(words)?;
     let bench = dist::target_directory(&root).join("release").join(PACKAGE);
     let mut bench = Command::new(bench);
-    bench.arg("--ours").arg(&plugins).arg("--reference").arg(against);
+    bench.arg("--ours").arg(&plugins);
     bench.arg("--floor").arg(plugins.with_file_name("floor"));
     bench.arg("--peak").arg(plugins.with_file_name("peak"));
-    bench.args(words);
     Ok(bench)
 }
 
