@@ -7,6 +7,14 @@ use crate::{
     scenario::{ALL, Scenario},
 };
 
+/// What is measured beside lists of plugins: starts of programs, bursts, and what packets cost.
+pub const START: &str = "start";
+/// See [`START`].
+pub const BURSTS: &str = "bursts";
+/// See [`START`].
+pub const TRAFFIC: &str = "traffic";
+const PARTS: [&str; 3] = [START, BURSTS, TRAFFIC];
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
@@ -38,7 +46,8 @@ pub struct Arguments {
     pub svg: Option<PathBuf>,
     /// Nothing but what strace counts.
     pub is_counts_only: bool,
-    scenarios: Vec<Scenario>,
+    /// Lists and [`PARTS`] that were asked for; none means all that belong to the extent.
+    wanted: Vec<String>,
 }
 
 impl Arguments {
@@ -54,7 +63,7 @@ impl Arguments {
             is_json: false,
             svg: None,
             is_counts_only: false,
-            scenarios: Vec::new(),
+            wanted: Vec::new(),
         };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -73,27 +82,34 @@ impl Arguments {
                 "--quick" => arguments.extent = Extent::Quick,
                 "--json" => arguments.is_json = true,
                 "--counts" => arguments.is_counts_only = true,
+                name if Scenario::find(name).is_some() || PARTS.contains(&name) => {
+                    arguments.wanted.push(word);
+                }
                 name => {
-                    let names = || ALL.map(|scenario| scenario.name).join(", ");
-                    let unknown =
-                        || format!("there is no scenario {name:?}; known are {}", names());
-                    arguments.scenarios.push(Scenario::find(name).ok_or_else(unknown)?);
+                    let known: Vec<&str> = ALL.iter().map(|list| list.name).chain(PARTS).collect();
+                    let known = known.join(", ");
+                    return Err(format!("there is nothing called {name:?}; known are {known}"));
                 }
             }
         }
         Ok(arguments)
     }
 
-    /// The scenarios that were asked for, or those that belong to the extent.
-    pub fn scenarios(&self) -> Vec<Scenario> {
-        if !self.scenarios.is_empty() {
-            return self.scenarios.clone();
-        }
-        let is_quick =
-            |scenario: &Scenario| ["bridge", "masquerade", "chain"].contains(&scenario.name);
-        ALL.into_iter()
-            .filter(|scenario| self.extent != Extent::Quick || is_quick(scenario))
-            .collect()
+    /// The lists of plugins to measure.
+    pub fn scenarios(&self) -> impl Iterator<Item = Scenario> {
+        let is_quick = |name| ["bridge", "masquerade", "chain"].contains(&name);
+        let is_meant = move |name| self.extent != Extent::Quick || is_quick(name);
+        ALL.into_iter().filter(move |list| self.wants(list.name, is_meant(list.name)))
+    }
+
+    /// Whether a part is to be measured.
+    pub fn has(&self, part: &str) -> bool {
+        !self.is_counts_only && self.wants(part, self.extent != Extent::Quick || part != TRAFFIC)
+    }
+
+    fn wants(&self, name: &str, is_meant: bool) -> bool {
+        let is_named = self.wanted.iter().any(|wanted| wanted == name);
+        is_named || self.wanted.is_empty() && is_meant
     }
 
     /// How many rounds of a scenario; none if only counts are wanted.
@@ -109,11 +125,20 @@ impl Arguments {
     }
 
     /// How many containers exist.
-    pub fn sizes(&self) -> &'static [usize] {
+    pub fn sizes(&self) -> &'static [u16] {
         match self.extent {
             Extent::Quick => &[1],
             Extent::Usual => &[1, 100],
             Extent::Full => &[1, 100, 500, 1000],
+        }
+    }
+
+    /// How many containers there are beside those that speak, and how often they speak.
+    pub fn traffic(&self) -> (&'static [u16], usize) {
+        match self.extent {
+            Extent::Quick => (&[0], 3),
+            Extent::Usual => (&[0, 100], 10),
+            Extent::Full => (&[0, 100, 500], 20),
         }
     }
 
@@ -129,5 +154,45 @@ impl Arguments {
     /// How often programs are started for VERSION.
     pub fn starts(&self) -> usize {
         self.rounds() * 5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Outcome<Arguments> {
+        Arguments::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    fn lists(arguments: &Arguments) -> Vec<&str> {
+        arguments.scenarios().map(|list| list.name).collect()
+    }
+
+    #[test]
+    fn all_that_belongs_to_an_extent_is_measured_unless_parts_are_named() {
+        let usual = parse("").expect("no words are needed");
+        assert_eq!(lists(&usual).len(), ALL.len());
+        assert!(usual.has(BURSTS) && usual.has(TRAFFIC));
+        let quick = parse("--quick").expect("it is known");
+        assert_eq!(lists(&quick), ["bridge", "masquerade", "chain"]);
+        assert!(quick.has(START) && !quick.has(TRAFFIC));
+        let named = parse("--quick ptp traffic").expect("they are known");
+        assert_eq!(lists(&named), ["ptp"]);
+        assert!(named.has(TRAFFIC) && !named.has(BURSTS));
+    }
+
+    #[test]
+    fn counts_need_no_rounds() {
+        let counts = parse("--counts --rounds 7").expect("it is known");
+        assert_eq!((counts.rounds(), counts.has(START)), (0, false));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let error = parse("brigde").expect_err("it is unknown");
+        assert!(error.contains("bridge, masquerade"), "{error}");
+        assert_eq!(parse("--svg").err().as_deref(), Some("--svg needs a value"));
+        assert!(parse("--rounds many").is_err());
     }
 }

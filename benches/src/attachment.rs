@@ -1,12 +1,16 @@
 //! A container's life on a network: every plugin of the list in turn, as a runtime runs them.
 
+use std::{net::Ipv4Addr, ops::Range, time::Instant};
+
 use serde_json::{Value, json};
 
 use crate::{
     Outcome,
     call::{self, Attachment, Cost, Verb},
+    console::tell,
     contestant::{Contestant, REFERENCE},
     failed,
+    host::Host,
 };
 
 /// A container that is attached, or could be.
@@ -94,9 +98,11 @@ impl Container {
         self.complaint.as_deref()
     }
 
-    /// What ADD answered.
-    pub fn result(&self) -> &Value {
-        &self.result
+    /// The address that ADD answered.
+    pub fn address(&self) -> Outcome<Ipv4Addr> {
+        let address = self.result["ips"][0]["address"].as_str().unwrap_or_default();
+        let address = address.split('/').next().unwrap_or_default();
+        address.parse().map_err(failed(format!("no address in {}", self.result)))
     }
 
     fn program(&self, index: usize) -> String {
@@ -110,6 +116,33 @@ impl Container {
         }
         config.to_string()
     }
+}
+
+/// The first published port of containers that are measured; those of others are behind it.
+pub const PORT: u16 = 20_000;
+const PORTS_OF_OTHERS: u16 = PORT + 100;
+
+/// Adds containers that are not measured themselves, with these numbers.
+pub fn fill(
+    host: &mut Host,
+    contestant: &Contestant,
+    plugins: &[Value],
+    numbers: Range<u16>,
+) -> Outcome<()> {
+    host.enter()?;
+    let begun = Instant::now();
+    let network = plugins[0]["name"].as_str().unwrap_or_default();
+    for number in numbers.clone() {
+        let name = format!("{network}-{number}");
+        let id = (name.as_str(), host.container(&name)?);
+        Container::new(contestant, plugins, id, PORTS_OF_OTHERS + number).run(Verb::Add)?;
+    }
+    if numbers.len() > 1 {
+        let Range { start, end } = numbers;
+        let seconds = begun.elapsed().as_secs_f64();
+        tell(&format!("{network}: containers {start} to {end} in {seconds:.1} s"));
+    }
+    Ok(())
 }
 
 /// The message in an error of CNI.

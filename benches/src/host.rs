@@ -6,6 +6,7 @@
 
 use std::{
     fs::{self, File},
+    net::Ipv4Addr,
     process::Command,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -19,6 +20,11 @@ const FRESH: [&str; 3] = ["/run", "/var/lib/cni", "/var/lib/ropewalk"];
 
 /// Where plugins of several contestants are.
 pub const PLUGINS: &str = "/run/bench";
+
+/// The address of a host that has an outside, and that of the outside.
+pub const OUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The outside.
+pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 /// How long the kernel may take to clear a host away.
 const CLEARED_WITHIN: Duration = Duration::from_mins(1);
@@ -99,6 +105,21 @@ impl Host {
     /// Makes this thread, and what it starts, be on this host.
     pub fn enter(&self) -> Outcome<()> {
         sys::enter_network(&self.namespace).map_err(failed(&self.name))
+    }
+
+    /// Adds a namespace beside this host, at [`OUTSIDE`], with no way to containers but through the
+    /// host's address, [`OUTER`]; answers its path.
+    pub fn outside(&mut self, name: &str) -> Outcome<String> {
+        let path = self.container(name)?;
+        self.enter()?;
+        run(&format!(
+            "ip link add outer type veth peer name outer netns {name}
+             ip address add {OUTER}/24 dev outer
+             ip link set outer up
+             ip -n {name} address add {OUTSIDE}/24 dev outer
+             ip -n {name} link set outer up"
+        ))?;
+        Ok(path)
     }
 
     /// Adds a container's namespace; answers its path.

@@ -21,6 +21,7 @@ pub mod start;
 pub mod statistics;
 pub mod sys;
 pub mod table;
+pub mod traffic;
 
 /// What went wrong, as a sentence.
 pub type Outcome<T> = Result<T, String>;

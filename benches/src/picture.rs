@@ -114,9 +114,8 @@ fn draw_row(
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "there are not that many containers")]
 fn existing(measured: &Measured) -> f64 {
-    measured.existing as f64
+    f64::from(measured.existing)
 }
 
 fn line(row: &[&Measured], name: &'static str, verb: Verb) -> Line {

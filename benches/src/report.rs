@@ -13,6 +13,7 @@ use crate::{
     counts::Counts,
     rounds::{Measured, Series},
     statistics::{Summary, rounded},
+    traffic::Traffic,
 };
 
 /// Everything that was measured.
@@ -23,6 +24,8 @@ pub struct Report {
     pub priority: Option<String>,
     /// Costs and counts of verbs.
     pub measured: Vec<Measured>,
+    /// Traffic.
+    pub traffic: Vec<Traffic>,
     /// Bursts.
     pub bursts: Vec<Bursts>,
     /// Starts, memory, size.
@@ -61,6 +64,7 @@ impl Report {
             contestants: contestants.to_vec(),
             priority: None,
             measured: Vec::new(),
+            traffic: Vec::new(),
             bursts: Vec::new(),
             starts: Vec::new(),
         }
@@ -85,6 +89,7 @@ impl Report {
             "noise": { "work_ms": self.noise().to_json(), "spread": rounded(self.noise().spread()) },
             "starts": self.starts.iter().map(Start::to_json).collect::<Vec<_>>(),
             "costs": self.measured.iter().filter(|of| of.is_timed()).flat_map(costs).collect::<Vec<_>>(),
+            "traffic": self.traffic.iter().map(Traffic::to_json).collect::<Vec<_>>(),
             "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
             "counts": self.measured.iter().flat_map(counts).collect::<Vec<_>>(),
         })

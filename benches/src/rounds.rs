@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     Outcome,
-    attachment::Container,
+    attachment::{self, Container, PORT},
     call::{Cost, Verb},
     console::tell,
     contestant::Contestant,
@@ -24,9 +24,6 @@ const WARMING_UP: usize = 2;
 
 /// How often a fixed amount of work is counted down: about a millisecond.
 const WORK: u64 = 1_000_000;
-
-/// The port of the container that is measured; those that exist have the ports behind it.
-const PORT: u16 = 20_000;
 
 /// What one contestant's verbs took in every round.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +42,7 @@ pub struct Measured {
     /// Which.
     pub scenario: Scenario,
     /// How many containers there were.
-    pub existing: usize,
+    pub existing: u16,
     /// Contestants in the order of the tables.
     pub series: Vec<(&'static str, Series)>,
     /// What a fixed amount of work took, round by round.
@@ -55,11 +52,10 @@ pub struct Measured {
 /// A contestant on its own host.
 struct Stand {
     contestant: Contestant,
-    network: String,
     plugins: Vec<Value>,
     host: Host,
     container: Container,
-    existing: usize,
+    existing: u16,
 }
 
 /// Measures a scenario with each of these numbers of existing containers, least first.
@@ -67,7 +63,7 @@ pub fn measure(
     machine: &Machine,
     scenario: Scenario,
     contestants: &[Contestant],
-    sizes: &[usize],
+    sizes: &[u16],
     rounds: usize,
 ) -> Outcome<Vec<Measured>> {
     let stands = contestants.iter().map(|contestant| Stand::new(machine, scenario, contestant));
@@ -94,7 +90,7 @@ pub fn measure(
 fn measure_size(
     scenario: Scenario,
     stands: &mut [Stand],
-    existing: usize,
+    existing: u16,
     rounds: usize,
 ) -> Outcome<Measured> {
     let names = stands.iter().map(|stand| (stand.contestant.name, Series::default()));
@@ -130,26 +126,14 @@ impl Stand {
         let name = format!("{network}-measured");
         let netns = host.container(&name)?;
         let container = Container::new(contestant, &plugins, (&name, netns), PORT);
-        Ok(Self { contestant: contestant.clone(), network, plugins, host, container, existing: 0 })
+        Ok(Self { contestant: contestant.clone(), plugins, host, container, existing: 0 })
     }
 
     /// Adds containers until there are so many.
-    fn fill(&mut self, existing: usize) -> Outcome<()> {
-        self.host.enter()?;
-        let begun = Instant::now();
-        for number in self.existing..existing {
-            let name = format!("{}-{number}", self.network);
-            let netns = self.host.container(&name)?;
-            let port = PORT + 1 + u16::try_from(number).unwrap_or(u16::MAX - PORT - 1);
-            let id = (name.as_str(), netns);
-            Container::new(&self.contestant, &self.plugins, id, port).run(Verb::Add)?;
-        }
-        let (name, seconds) = (&self.network, begun.elapsed().as_secs_f64());
-        if existing > self.existing + 1 {
-            tell(&format!("{name}: from {} to {existing} in {seconds:.1} s", self.existing));
-        }
+    fn fill(&mut self, existing: u16) -> Outcome<()> {
+        let numbers = self.existing..existing;
         self.existing = existing;
-        Ok(())
+        attachment::fill(&mut self.host, &self.contestant, &self.plugins, numbers)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Outcome,
-    arguments::Arguments,
+    arguments::{Arguments, BURSTS, START, TRAFFIC},
     burst,
     console::tell,
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
@@ -11,7 +11,7 @@ use crate::{
     report::{Bursts, Report, Start},
     rounds,
     scenario::Scenario,
-    start, sys,
+    start, sys, traffic,
 };
 
 /// Measures what the arguments say.
@@ -20,26 +20,29 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
     sys::adopt_orphans().map_err(failed("failed to adopt orphans"))?;
     let contestants = contestants(arguments)?;
     let mut report = Report::new(&contestants);
-    let (sizes, rounds) = (arguments.sizes(), arguments.rounds());
-    let measure = |scenario| rounds::measure(&machine, scenario, &contestants, sizes, rounds);
-    if arguments.is_counts_only {
-        for scenario in arguments.scenarios() {
-            report.measured.extend(measure(scenario)?);
-        }
-        return Ok(report);
-    }
     report.priority = sys::go_first().err().map(|error| error.to_string());
-    tell("start, memory, size");
-    report.starts = starts(arguments, &machine, &contestants)?;
-    for scenario in arguments.scenarios() {
-        report.measured.extend(measure(scenario)?);
+    if arguments.has(START) {
+        tell("start, memory, size");
+        report.starts = starts(arguments, &machine, &contestants)?;
     }
-    sys::go_along().map_err(failed("failed to become an ordinary process"))?;
-    let (sizes, rounds) = arguments.bursts();
-    for size in sizes.iter().copied() {
-        tell(&format!("bursts of {size}, {rounds} times"));
-        let all = burst::measure(&machine, bursting(), &contestants, (size, rounds))?;
-        report.bursts.push(Bursts { size, of: report.names().zip(all).collect() });
+    let (sizes, rounds) = (arguments.sizes(), arguments.rounds());
+    for scenario in arguments.scenarios() {
+        report.measured.extend(rounds::measure(&machine, scenario, &contestants, sizes, rounds)?);
+    }
+    if arguments.has(TRAFFIC) {
+        let (sizes, rounds) = arguments.traffic();
+        for way in traffic::WAYS {
+            report.traffic.extend(traffic::measure(&machine, way, &contestants, sizes, rounds)?);
+        }
+    }
+    if arguments.has(BURSTS) {
+        sys::go_along().map_err(failed("failed to become an ordinary process"))?;
+        let (sizes, rounds) = arguments.bursts();
+        for size in sizes.iter().copied() {
+            tell(&format!("bursts of {size}, {rounds} times"));
+            let all = burst::measure(&machine, bursting(), &contestants, (size, rounds))?;
+            report.bursts.push(Bursts { size, of: report.names().zip(all).collect() });
+        }
     }
     Ok(report)
 }

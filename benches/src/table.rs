@@ -9,6 +9,7 @@ use crate::{
     report::{PAIRS, Report, cpu, machine, ratio, wall},
     rounds::Measured,
     statistics::Summary,
+    traffic::QUANTITIES,
 };
 
 /// All tables, with what they mean.
@@ -19,6 +20,7 @@ pub fn text(report: &Report) -> String {
     let _ = starts(report, &mut text);
     let _ = costs(report, &mut text);
     let _ = bursts(report, &mut text);
+    let _ = traffic(report, &mut text);
     let _ = counts(report, &mut text);
     text
 }
@@ -167,7 +169,30 @@ fn bursts(report: &Report, text: &mut String) -> Written {
     Ok(())
 }
 
+fn traffic(report: &Report, text: &mut String) -> Written {
+    if report.traffic.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nTCP, both ends on one processor: median (middle half)")?;
+    write!(text, "{:43}", "way, existing, quantity")?;
+    report.names().try_for_each(|name| write!(text, " {name:>24}"))?;
+    writeln!(text)?;
+    for traffic in &report.traffic {
+        for (quantity, name) in QUANTITIES.iter().enumerate() {
+            write!(text, "{:18} {:>8} {name:15}", traffic.way.name, traffic.existing)?;
+            for contestant in 0..traffic.of.len() {
+                write!(text, " {:>24}", spread(&traffic.summary(contestant, quantity)))?;
+            }
+            writeln!(text)?;
+        }
+    }
+    Ok(())
+}
+
 fn counts(report: &Report, text: &mut String) -> Written {
+    if report.measured.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "\nCounted: programs started, children, system calls, netlink sends")?;
     write!(text, "{:27}", "list, existing, verb")?;
     report.names().try_for_each(|name| write!(text, " {name:>22}"))?;

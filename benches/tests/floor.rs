@@ -15,7 +15,7 @@ use ropewalk_bench::{
     call::Verb,
     contestant::{Contestant, FLOOR},
     failed,
-    host::{Host, Machine, run, within},
+    host::{Host, Machine, OUTER, OUTSIDE, within},
     scenario::{ALL, Scenario},
     sys,
 };
@@ -42,11 +42,6 @@ fn output(script: &str) -> Outcome<String> {
     String::from_utf8(output.stdout).map_err(failed("output"))
 }
 
-fn address(container: &Container) -> &str {
-    let address = container.result()["ips"][0]["address"].as_str().unwrap_or_default();
-    address.split('/').next().unwrap_or_default()
-}
-
 /// Two containers of a list live and go.
 fn live(scenario: Scenario, floor: &Contestant, host: &mut Host, outside: &str) -> Outcome<()> {
     let plugins = scenario.plugins(scenario.name);
@@ -62,14 +57,13 @@ fn live(scenario: Scenario, floor: &Contestant, host: &mut Host, outside: &str) 
     let [(first, first_netns), (second, second_netns)] = &mut containers[..] else {
         return Err("two containers were made".to_owned());
     };
-    assert_ne!(address(first), address(second));
-    let at = format!("{}:80", address(second)).parse().map_err(failed("address"))?;
-    connect(first_netns, second_netns, at)?;
+    assert_ne!(first.address()?, second.address()?);
+    connect(first_netns, second_netns, SocketAddr::from((second.address()?, 80)))?;
     if plugins[0]["ipMasq"] == true {
-        connect(first_netns, outside, SocketAddr::from(([192, 0, 2, 2], 80)))?;
+        connect(first_netns, outside, SocketAddr::from((OUTSIDE, 80)))?;
     }
     if plugins.len() > 1 {
-        let published = SocketAddr::from(([192, 0, 2, 1], PORT + 1));
+        let published = SocketAddr::from((OUTER, PORT + 1));
         connect(first_netns, second_netns, published)?;
         connect(outside, second_netns, published)?;
     }
@@ -102,17 +96,7 @@ fn every_list_works_and_leaves_nothing() {
     let floor = Contestant::new(FLOOR, Path::new(env!("CARGO_BIN_EXE_floor"))).unwrap();
     for scenario in ALL {
         let mut host = machine.host(&format!("on-{}", scenario.name), scenario.host).unwrap();
-        let name = format!("beside-{}", scenario.name);
-        // Beyond the host, without a way back to containers.
-        let outside = host.container(&name).unwrap();
-        let script = format!(
-            "ip link add outer type veth peer name outer netns {name}
-             ip address add 192.0.2.1/24 dev outer
-             ip link set outer up
-             ip -n {name} address add 192.0.2.2/24 dev outer
-             ip -n {name} link set outer up"
-        );
-        run(&script).unwrap();
+        let outside = host.outside(&format!("beside-{}", scenario.name)).unwrap();
         live(scenario, &floor, &mut host, &outside)
             .unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
         machine.remove(host).unwrap();

@@ -17,7 +17,7 @@ usage: cargo xtask TASK
                  below a layer in memory
   tidy           check the rules of the tree
   docs           write the tables of keys in docs/plugins
-  bench [--quick|--full] [--rounds N] [--against DIR] [--counts] [--json] [--svg FILE] [LIST...]
+  bench [--quick|--full] [--rounds N] [--against DIR] [--counts] [--json] [--svg FILE] [WHAT...]
                  measure the plugins as built by dist against the reference plugins and against the
                  least that the kernel demands; see docs/guide/benchmarks.md (needs root)
   dist           build the plugin binary and the command, and say what they are

@@ -1,0 +1,288 @@
+//! What packets cost: TCP between two containers, out of the host and into it. Both ends are on one
+//! processor, so that what is measured is work and not how well it is spread.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::mpsc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Outcome,
+    attachment::{self, Container, PORT},
+    call::Verb,
+    console::tell,
+    contestant::Contestant,
+    failed,
+    host::{Host, Machine, OUTER, OUTSIDE, within},
+    scenario::Scenario,
+    statistics::Summary,
+    sys,
+};
+
+/// A way that packets take.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// As the tables call it.
+    pub name: &'static str,
+    scenario: &'static str,
+    from: End,
+    to: End,
+}
+
+/// Where a way begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    First,
+    Second,
+    Outside,
+}
+
+/// All ways.
+pub const WAYS: [Way; 4] = [
+    Way { name: "bridge", scenario: "bridge", from: End::First, to: End::Second },
+    Way { name: "ptp", scenario: "ptp", from: End::First, to: End::Second },
+    Way { name: "masqueraded", scenario: "chain", from: End::First, to: End::Outside },
+    Way { name: "published port", scenario: "chain", from: End::Outside, to: End::Second },
+];
+
+/// What is measured of a way.
+pub const QUANTITIES: [&str; 3] = ["round trip, us", "connection, us", "Gbit/s"];
+
+/// What one contestant's way came to, round by round, in the order of [`QUANTITIES`].
+pub type Trips = [Vec<f64>; 3];
+
+/// What a way came to.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    /// Which.
+    pub way: Way,
+    /// How many other containers there were.
+    pub existing: u16,
+    /// Of each contestant.
+    pub of: Vec<(&'static str, Trips)>,
+}
+
+/// How much is done in one round.
+const ROUND_TRIPS: u32 = 3000;
+const CONNECTIONS: u32 = 300;
+const BYTES: usize = 64 << 20;
+const CHUNK: usize = 128 << 10;
+
+/// The port of servers.
+const SERVER: u16 = 80;
+
+/// The processor that both ends are on.
+const PROCESSOR: usize = 1;
+
+/// What a client says first.
+const ECHO: u8 = b'e';
+const SINK: u8 = b's';
+const STOP: u8 = b'q';
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server and a client that wait.
+struct Road {
+    host: Host,
+    contestant: Contestant,
+    plugins: Vec<Value>,
+    existing: u16,
+    orders: mpsc::Sender<()>,
+    trips: mpsc::Receiver<Outcome<[f64; 3]>>,
+    threads: [JoinHandle<Outcome<()>>; 2],
+}
+
+/// Measures a way with each of these numbers of other containers, least first.
+pub fn measure(
+    machine: &Machine,
+    way: Way,
+    contestants: &[Contestant],
+    sizes: &[u16],
+    rounds: usize,
+) -> Outcome<Vec<Traffic>> {
+    let roads = contestants.iter().map(|contestant| Road::build(machine, way, contestant));
+    let mut roads = roads.collect::<Outcome<Vec<Road>>>()?;
+    let mut all = Vec::new();
+    for existing in sizes.iter().copied() {
+        roads.iter_mut().try_for_each(|road| road.fill(existing))?;
+        tell(&format!("traffic, {}: {existing} existing, {rounds} rounds", way.name));
+        let names = roads.iter().map(|road| (road.contestant.name, Trips::default()));
+        let mut traffic = Traffic { way, existing, of: names.collect() };
+        for round in 0..rounds {
+            for place in 0..roads.len() {
+                let index = (round + place) % roads.len();
+                for (all, trip) in traffic.of[index].1.iter_mut().zip(roads[index].go()?) {
+                    all.push(trip);
+                }
+            }
+        }
+        all.push(traffic);
+    }
+    roads.into_iter().try_for_each(|road| road.close(machine))?;
+    Ok(all)
+}
+
+impl Road {
+    fn build(machine: &Machine, way: Way, contestant: &Contestant) -> Outcome<Self> {
+        let scenario = Scenario::find(way.scenario).ok_or("no such scenario")?;
+        let network = format!("traffic-{}-{}", way.name.replace(' ', "-"), contestant.name);
+        let mut host = machine.host(&network, scenario.host)?;
+        let outside = host.outside(&format!("{network}-outside"))?;
+        let plugins = scenario.plugins(&network);
+        let mut places = Vec::new();
+        for (number, port) in ["first", "second"].into_iter().zip(PORT..) {
+            let name = format!("{network}-{number}");
+            let netns = host.container(&name)?;
+            let id = (name.as_str(), netns.clone());
+            let mut container = Container::new(contestant, &plugins, id, port);
+            container.run(Verb::Add)?;
+            places.push((netns, container.address()?));
+        }
+        places.push((outside, OUTSIDE));
+        let place = |end: End| places[end as usize].clone();
+        let (from, to) = (place(way.from), place(way.to));
+        let at = match way.from {
+            End::Outside => SocketAddr::from((OUTER, PORT + 1)),
+            End::First | End::Second => SocketAddr::from((to.1, SERVER)),
+        };
+        let (ready, is_ready) = mpsc::channel();
+        let server = within(&to.0, move || serve(&ready))?;
+        let (orders, waiting) = mpsc::channel();
+        let (results, trips) = mpsc::channel();
+        let client = within(&from.0, move || travel(at, &waiting, &results))?;
+        // A server that cannot begin says why when it is joined, and the client cannot connect.
+        let _ = is_ready.recv();
+        let contestant = contestant.clone();
+        let threads = [client, server];
+        Ok(Self { host, contestant, plugins, existing: 0, orders, trips, threads })
+    }
+
+    /// Adds other containers until there are so many.
+    fn fill(&mut self, existing: u16) -> Outcome<()> {
+        let numbers = self.existing..existing;
+        self.existing = existing;
+        attachment::fill(&mut self.host, &self.contestant, &self.plugins, numbers)
+    }
+
+    fn go(&self) -> Outcome<[f64; 3]> {
+        self.orders.send(()).map_err(failed("the client has gone"))?;
+        self.trips.recv().map_err(failed("the client has gone"))?
+    }
+
+    fn close(self, machine: &Machine) -> Outcome<()> {
+        drop(self.orders);
+        for thread in self.threads {
+            thread.join().map_err(|_| "a thread failed")??;
+        }
+        machine.remove(self.host)
+    }
+}
+
+/// Answers one connection after the other, until one says stop.
+fn serve(ready: &mpsc::Sender<()>) -> Outcome<()> {
+    sys::pin(PROCESSOR).map_err(failed("processor"))?;
+    let listener =
+        TcpListener::bind((Ipv4Addr::UNSPECIFIED, SERVER)).map_err(failed("failed to listen"))?;
+    ready.send(()).map_err(failed("nobody waits"))?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let (mut stream, _) = listener.accept().map_err(failed("accept"))?;
+        stream.set_nodelay(true).map_err(failed("nodelay"))?;
+        let mut byte = [0];
+        stream.read_exact(&mut byte).map_err(failed("first byte"))?;
+        match byte[0] {
+            STOP => return Ok(()),
+            SINK => while stream.read(&mut chunk).map_err(failed("read"))? > 0 {},
+            _ => {}
+        }
+        stream.write_all(&byte).map_err(failed("write"))?;
+        // A client that has got what it wanted hangs up, in whatever way.
+        while byte[0] == ECHO && stream.read(&mut byte).is_ok_and(|length| length > 0) {
+            stream.write_all(&byte).map_err(failed("write"))?;
+        }
+    }
+}
+
+/// Measures once for each order, then stops the server.
+fn travel(
+    at: SocketAddr,
+    orders: &mpsc::Receiver<()>,
+    results: &mpsc::Sender<Outcome<[f64; 3]>>,
+) -> Outcome<()> {
+    sys::pin(PROCESSOR).map_err(failed("processor"))?;
+    while orders.recv().is_ok() {
+        let trip = || Ok([round_trip(at)?, connection(at)?, throughput(at)?]);
+        results.send(trip()).map_err(failed("nobody waits"))?;
+    }
+    connect(at)?.write_all(&[STOP]).map_err(failed("write"))
+}
+
+fn connect(at: SocketAddr) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect_timeout(&at, PATIENCE).map_err(failed(at))?;
+    stream.set_nodelay(true).map_err(failed("nodelay"))?;
+    Ok(stream)
+}
+
+fn exchange(stream: &mut TcpStream) -> Outcome<()> {
+    stream.write_all(&[ECHO]).map_err(failed("write"))?;
+    stream.read_exact(&mut [0]).map_err(failed("read"))
+}
+
+/// A byte there and back, in microseconds.
+fn round_trip(at: SocketAddr) -> Outcome<f64> {
+    let mut stream = connect(at)?;
+    exchange(&mut stream)?;
+    let begun = Instant::now();
+    for _ in 0..ROUND_TRIPS {
+        exchange(&mut stream)?;
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(ROUND_TRIPS))
+}
+
+/// A connection for one byte there and back, in microseconds.
+fn connection(at: SocketAddr) -> Outcome<f64> {
+    let begun = Instant::now();
+    for _ in 0..CONNECTIONS {
+        exchange(&mut connect(at)?)?;
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(CONNECTIONS))
+}
+
+/// Many bytes one way, in gigabits per second.
+fn throughput(at: SocketAddr) -> Outcome<f64> {
+    let mut stream = connect(at)?;
+    stream.write_all(&[SINK]).map_err(failed("write"))?;
+    let chunk = vec![0; CHUNK];
+    let begun = Instant::now();
+    for _ in 0..BYTES / CHUNK {
+        stream.write_all(&chunk).map_err(failed("write"))?;
+    }
+    stream.shutdown(std::net::Shutdown::Write).map_err(failed("shutdown"))?;
+    stream.read_exact(&mut [0]).map_err(failed("read"))?;
+    #[expect(clippy::cast_precision_loss, reason = "it is a power of two")]
+    let bits = BYTES as f64 * 8.0;
+    Ok(bits / 1e9 / begun.elapsed().as_secs_f64())
+}
+
+impl Traffic {
+    /// What one contestant's way comes to.
+    pub fn summary(&self, contestant: usize, quantity: usize) -> Summary {
+        Summary::of(self.of[contestant].1[quantity].iter().copied())
+    }
+
+    /// For machines.
+    pub fn to_json(&self) -> Value {
+        let contestants = self.of.iter().enumerate().map(|(index, (name, _))| {
+            let quantities = QUANTITIES.iter().enumerate().map(|(quantity, name)| {
+                ((*name).to_owned(), self.summary(index, quantity).to_json())
+            });
+            ((*name).to_owned(), Value::Object(quantities.collect()))
+        });
+        json!({ "way": self.way.name, "existing": self.existing, "contestants": contestants.collect::<Map<_, _>>() })
+    }
+}
