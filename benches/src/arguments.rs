@@ -7,13 +7,15 @@ use crate::{
     scenario::{ALL, Scenario},
 };
 
-/// What is measured beside lists of plugins: starts of programs, bursts, and what packets cost.
+/// What is measured beside lists of plugins: starts of programs, bursts, what packets cost, pods.
 pub const START: &str = "start";
 /// See [`START`].
 pub const BURSTS: &str = "bursts";
 /// See [`START`].
 pub const TRAFFIC: &str = "traffic";
-const PARTS: [&str; 3] = [START, BURSTS, TRAFFIC];
+/// See [`START`].
+pub const PODS: &str = "pods";
+const PARTS: [&str; 4] = [START, BURSTS, TRAFFIC, PODS];
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +106,8 @@ impl Arguments {
 
     /// Whether a part is to be measured.
     pub fn has(&self, part: &str) -> bool {
-        !self.is_counts_only && self.wants(part, self.extent != Extent::Quick || part != TRAFFIC)
+        let is_quick = part != TRAFFIC && part != PODS;
+        !self.is_counts_only && self.wants(part, self.extent != Extent::Quick || is_quick)
     }
 
     fn wants(&self, name: &str, is_meant: bool) -> bool {
@@ -139,6 +142,15 @@ impl Arguments {
             Extent::Quick => (&[0], 3),
             Extent::Usual => (&[0, 100], 10),
             Extent::Full => (&[0, 100, 500], 20),
+        }
+    }
+
+    /// How many pods.
+    pub fn pods(&self) -> usize {
+        match self.extent {
+            Extent::Quick => 5,
+            Extent::Usual => 15,
+            Extent::Full => 40,
         }
     }
 

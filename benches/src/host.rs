@@ -55,6 +55,8 @@ impl Machine {
         for directory in ["/run/netns", "/run/lock", PLUGINS] {
             fs::create_dir_all(directory).map_err(failed(directory))?;
         }
+        // Engines make a mount of it if it is none, and what lies below can then not be removed.
+        sys::cover("/run/netns").map_err(failed("/run/netns"))?;
         sys::leave_network().map_err(failed("failed to leave the machine's network"))?;
         let network = File::open("/proc/thread-self/ns/net").map_err(failed("own network"))?;
         Ok(Self { network })

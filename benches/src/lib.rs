@@ -13,6 +13,7 @@ pub mod contestant;
 pub mod counts;
 pub mod host;
 pub mod picture;
+pub mod pods;
 pub mod report;
 pub mod rounds;
 pub mod run;

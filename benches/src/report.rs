@@ -11,6 +11,7 @@ use crate::{
     call::{Cost, Verb},
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
     counts::Counts,
+    pods::Pods,
     rounds::{Measured, Series},
     statistics::{Summary, rounded},
     traffic::Traffic,
@@ -26,6 +27,8 @@ pub struct Report {
     pub measured: Vec<Measured>,
     /// Traffic.
     pub traffic: Vec<Traffic>,
+    /// Whole pods.
+    pub pods: Vec<Pods>,
     /// Bursts.
     pub bursts: Vec<Bursts>,
     /// Starts, memory, size.
@@ -65,6 +68,7 @@ impl Report {
             priority: None,
             measured: Vec::new(),
             traffic: Vec::new(),
+            pods: Vec::new(),
             bursts: Vec::new(),
             starts: Vec::new(),
         }
@@ -90,6 +94,7 @@ impl Report {
             "starts": self.starts.iter().map(Start::to_json).collect::<Vec<_>>(),
             "costs": self.measured.iter().filter(|of| of.is_timed()).flat_map(costs).collect::<Vec<_>>(),
             "traffic": self.traffic.iter().map(Traffic::to_json).collect::<Vec<_>>(),
+            "pods": self.pods.iter().map(Pods::to_json).collect::<Vec<_>>(),
             "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
             "counts": self.measured.iter().flat_map(counts).collect::<Vec<_>>(),
         })

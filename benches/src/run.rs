@@ -2,12 +2,13 @@
 
 use crate::{
     Outcome,
-    arguments::{Arguments, BURSTS, START, TRAFFIC},
+    arguments::{Arguments, BURSTS, PODS, START, TRAFFIC},
     burst,
     console::tell,
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
     failed,
     host::Machine,
+    pods,
     report::{Bursts, Report, Start},
     rounds,
     scenario::Scenario,
@@ -35,8 +36,11 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
             report.traffic.extend(traffic::measure(&machine, way, &contestants, sizes, rounds)?);
         }
     }
+    sys::go_along().map_err(failed("failed to become an ordinary process"))?;
+    if arguments.has(PODS) {
+        report.pods = pods::measure(&machine, &contestants, arguments.pods())?;
+    }
     if arguments.has(BURSTS) {
-        sys::go_along().map_err(failed("failed to become an ordinary process"))?;
         let (sizes, rounds) = arguments.bursts();
         for size in sizes.iter().copied() {
             tell(&format!("bursts of {size}, {rounds} times"));

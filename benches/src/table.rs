@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     burst::VERBS,
     call::Verb,
+    contestant::FLOOR,
     counts::Counts,
     report::{PAIRS, Report, cpu, machine, ratio, wall},
     rounds::Measured,
@@ -21,6 +22,7 @@ pub fn text(report: &Report) -> String {
     let _ = costs(report, &mut text);
     let _ = bursts(report, &mut text);
     let _ = traffic(report, &mut text);
+    let _ = pods(report, &mut text);
     let _ = counts(report, &mut text);
     text
 }
@@ -185,6 +187,24 @@ fn traffic(report: &Report, text: &mut String) -> Written {
             }
             writeln!(text)?;
         }
+    }
+    Ok(())
+}
+
+fn pods(report: &Report, text: &mut String) -> Written {
+    if report.pods.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\npodman run --rm with a port, ms: median (middle half), processor time")?;
+    for pods in &report.pods {
+        let name = if pods.contestant == FLOOR { "no network" } else { pods.contestant };
+        writeln!(text, "{name:12} {:>28} {:>8.2}", spread(&pods.wall()), pods.cpu().median)?;
+    }
+    for (first, second) in PAIRS {
+        let find = |name| report.pods.iter().find(|pods| pods.contestant == name);
+        let Some((first, second)) = find(first).zip(find(second)) else { continue };
+        let ratio = times(&ratio(&first.costs, &second.costs, wall));
+        writeln!(text, "{:>20} {ratio}", format!("{}/{}", first.contestant, second.contestant))?;
     }
     Ok(())
 }

@@ -22,7 +22,17 @@ use crate::{
 const PACKAGED: &str = "/usr/lib/cni";
 
 /// What is run, as the table of packages names it.
-const PROGRAMS: [&str; 5] = ["/usr/lib/cni/bridge", "ip", "iptables", "nft", "strace"];
+const PROGRAMS: [&str; 9] = [
+    "/usr/lib/cni/bridge",
+    "ip",
+    "iptables",
+    "nft",
+    "strace",
+    "podman",
+    "runc",
+    "conmon",
+    "busybox",
+];
 
 /// The package that measures, and the programs of it that are built as plugins are.
 const PACKAGE: &str = "ropewalk-bench";
