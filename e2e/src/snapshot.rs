@@ -146,9 +146,11 @@ impl Snapshot {
         }
     }
 
+    /// Records of attachments. Locks, the address given last and the index of leases are a network's.
     fn take_files(&mut self, lab: &Lab) {
         let script = "find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f \
-                      ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' 2>/dev/null || true";
+                      ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' \
+                      ! -path '/run/ropewalk/leases/*' 2>/dev/null || true";
         for path in lab.sh(script).lines() {
             self.put(format!("file {path}"), Sharing::Private);
         }

@@ -6,7 +6,7 @@
 use std::{
     mem,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ropewalk_addr::IfName;
@@ -154,6 +154,19 @@ fn verdict(result: i32) -> Result<(), Errno> {
         return Ok(());
     }
     Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+}
+
+/// Waits until there is something to read from one of these; `false` if the deadline came first.
+pub(crate) fn wait_until_input(
+    sources: &[BorrowedFd<'_>],
+    deadline: Instant,
+) -> Result<bool, KernelError> {
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        if wait_for_input(sources, Some(left))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Waits until there is something to read from one of these, or the time is over, or earlier: says

@@ -22,9 +22,9 @@ pub(crate) fn add(
     let Adding { device, attachment, .. } = adding;
     let link = device.declare(attachment, &given)?;
     let mut memory = device.memory(attachment);
-    let in_use = kernel.keep_idle_bridges();
+    kernel.keep_idle_bridges();
     converge::add(kernel, &mut *memory, &link).map_err(texts::converge_error)?;
-    drop(in_use);
+    kernel.give_up_idle_bridges();
     adding.lease_and_make(kernel, ipam, given, Some(&link)).map_err(|error| {
         let deleted = converge::del(kernel, &mut *memory, &link);
         and_then(error, deleted.map_err(texts::converge_error))

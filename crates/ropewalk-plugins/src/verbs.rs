@@ -97,7 +97,9 @@ impl Adding<'_> {
         let Self { device, request, attachment } = self;
         refuse_unusable(given)?;
         // A link that is there keeps the bridge that it is a port of.
-        let _in_use = link.is_none().then(|| kernel.keep_idle_bridges());
+        if link.is_none() {
+            kernel.keep_idle_bridges();
+        }
         let desired = device.declare(attachment, given)?;
         // A result that the version asked for cannot carry is an error before anything is made.
         device.result(attachment, given, &Observed::new()).to_value(request.version)?;

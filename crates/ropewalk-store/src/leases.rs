@@ -4,16 +4,28 @@
 //! ours, see [`LockedLeases::forget_earlier_boot`].
 
 use std::{
+    cell::RefCell,
     collections::HashSet,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    fs::{self, DirBuilder, File},
+    io,
     net::IpAddr,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use crate::{StateFile, StoreError};
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags},
+    io::Errno,
+};
+
+use crate::{
+    StoreError,
+    files::{
+        boot_file, last_reserved_path, read_last_reserved, read_lease, read_leases, write_lease,
+    },
+    index::Index,
+};
 
 /// Who holds a lease. Very old reservations name the container only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +44,7 @@ impl Holder {
 
     /// Reads a reservation file. Anything that is not two lines is taken as a container id, so
     /// that a damaged file belongs to nobody rather than to somebody else.
-    fn parse(content: &str) -> Self {
+    pub(crate) fn parse(content: &str) -> Self {
         let content = content.trim();
         match content.split_once("\r\n") {
             Some((container, interface)) => Self::new(container, interface),
@@ -60,16 +72,27 @@ pub struct Lease {
 #[derive(Clone, Debug)]
 pub struct LeaseDirectory {
     path: PathBuf,
+    indices: Option<PathBuf>,
 }
 
 impl LeaseDirectory {
     /// The default data directory, shared with the reference plugin.
     pub const DEFAULT: &'static str = "/var/lib/cni/networks";
 
+    /// Where indices are kept; they are made anew after a boot.
+    pub const INDICES: &'static str = "/run/ropewalk/leases";
+
     /// The leases of `network`, a valid CNI network name, below a data directory.
     pub fn new(data_directory: &Path, network: &str) -> Self {
         debug_assert!(!network.contains('/'), "{network:?} would leave the directory");
-        Self { path: data_directory.join(network) }
+        Self { path: data_directory.join(network), indices: None }
+    }
+
+    /// Keeps an index of this directory among those in another one, so that looking for what
+    /// somebody holds does not take longer with every lease.
+    #[must_use]
+    pub fn indexed_in(self, indices: &Path) -> Self {
+        Self { indices: Some(indices.to_owned()), ..self }
     }
 
     /// All leases, without locking: for showing. A missing directory has none.
@@ -110,32 +133,51 @@ impl LeaseDirectory {
 
     /// Waits for the lock and holds it until the answer is dropped. Makes the directory.
     pub fn lock(&self) -> Result<LockedLeases, StoreError> {
-        let failed = |operation, path: &Path| {
-            let path = path.to_owned();
-            move |error| StoreError::new(operation, &path, error)
-        };
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o755);
-        builder.create(&self.path).map_err(failed("mkdir", &self.path))?;
         let path = self.path.join("lock");
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o750);
-        let lock = options
-            .open(&path)
-            .or_else(|error| {
-                // Releasing and checking need no write access to the lock itself.
-                OpenOptions::new().read(true).open(&path).map_err(|_| error)
-            })
-            .map_err(failed("open", &path))?;
-        lock.lock().map_err(failed("lock", &path))?;
-        Ok(LockedLeases { path: self.path.clone(), _lock: lock })
+        let failed = |operation| {
+            let path = path.clone();
+            move |error: Errno| StoreError::new(operation, &path, error.into())
+        };
+        let lock = match open_lock(&path) {
+            Err(Errno::NOENT) => {
+                let mut builder = DirBuilder::new();
+                builder.recursive(true).mode(0o755);
+                let made = builder.create(&self.path);
+                made.map_err(|error| StoreError::new("mkdir", &self.path, error))?;
+                open_lock(&path)
+            }
+            lock => lock,
+        };
+        let lock = lock.map_err(failed("open"))?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive))
+            .map_err(failed("lock"))?;
+        let indices = self.indices.clone();
+        Ok(LockedLeases {
+            path: self.path.clone(),
+            indices,
+            index: RefCell::new(None),
+            _lock: lock,
+        })
     }
+}
+
+fn open_lock(path: &Path) -> Result<File, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let lock = rustix::fs::open(path, flags, Mode::from_raw_mode(0o750));
+    // Releasing and checking need no write access to the lock itself.
+    let read = |error| {
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|_| error)
+    };
+    lock.or_else(read).map(File::from)
 }
 
 /// The leases of one network, with the lock held.
 #[derive(Debug)]
 pub struct LockedLeases {
     path: PathBuf,
+    indices: Option<PathBuf>,
+    /// What is known of the index; nothing before somebody asks.
+    index: RefCell<Option<Index>>,
     _lock: File,
 }
 
@@ -147,51 +189,90 @@ impl LockedLeases {
 
     /// The addresses that this holder has.
     pub fn held_by(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
-        let leases = self.leases()?.into_iter();
-        Ok(leases.filter(|lease| lease.holder.is(holder)).map(|lease| lease.ip).collect())
+        Ok(self.leases_of(holder)?.into_iter().map(|lease| lease.ip).collect())
+    }
+
+    /// The reservations of a holder, and those that name its container only.
+    fn leases_of(&self, holder: &Holder) -> Result<Vec<Lease>, StoreError> {
+        let of_container = Holder { interface: None, ..holder.clone() };
+        let mut leases = self.look_up(holder)?;
+        if *holder != of_container {
+            leases.extend(self.look_up(&of_container)?);
+        }
+        leases.sort_by_key(|lease| lease.ip);
+        Ok(leases)
+    }
+
+    /// The reservations of just this holder.
+    fn look_up(&self, holder: &Holder) -> Result<Vec<Lease>, StoreError> {
+        let mut index = self.index.borrow_mut();
+        self.open(&mut index);
+        if index.is_none() {
+            let mut leases = self.leases()?;
+            let indices = self.indices.as_ref();
+            *index = indices.and_then(|indices| Index::of(&self.path, indices, &leases));
+            leases.retain(|lease| lease.holder == *holder);
+            return Ok(leases);
+        }
+        let candidates = index.as_ref().map(|index| index.candidates(holder)).unwrap_or_default();
+        let mut leases = Vec::new();
+        for ip in candidates {
+            leases.extend(read_lease(&self.path, ip)?.filter(|lease| lease.holder == *holder));
+        }
+        Ok(leases)
+    }
+
+    fn open(&self, index: &mut Option<Index>) {
+        if let (None, Some(indices)) = (&index, &self.indices) {
+            *index = Index::open(&self.path, indices);
+        }
+    }
+
+    /// Does what changes the directory, and tells the index if it counted before.
+    fn change<T>(
+        &self,
+        act: impl FnOnce() -> Result<T, StoreError>,
+        tell: impl FnOnce(&mut Index, &T),
+    ) -> Result<T, StoreError> {
+        let mut index = self.index.borrow_mut();
+        self.open(&mut index);
+        let done = act()?;
+        if let Some(index) = &mut *index {
+            tell(index, &done);
+        }
+        Ok(done)
     }
 
     /// Reserves an address; `false` if somebody has it. The file itself is the reservation.
     pub fn reserve(&self, ip: IpAddr, holder: &Holder) -> Result<bool, StoreError> {
-        let path = self.path.join(ip.to_string());
-        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
-        {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            Err(error) => return Err(StoreError::new("open", &path, error)),
-        };
-        let interface = holder.interface.as_deref().unwrap_or_default();
-        let content = format!("{}\r\n{interface}", holder.container);
-        file.write_all(content.as_bytes()).map_err(|error| {
-            // A reservation without its holder could never be released.
-            let _ = fs::remove_file(&path);
-            StoreError::new("write", &path, error)
-        })?;
-        Ok(true)
+        let reserve = || write_lease(&self.path, ip, holder);
+        self.change(reserve, |index, &is_new| {
+            if is_new {
+                index.add(ip, holder);
+            }
+        })
     }
 
     /// Drops one address; absent is fine.
     pub fn release(&self, ip: IpAddr) -> Result<(), StoreError> {
         let path = self.path.join(ip.to_string());
-        match fs::remove_file(&path) {
+        let release = || match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::new("remove", &path, error))
             }
             _ => Ok(()),
-        }
+        };
+        self.change(release, |index, ()| index.remove(ip))
     }
 
     /// Drops what the holder has: its own reservations, else those that name its container only.
     /// Reservations without any holder go too: whoever made one was killed in the middle, since
     /// the lock is ours now.
     pub fn release_all(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
-        let (abandoned, leases): (Vec<Lease>, Vec<Lease>) =
-            self.leases()?.into_iter().partition(|lease| lease.holder.container.is_empty());
-        for lease in abandoned {
-            self.release(lease.ip)?;
+        for abandoned in self.look_up(&Holder { container: String::new(), interface: None })? {
+            self.release(abandoned.ip)?;
         }
-        let leases: Vec<Lease> =
-            leases.into_iter().filter(|lease| lease.holder.is(holder)).collect();
+        let leases = self.leases_of(holder)?;
         let exact = leases.iter().any(|lease| lease.holder == *holder);
         let mut released = Vec::new();
         for lease in leases.iter().filter(|lease| !exact || lease.holder == *holder) {
@@ -239,8 +320,8 @@ impl LockedLeases {
         let path = last_reserved_path(&self.path, range_set);
         let text = ip.to_string();
         let write = || {
-            let mut options = OpenOptions::new();
-            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+            let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
             file.write_all_at(text.as_bytes(), 0)?;
             if file.metadata()?.len() == text.len() as u64 {
                 Ok(())
@@ -250,44 +331,6 @@ impl LockedLeases {
         };
         write().map_err(|error| StoreError::new("write", &path, error))
     }
-}
-
-fn boot_file(directory: &Path) -> StateFile {
-    StateFile::new(directory, "boot_id", "host-local")
-}
-
-fn last_reserved_path(directory: &Path, range_set: usize) -> PathBuf {
-    directory.join(format!("last_reserved_ip.{range_set}"))
-}
-
-fn read_last_reserved(directory: &Path, range_set: usize) -> Option<IpAddr> {
-    let path = last_reserved_path(directory, range_set);
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {
-    let failed = |error| StoreError::new("open", directory, error);
-    let mut leases = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let Some(ip) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        match fs::read(entry.path()) {
-            Ok(content) => {
-                let holder = Holder::parse(&String::from_utf8_lossy(&content));
-                leases.push(Lease { ip, holder });
-            }
-            // Released between listing and reading, by one who does not lock.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StoreError::new("open", &entry.path(), error)),
-        }
-    }
-    leases.sort_by_key(|lease| lease.ip);
-    Ok(leases)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! stopped.
 
 mod error;
+mod files;
+mod index;
 mod leases;
 mod state_file;
 

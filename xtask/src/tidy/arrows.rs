@@ -51,7 +51,10 @@ const TESTKIT: &str = "ropewalk-testkit";
 /// Dependencies that reach the system, and who may have them. Names that end in `-` are beginnings.
 const SYSTEM: &[(&str, &[&str])] = &[
     ("libc", &["ropewalk-linux", "ropewalk-bench"]),
-    ("rustix", &["ropewalk-linux", "ropewalk-runtime", "ropewalk-cli", "ropewalk-e2e"]),
+    (
+        "rustix",
+        &["ropewalk-linux", "ropewalk-store", "ropewalk-runtime", "ropewalk-cli", "ropewalk-e2e"],
+    ),
     ("nix", &[]),
     ("socket2", &[]),
     ("rtnetlink", &["ropewalk-linux"]),

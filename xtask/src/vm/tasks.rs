@@ -10,6 +10,10 @@ use super::{
     programs::{Extent, Program},
 };
 
+/// How many tests are picked out of a program at once: few enough for the time a program has, and
+/// so that all hosts share them.
+const TOGETHER: usize = 8;
+
 /// A program to be run once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Task {
@@ -43,18 +47,19 @@ impl Tasks {
         for program in programs {
             let of_these = if needed.is_empty() { Vec::new() } else { program.tests_among(needed) };
             let is_needed = !of_these.is_empty();
-            let (kinds, filter): (&[Kind], Filter) = match program.extent() {
-                Extent::EveryHost => (&Kind::ALL, Filter::Everything),
-                Extent::OneHost | Extent::Spare => (&[Kind::Nftables], Filter::Everything),
-                Extent::Nowhere(_) if is_needed => (&[Kind::Nftables], Filter::Exactly(of_these)),
-                Extent::Nowhere(_) => (&[], Filter::Everything),
-            };
-            tasks.extend(kinds.iter().map(|&kind| Task {
-                program: program.clone(),
-                filter: filter.clone(),
-                kind,
-                is_needed,
-            }));
+            let task = |kind, filter| Task { program: program.clone(), filter, kind, is_needed };
+            match program.extent() {
+                Extent::EveryHost => {
+                    tasks.extend(Kind::ALL.map(|kind| task(kind, Filter::Everything)));
+                }
+                Extent::OneHost | Extent::Spare => {
+                    tasks.push(task(Kind::Nftables, Filter::Everything));
+                }
+                Extent::Nowhere(_) => {
+                    let parts = of_these.chunks(TOGETHER).map(|part| Filter::Exactly(part.into()));
+                    tasks.extend(parts.map(|part| task(Kind::Nftables, part)));
+                }
+            }
         }
         tasks.sort_by_key(|task| (!task.is_needed, task.program.extent()));
         Self(Mutex::new(tasks))

@@ -11,8 +11,7 @@ use rustix::io::Errno;
 use super::Linux;
 use crate::{
     error::error_with,
-    netlink::wait_for_any,
-    packet::{Hears, PacketSocket},
+    packet::{Hears, PacketSocket, wait_until_input},
     translate::arp,
 };
 
@@ -33,7 +32,7 @@ pub(super) fn probe(
     for _ in 0..PROBES {
         socket.send(&arp::probe(mac, wanted.address))?;
         let deadline = Instant::now() + PATIENCE;
-        while wait_for_any([socket.as_fd()], deadline)? {
+        while wait_until_input(&[socket.as_fd()], deadline)? {
             let mut buffer = [0; 64];
             let Some(frame) = socket.receive(&mut buffer) else { continue };
             if let Some(other) = arp::claimant(frame, mac, wanted.address) {

@@ -16,41 +16,42 @@ use ropewalk_netstate::{KernelError, Place};
 use super::Linux;
 use crate::{
     error::{error, is},
-    netlink::{EventSocket, Protocol, Reply, Socket, wait_for_any},
+    netlink::EventSocket,
     translate::link,
 };
 
 /// A deletion takes long where many links go at once, but not as long as this.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// Tells the answer to the deletion from those to others' requests.
+const SEQUENCE: u32 = 1;
+
 /// Deletes a link; returns when it is gone for everybody who asks by netlink. What /sys/class/net
 /// says follows within the same hold of the kernel's RTNL lock, before anything can be made anew.
 pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result<(), KernelError> {
-    let (events, mut socket) = linux.within(place, open)??;
+    // Subscribed first, so that no announcement is missed; the answer comes to the same socket.
+    let mut events = linux.within(place, EventSocket::of_links)??;
     let mut message = link::delete(index);
-    let bytes = socket.number(&mut message);
-    if !send_from_child(socket.as_fd(), bytes) {
+    if !send_from_child(events.as_fd(), message.finish(SEQUENCE)) {
         return linux.route(place)?.request(link::delete(index));
     }
     let deadline = Instant::now() + LONGEST;
-    while wait_for_any([events.as_fd(), socket.as_fd()], deadline)? {
-        if let Some(verdict) = socket.verdict_at_hand()? {
+    while events.wait_for_more(deadline)? {
+        let (mut is_gone, mut answer) = (false, None);
+        let is_complete = events.read(|reply| {
+            is_gone |= link::is_deletion(reply, index);
+            if reply.sequence == SEQUENCE {
+                answer = answer.take().or_else(|| reply.verdict("RTNETLINK"));
+            }
+        });
+        if let Some(verdict) = answer {
             return verdict;
         }
-        let mut is_gone = false;
-        let is_complete = events.read(|reply: &Reply<'_>| {
-            is_gone |= link::is_deletion(reply, index);
-        });
         if is_gone || (!is_complete && !exists(linux, place, index)?) {
             return Ok(());
         }
     }
     Err(error("the kernel did not delete the link in time"))
-}
-
-/// Subscribes first, so that no announcement is missed.
-fn open() -> Result<(EventSocket, Socket), KernelError> {
-    Ok((EventSocket::open()?, Socket::open(Protocol::Route)?))
 }
 
 fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelError> {
@@ -64,9 +65,11 @@ fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelErr
 /// Sends a message from a child of this process; `false` if there can be none.
 fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
     let socket = socket.as_raw_fd();
-    // SAFETY: the child has one thread, may find locks of others held, and so may call
-    // async-signal-safe functions only; `child` calls nothing but system calls and never returns.
-    match unsafe { libc::fork() } {
+    let flags = libc::c_long::from(libc::SIGCHLD);
+    // SAFETY: as fork(2), without what a C library does around it. The child has one thread, may
+    // find locks of others held, and so may make system calls only; `child` does nothing else and
+    // never returns.
+    match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
         -1 => false,
         0 => child(socket, bytes),
         _ => true,

@@ -20,30 +20,24 @@ use crate::{
     translate::link::{self, Link},
 };
 
-/// While it lives, no bridge of the host is removed for being idle.
-#[derive(Debug)]
-pub struct InUse {
-    _lock: Netns,
-}
-
 impl Linux {
-    /// Keeps the host's bridges, idle or not. Where that is impossible, so is removing them.
-    pub fn keep_idle_bridges(&mut self) -> Option<InUse> {
-        self.lock_host(FlockOperation::LockShared).ok().map(|lock| InUse { _lock: lock })
+    /// Keeps the host's bridges, idle or not, until [`Linux::give_up_idle_bridges`]. Where that is
+    /// impossible, so is removing them.
+    pub fn keep_idle_bridges(&mut self) {
+        let _ = self.namespace(Place::Host).map(|host| lock(host, FlockOperation::LockShared));
     }
 
-    fn lock_host(&mut self, operation: FlockOperation) -> Result<Netns, KernelError> {
-        let socket = self.route(Place::Host)?;
-        let lock =
-            Netns::of_socket(socket.as_fd()).map_err(|failure| error(failure.to_string()))?;
-        rustix::io::retry_on_intr(|| rustix::fs::flock(lock.as_fd(), operation))
-            .map_err(|errno| error_about(errno, "lock the host's network namespace"))?;
-        Ok(lock)
+    /// Lets others remove idle bridges.
+    pub fn give_up_idle_bridges(&mut self) {
+        let _ = self.namespace(Place::Host).map(|host| lock(host, FlockOperation::Unlock));
     }
 
     /// Removes a bridge of the host if it is idle, see [`IdleBridge`].
     pub(super) fn remove_idle_bridge(&mut self, idle: &IdleBridge) -> Result<(), KernelError> {
-        let _alone = self.lock_host(FlockOperation::LockExclusive)?;
+        let socket = self.route(Place::Host)?;
+        let alone =
+            Netns::of_socket(socket.as_fd()).map_err(|failure| error(failure.to_string()))?;
+        lock(&alone, FlockOperation::LockExclusive)?;
         let Some(bridge) = self.find_link(Place::Host, &idle.bridge)? else { return Ok(()) };
         if !bridge.is("bridge") {
             return Ok(());
@@ -79,4 +73,9 @@ impl Linux {
         }
         Ok(false)
     }
+}
+
+fn lock(namespace: &Netns, operation: FlockOperation) -> Result<(), KernelError> {
+    rustix::io::retry_on_intr(|| rustix::fs::flock(namespace.as_fd(), operation))
+        .map_err(|errno| error_about(errno, "lock the host's network namespace"))
 }

@@ -1,7 +1,7 @@
 //! Chains and rules made with the `iptables` programs. The programs are run only where there is
 //! something to find or to do: a look at nftables and at the list of legacy tables tells.
 
-use std::{env, ffi::OsString, fs, io, process::Command};
+use std::{env, ffi::OsString, io, path::Path, process::Command};
 
 use ropewalk_addr::Family;
 use ropewalk_netstate::{
@@ -13,9 +13,11 @@ use ropewalk_netstate::{
     },
 };
 
-use super::{Linux, packet_filter};
+use rustix::io::Errno;
+
+use super::{Linux, packet_filter, sysctl};
 use crate::{
-    error::{error, io_error},
+    error::{error, error_about, io_error},
     translate::iptables,
 };
 
@@ -213,10 +215,10 @@ impl Linux {
             Family::V4 => "/proc/thread-self/net/ip_tables_names",
             Family::V6 => "/proc/thread-self/net/ip6_tables_names",
         };
-        match self.within(place, || fs::read_to_string(file))? {
+        match self.within(place, || sysctl::read(Path::new(file)))? {
             Ok(names) => Ok(names.lines().any(|name| name == table)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io_error(&error, &format!("open {file}"))),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(error_about(errno, &format!("open {file}"))),
         }
     }
 
@@ -302,7 +304,7 @@ impl Linux {
     }
 }
 
-fn nft_table(family: Family, table: &str) -> TableRef {
+pub(super) fn nft_table(family: Family, table: &str) -> TableRef {
     let family = match family {
         Family::V4 => NftFamily::Ip,
         Family::V6 => NftFamily::Ip6,

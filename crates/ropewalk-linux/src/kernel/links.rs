@@ -51,20 +51,29 @@ impl Linux {
 
     /// The index of a link.
     pub(super) fn index_of(&mut self, place: Place, name: &str) -> Result<u32, KernelError> {
-        if let Some(told) = self.sockets(place).told.get(name) {
-            return Ok(told.index);
+        let known = self.sockets(place);
+        if let Some(index) = known.told.get(name).map(|link| link.index) {
+            return Ok(index);
+        }
+        if let Some(&index) = known.indices.get(name) {
+            return Ok(index);
         }
         let found = self.current_index(place, name)?;
-        found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))
+        let index = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?;
+        self.sockets(place).indices.insert(name.to_owned(), index);
+        Ok(index)
     }
 
-    /// Sends requests and remembers what the kernel tells about the links that they are about (it
-    /// does since Linux 6.2, if it is asked to echo).
+    /// Sends requests and remembers what the kernel tells of links: of new ones that it is asked to
+    /// echo (it does since Linux 6.2), and of those that are asked for.
     pub(super) fn exchange_about_links(
         &mut self,
         place: Place,
         messages: Vec<Message>,
     ) -> Result<Vec<Result<(), KernelError>>, KernelError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut told = Vec::new();
         let read = |reply: &Reply<'_>| told.extend(link::read(reply));
         let verdicts = self.route(place)?.exchange_reading(messages, read)?;

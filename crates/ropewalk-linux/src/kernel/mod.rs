@@ -30,7 +30,6 @@ use self::place::{Sandbox, Sockets};
 pub use self::{
     devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
     domains::DomainLink,
-    idle_bridge::InUse,
     queries::LinkState,
     routing::{LinkAddress, LinkRoute, Routing},
 };

@@ -20,14 +20,14 @@ pub(super) enum Sandbox {
     There(Netns),
 }
 
-/// What is open at a place, and the links that the kernel has told of since
-/// [`Linux::forget_links`].
+/// What is open at a place, and what the kernel has told of links since [`Linux::forget_links`].
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     route: Option<Socket>,
     netfilter: Option<Socket>,
     generic: Option<Socket>,
     pub(super) told: BTreeMap<String, Link>,
+    pub(super) indices: BTreeMap<String, u32>,
 }
 
 impl Sockets {
@@ -62,8 +62,10 @@ impl Linux {
 
     /// Drops what the kernel told of links: they may have come and gone since.
     pub(super) fn forget_links(&mut self) {
-        self.on_host.told.clear();
-        self.in_sandbox.told.clear();
+        for place in [&mut self.on_host, &mut self.in_sandbox] {
+            place.told.clear();
+            place.indices.clear();
+        }
     }
 
     /// The rtnetlink socket at a place.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ropewalk_netstate::{KernelError, Place, Probe, Resource};
 
-use super::{Linux, observe::Links};
+use super::{Linux, iptables, observe::Links};
 use crate::{
     netlink::Message,
     translate::{
@@ -97,11 +97,19 @@ fn about_filters(resources: &[&Resource]) -> Vec<Message> {
                 add(&mut questions, chain::find(&wanted.table, &wanted.name));
                 rules.get_or_insert_with(|| chain::list_rules(&wanted.table, &wanted.name));
             }
-            Resource::NftElements(wanted) if !wanted.elements.is_empty() => {
+            Resource::NftElements(wanted) => {
                 add(&mut questions, set::find(&wanted.set));
                 for key in wanted.elements.keys() {
                     add(&mut questions, element::find(&wanted.set, key));
                 }
+            }
+            Resource::IptablesChain(wanted) => {
+                let table = iptables::nft_table(wanted.family, &wanted.table);
+                add(&mut questions, chain::find(&table, &wanted.name));
+            }
+            Resource::IptablesRule(wanted) => {
+                let table = iptables::nft_table(wanted.family, &wanted.table);
+                add(&mut questions, chain::find(&table, &wanted.chain));
             }
             _ => {}
         }

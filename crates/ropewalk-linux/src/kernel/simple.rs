@@ -77,11 +77,8 @@ pub(super) fn apply(
             }
         }
     }
-    let answers = if messages.is_empty() {
-        Vec::new()
-    } else {
-        linux.exchange_about_links(place, messages)?
-    };
+    messages.extend(questions(linux, place, steps));
+    let answers = linux.exchange_about_links(place, messages)?;
     for step in steps {
         // What was told of a link may be older than this change of it.
         if let Resource::LinkAttribute(changed) = step.resource()
@@ -98,6 +95,20 @@ pub(super) fn apply(
     }
     verdicts.extend(failure.map(Err));
     Ok(verdicts)
+}
+
+/// A link that has come up is asked for at once: its MAC is of interest next.
+fn questions(linux: &mut Linux, place: Place, steps: &[Step]) -> Vec<Message> {
+    let mut questions = Vec::new();
+    for step in steps {
+        if let Step::Create(_, Resource::LinkAttribute(set)) = step
+            && set.attribute == Attribute::Up(true)
+            && let Ok(index) = linux.index_of(place, &set.link)
+        {
+            questions.push(link::find_by_index(index));
+        }
+    }
+    questions
 }
 
 /// Adds an address and writes the link's MAC back, which makes it the link's own: a bridge then

@@ -43,8 +43,8 @@ pub(super) fn cannot_write(wanted: &Sysctl, errno: Errno) -> KernelError {
     error_about(errno, &format!("write {:?} to /proc/sys/{}", wanted.value, wanted.path))
 }
 
-/// The kernel fills what it is given, so that a short piece is the last one.
-fn read(file: &Path) -> Result<String, Errno> {
+/// Reads a file of procfs. The kernel fills what it is given, so that a short piece is the last one.
+pub(super) fn read(file: &Path) -> Result<String, Errno> {
     let fd = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let (mut piece, mut bytes) = ([0; PIECE], Vec::new());
     loop {

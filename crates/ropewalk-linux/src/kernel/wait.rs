@@ -29,7 +29,7 @@ pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), 
     // Almost always all is well at the first look, and then the subscription is not needed.
     let Look::NotYet(_) = look(linux, place, wait)? else { return Ok(()) };
     let deadline = Instant::now() + Duration::from_millis(wait.deadline_ms.into());
-    let events = linux.within(place, EventSocket::open)??;
+    let mut events = linux.within(place, EventSocket::open)??;
     loop {
         let Look::NotYet(text) = look(linux, place, wait)? else { return Ok(()) };
         if !events.wait(deadline)? {

@@ -8,52 +8,69 @@ use std::{
 use ropewalk_netstate::KernelError;
 use rustix::{
     io::Errno,
-    net::{
-        AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, recv,
-        socket_with,
-    },
+    net::{AddressFamily, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, socket_with},
 };
 
-use super::{Replies, Reply};
+use super::{Replies, Reply, mailbox::Mailbox};
 use crate::{
     error::error_about,
-    packet::wait_for_input,
+    packet::wait_until_input,
     uapi::{RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK},
 };
 
 /// A socket that tells that something changed; what it is now has to be asked for.
 #[derive(Debug)]
-pub(crate) struct EventSocket(OwnedFd);
+pub(crate) struct EventSocket {
+    fd: OwnedFd,
+    mailbox: Mailbox,
+}
 
 impl EventSocket {
     /// Subscribes to link and IPv6 address events of the current network namespace.
     pub(crate) fn open() -> Result<Self, KernelError> {
+        Self::subscribe(&[RTNLGRP_LINK, RTNLGRP_IPV6_IFADDR])
+    }
+
+    /// Subscribes to link events of the current network namespace.
+    pub(crate) fn of_links() -> Result<Self, KernelError> {
+        Self::subscribe(&[RTNLGRP_LINK])
+    }
+
+    fn subscribe(groups: &[u32]) -> Result<Self, KernelError> {
         let open = || {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
-            let groups = (1 << (RTNLGRP_LINK - 1)) | (1 << (RTNLGRP_IPV6_IFADDR - 1));
+            let groups = groups.iter().fold(0, |all, group| all | (1 << (group - 1)));
             bind(&fd, &SocketAddrNetlink::new(0, groups))?;
-            Ok(Self(fd))
+            Ok(Self { fd, mailbox: Mailbox::new() })
         };
         open().map_err(|errno| error_about(errno, "subscribe to kernel events"))
     }
 
     /// Waits for events and drops them; `false` if the deadline came first. Lost events are
     /// events too: the caller looks again in any case.
-    pub(crate) fn wait(&self, deadline: Instant) -> Result<bool, KernelError> {
-        let has_events = wait_for_any([self.0.as_fd()], deadline)?;
+    pub(crate) fn wait(&mut self, deadline: Instant) -> Result<bool, KernelError> {
+        let has_events = self.wait_for_more(deadline)?;
         self.read(|_| {});
         Ok(has_events)
     }
 
+    /// Waits until there is something to read; `false` if the deadline came first.
+    pub(crate) fn wait_for_more(&self, deadline: Instant) -> Result<bool, KernelError> {
+        wait_until_input(&[self.fd.as_fd()], deadline)
+    }
+
     /// Reads the events that are there; `false` if the kernel had to drop some.
-    pub(crate) fn read(&self, mut see: impl FnMut(&Reply<'_>)) -> bool {
-        let mut buffer = [0; 16 * 1024];
+    pub(crate) fn read(&mut self, mut see: impl FnMut(&Reply<'_>)) -> bool {
         let mut is_complete = true;
         loop {
-            match recv(&self.0, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok((length, _)) => Replies(&buffer[..length]).for_each(|reply| see(&reply)),
-                Err(Errno::INTR) => {}
+            match self.mailbox.receive(self.fd.as_fd()) {
+                Ok(()) => {
+                    self.mailbox.datagrams().flat_map(Replies).for_each(|reply| see(&reply));
+                    if !self.mailbox.is_full() {
+                        return is_complete;
+                    }
+                }
                 Err(Errno::NOBUFS) => is_complete = false,
                 Err(_) => return is_complete,
             }
@@ -63,19 +80,6 @@ impl EventSocket {
 
 impl AsFd for EventSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
-}
-
-/// Waits until there is something to read from one of these; `false` if the deadline came first.
-pub(crate) fn wait_for_any<const N: usize>(
-    sockets: [BorrowedFd<'_>; N],
-    deadline: Instant,
-) -> Result<bool, KernelError> {
-    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-        if wait_for_input(&sockets, Some(left))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

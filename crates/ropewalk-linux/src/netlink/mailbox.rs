@@ -56,6 +56,11 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Whether there may be more than what came last.
+    pub(super) fn is_full(&self) -> bool {
+        self.lengths.len() == AT_ONCE
+    }
+
     /// The datagrams that came last.
     pub(super) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         self.room.chunks_exact(LONGEST).zip(&self.lengths).map(|(space, &length)| {

@@ -10,7 +10,7 @@ mod reply;
 mod socket;
 
 pub(crate) use attributes::{Attribute, Attributes};
-pub(crate) use events::{EventSocket, wait_for_any};
+pub(crate) use events::EventSocket;
 pub(crate) use message::{Message, padded};
 pub(crate) use reply::{Replies, Reply};
 pub(crate) use socket::{Protocol, Socket};

@@ -272,27 +272,6 @@ impl Socket {
         self.ahead.forget();
     }
 
-    /// Numbers a message that somebody else sends over this socket.
-    pub(crate) fn number<'a>(&mut self, message: &'a mut Message) -> &'a [u8] {
-        self.sequence = self.sequence.wrapping_add(1);
-        message.finish(self.sequence)
-    }
-
-    /// The verdict on the last message numbered, if it has come.
-    pub(crate) fn verdict_at_hand(
-        &mut self,
-    ) -> Result<Option<Result<(), KernelError>>, KernelError> {
-        match self.mailbox.receive(self.fd.as_fd()) {
-            Ok(()) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(errno) => return Err(error_about(errno, "receive from kernel")),
-        }
-        let speaker = self.speaker();
-        let mut replies = self.mailbox.datagrams().flat_map(Replies);
-        let answer = replies.find(|reply| reply.sequence == self.sequence);
-        Ok(answer.and_then(|reply| reply.verdict(speaker)))
-    }
-
     /// Numbers the messages and sends them; returns the first number.
     fn send(&mut self, messages: &mut [Message]) -> Result<u32, KernelError> {
         let first = self.sequence.wrapping_add(1);

@@ -321,9 +321,7 @@ pub(crate) fn is_deletion(reply: &Reply<'_>, index: u32) -> bool {
 
 /// Sets one attribute.
 pub(crate) fn set_attribute(index: u32, attribute: resource::Attribute) -> Message {
-    // A link that comes up is told of: its MAC is of interest next.
-    let echo = if attribute == resource::Attribute::Up(true) { NLM_F_ECHO } else { 0 };
-    let mut message = Message::acknowledged(RTM_SETLINK, echo);
+    let mut message = Message::acknowledged(RTM_SETLINK, 0);
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let (flags, change) = match attribute {
         resource::Attribute::Up(on) => (flag(on, IFF_UP), IFF_UP),

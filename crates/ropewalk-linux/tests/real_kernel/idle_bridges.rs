@@ -52,8 +52,9 @@ fn whoever_keeps_bridges_makes_those_wait_who_remove_them() {
     in_lab(|lab| {
         lab.create(HOST, bridge("br0"));
         // Many may keep them.
-        let (first, second) = (lab.linux.keep_idle_bridges(), lab.linux.keep_idle_bridges());
-        assert!(first.is_some() && second.is_some());
+        let mut other = Linux::host_only();
+        lab.linux.keep_idle_bridges();
+        other.keep_idle_bridges();
         let (done, wait) = mpsc::channel();
         // A thread is in the namespaces of the one that starts it.
         let remover = std::thread::spawn(move || {
@@ -62,7 +63,9 @@ fn whoever_keeps_bridges_makes_those_wait_who_remove_them() {
         });
         assert!(wait.recv_timeout(Duration::from_millis(200)).is_err());
         assert!(has_bridge(lab));
-        drop((first, second));
+        lab.linux.give_up_idle_bridges();
+        assert!(wait.recv_timeout(Duration::from_millis(200)).is_err());
+        drop(other);
         wait.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
         remover.join().unwrap();
         assert!(!has_bridge(lab));

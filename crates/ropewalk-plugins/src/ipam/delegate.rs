@@ -2,10 +2,10 @@
 //! as the CNI specification says (section 4, "Plugin Delegation").
 
 use std::{
+    cell::Cell,
     fs,
     io::{self, Write},
     os::unix::{fs::MetadataExt, process::ExitStatusExt},
-    path::Path,
     process::{Command as Process, Output, Stdio},
 };
 
@@ -29,8 +29,14 @@ const TEXT_FILE_BUSY: i32 = 26;
 impl Ipam {
     /// Finds the plugin of this type on the request's `CNI_PATH`.
     pub(crate) fn find(name: &str, request: &Request) -> Result<Self, CniError> {
-        let path = find_plugin(name, &request.path, |path| Path::new(path).is_file())?;
-        let ours = table::find(name).filter(|_| is_this_program(&path));
+        let found = Cell::new(None);
+        let path = find_plugin(name, &request.path, |path| {
+            let file = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+            let is_there = file.is_some();
+            found.set(file);
+            is_there
+        })?;
+        let ours = table::find(name).filter(|_| found.take().as_ref().is_some_and(is_this_program));
         Ok(match ours.map(|plugin| &plugin.kind) {
             Some(Kind::Ipam(plugin)) => Self::InProcess(*plugin),
             _ => Self::Executed(path),
@@ -92,9 +98,9 @@ pub(crate) fn preview(name: &str, request: &Request) -> Result<CniResult, CniErr
 }
 
 /// Hard links to one file share device and inode; a symbolic link is followed.
-fn is_this_program(path: &str) -> bool {
-    let identity = |path: &str| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    identity(path).is_some_and(|file| Some(file) == identity("/proc/self/exe"))
+fn is_this_program(file: &fs::Metadata) -> bool {
+    let this = fs::metadata("/proc/self/exe");
+    this.is_ok_and(|this| (this.dev(), this.ino()) == (file.dev(), file.ino()))
 }
 
 fn execute_quietly(path: &str, request: &Request, command: Command) -> Result<(), CniError> {

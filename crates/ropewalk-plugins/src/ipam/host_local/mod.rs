@@ -109,7 +109,8 @@ fn directory(config: &Config, request: &Request) -> LeaseDirectory {
 }
 
 fn lock(config: &Config, request: &Request) -> Result<LockedLeases, CniError> {
-    let leases = directory(config, request).lock().map_err(|error| store_error(&error))?;
+    let directory = directory(config, request).indexed_in(Path::new(LeaseDirectory::INDICES));
+    let leases = directory.lock().map_err(|error| store_error(&error))?;
     if config.forget_on_reboot {
         leases.forget_earlier_boot(&boot_id()?).map_err(|error| store_error(&error))?;
     }

@@ -1,0 +1,92 @@
+//! The files of a lease directory, one by one: what is in them and what they are called.
+
+use std::{
+    fs::{self, File},
+    net::IpAddr,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+
+use crate::{Holder, Lease, StateFile, StoreError};
+
+/// Longer than what is in any file here, in bytes.
+const LONGEST: usize = 4096;
+
+pub(crate) fn boot_file(directory: &Path) -> StateFile {
+    StateFile::new(directory, "boot_id", "host-local")
+}
+
+pub(crate) fn last_reserved_path(directory: &Path, range_set: usize) -> PathBuf {
+    directory.join(format!("last_reserved_ip.{range_set}"))
+}
+
+pub(crate) fn read_last_reserved(directory: &Path, range_set: usize) -> Option<IpAddr> {
+    let content = read(&last_reserved_path(directory, range_set)).ok()?;
+    String::from_utf8(content).ok()?.trim().parse().ok()
+}
+
+/// The beginning of a file, which is all that counts.
+fn read(path: &Path) -> Result<Vec<u8>, Errno> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = [0; LONGEST];
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes))?;
+    Ok(bytes[..length].to_vec())
+}
+
+/// A lease; `None` if nobody has the address.
+pub(crate) fn read_lease(directory: &Path, ip: IpAddr) -> Result<Option<Lease>, StoreError> {
+    let path = directory.join(ip.to_string());
+    match read(&path) {
+        Ok(content) => {
+            Ok(Some(Lease { ip, holder: Holder::parse(&String::from_utf8_lossy(&content)) }))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(StoreError::new("open", &path, error.into())),
+    }
+}
+
+/// Writes a lease; `false` if there is one.
+pub(crate) fn write_lease(
+    directory: &Path,
+    ip: IpAddr,
+    holder: &Holder,
+) -> Result<bool, StoreError> {
+    let path = directory.join(ip.to_string());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => File::from(file),
+        Err(Errno::EXIST) => return Ok(false),
+        Err(error) => return Err(StoreError::new("open", &path, error.into())),
+    };
+    let interface = holder.interface.as_deref().unwrap_or_default();
+    let content = format!("{}\r\n{interface}", holder.container);
+    file.write_all_at(content.as_bytes(), 0).map_err(|error| {
+        // A reservation without its holder could never be released.
+        let _ = fs::remove_file(&path);
+        StoreError::new("write", &path, error)
+    })?;
+    Ok(true)
+}
+
+pub(crate) fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {
+    let failed = |error| StoreError::new("open", directory, error);
+    let mut leases = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(ip) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        // It may have been released since, by one who does not lock.
+        leases.extend(read_lease(directory, ip)?);
+    }
+    leases.sort_by_key(|lease| lease.ip);
+    Ok(leases)
+}
