@@ -16,6 +16,7 @@ mod link_first;
 mod lint;
 mod names;
 mod owned;
+mod packet_filters;
 mod preview;
 mod program;
 pub mod table;

@@ -6,7 +6,7 @@ use ropewalk_netstate::{Observed, Plan, converge};
 
 use crate::{
     device::{Attachment, Given},
-    ipam,
+    ipam, packet_filters,
     table::{self, Kind},
     texts,
 };
@@ -48,6 +48,7 @@ pub fn preview(
     };
     let given = Given { layer3, previous, facts, ..Given::default() };
     let desired = device.declare(&attachment, &given)?;
+    packet_filters::refuse_missing(&mut kernel, &desired)?;
     let plan = converge::preview(&mut kernel, &desired).map_err(texts::converge_error)?;
     let result = device.result(&attachment, &given, &Observed::new());
     Ok(Some(Preview { plan, result }))

@@ -16,7 +16,7 @@ use ropewalk_store::{Holder, LeaseDirectory};
 use crate::{
     device::{Attachment, Device, Given},
     ipam::{self, Ipam},
-    layer3, link_first,
+    layer3, link_first, packet_filters,
     texts::{self, and_then},
 };
 
@@ -55,11 +55,18 @@ pub(crate) struct Adding<'a> {
 }
 
 impl Adding<'_> {
+    /// What is to be made, on a host that can serve it.
+    fn declare(&self, kernel: &mut Linux, given: &Given) -> Result<Desired, CniError> {
+        let desired = self.device.declare(&self.attachment, given)?;
+        packet_filters::refuse_missing(kernel, &desired)?;
+        Ok(desired)
+    }
+
     /// An attachment that exists is refused before addresses are claimed: some IPAM plugins answer
     /// a second claim with the first one's lease, and releasing that would take it from the
     /// container.
     fn refuse_second(&self, kernel: &mut Linux, given: &Given) -> Result<(), CniError> {
-        let desired = self.device.declare(&self.attachment, given)?;
+        let desired = self.declare(kernel, given)?;
         let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
         for item in desired.items().iter().filter(own).filter(|item| is_link(&item.resource)) {
             let Some(name) = item.resource.link() else { continue };
@@ -100,7 +107,7 @@ impl Adding<'_> {
         if link.is_none() {
             kernel.keep_idle_bridges();
         }
-        let desired = device.declare(attachment, given)?;
+        let desired = self.declare(kernel, given)?;
         // A result that the version asked for cannot carry is an error before anything is made.
         device.result(attachment, given, &Observed::new()).to_value(request.version)?;
         let rest = link.map(|link| desired.without(link));

@@ -60,6 +60,7 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("interchange", Extent::Spare),
     ("library", Extent::Nowhere("it compiles a program with Go")),
     ("live", Extent::EveryHost),
+    ("packet_filters", Extent::EveryHost),
     ("podman", Extent::Nowhere("its images and containers take too long")),
     ("portmap_traffic", Extent::EveryHost),
     ("protocol", Extent::Nowhere("it starts plugins a thousand times, and no kernel matters")),

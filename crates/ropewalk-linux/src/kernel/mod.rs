@@ -48,8 +48,8 @@ pub struct Linux {
     in_sandbox: Sockets,
     bus: Option<Bus>,
     leaves_early: bool,
-    /// The kernel has said so.
-    lacks_nftables: bool,
+    /// Whether the kernel has nftables, once it has said so.
+    has_nftables: Option<bool>,
 }
 
 impl Linux {
@@ -85,7 +85,7 @@ impl Linux {
             in_sandbox,
             bus: None,
             leaves_early: false,
-            lacks_nftables: false,
+            has_nftables: None,
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn ask_ahead(
             linux.route(place)?.ask_ahead(questions)?;
         }
         let questions = about_filters(&here);
-        if questions.len() > 1 && !linux.lacks_nftables {
+        if questions.len() > 1 && linux.has_nftables != Some(false) {
             linux.netfilter(place)?.ask_ahead(questions)?;
         }
     }

@@ -86,12 +86,15 @@ pub(in crate::kernel) fn drops_by_default(
 
 /// Whether the kernel has nftables and lets us use it.
 pub(in crate::kernel) fn is_usable(linux: &mut Linux, place: Place) -> bool {
-    if linux.lacks_nftables {
-        return false;
+    if let Some(answer) = linux.has_nftables {
+        return answer;
     }
     let answer =
         linux.netfilter(place).and_then(|socket| socket.get(nft::generation(), |_| Some(())));
-    linux.lacks_nftables = matches!(&answer, Err(error) if tells_of_a_lack(error));
+    linux.has_nftables = match &answer {
+        Ok(_) => Some(true),
+        Err(error) => tells_of_a_lack(error).then_some(false),
+    };
     answer.is_ok()
 }
 
@@ -102,7 +105,7 @@ impl Linux {
         question: Message,
         read: impl Fn(&Reply<'_>) -> Option<T>,
     ) -> Result<Option<T>, KernelError> {
-        if self.lacks_nftables {
+        if self.has_nftables == Some(false) {
             return Ok(None);
         }
         let found = self.netfilter(place).and_then(|socket| socket.get(question, read));
@@ -152,7 +155,7 @@ impl Linux {
         table: &TableRef,
         chain: &str,
     ) -> Result<Vec<Rule>, KernelError> {
-        if self.lacks_nftables {
+        if self.has_nftables == Some(false) {
             return Ok(Vec::new());
         }
         let question = chain::list_rules(table, chain);

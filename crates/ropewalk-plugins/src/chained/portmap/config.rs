@@ -140,6 +140,7 @@ impl Config {
                 Backend::Iptables
             }
             None | Some("") if !for_iptables.is_empty() => Backend::Iptables,
+            None | Some("") if !for_nftables.is_empty() => Backend::Nftables,
             None | Some("") => Backend::Automatic,
             Some(other) => {
                 fields.report_at("backend", format!("unrecognized backend {other:?}"));

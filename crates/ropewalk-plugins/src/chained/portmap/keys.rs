@@ -27,7 +27,7 @@ const KEYS: &[Key] = &[
          round",
     )
     .absent(
-        "iptables if a condition is written for it or `externalSetMarkChain` is there; else \
+        "what the conditions are written for; iptables if `externalSetMarkChain` is there; else \
          nftables, or iptables where the kernel has no nf_tables",
     )
     .example("iptables")
