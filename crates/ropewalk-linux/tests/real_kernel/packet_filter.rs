@@ -366,3 +366,23 @@ fn of_two_owners_that_race_for_a_key_one_wins() {
         assert_eq!(wins, 1);
     });
 }
+
+/// A set grows while elements are put in, and goes on growing for a moment.
+#[test]
+fn elements_are_all_found_while_the_kernel_moves_them() {
+    with_table(|lab| {
+        let missing = (0..50).map(|round| {
+            let name = format!("set{round}");
+            lab.create(HOST, set(&name, &[DataType::Port], MapsTo::Nothing));
+            let group = || NftElements::new(set_ref(&name), tag("c1"));
+            let add =
+                |many: NftElements, port| many.with(vec![Datum::Port(port)], ElementData::Nothing);
+            lab.create(HOST, (1..=3000).fold(group(), add));
+            match lab.find(HOST, &group().into()) {
+                Some(Resource::NftElements(found)) => 3000 - found.elements.len(),
+                other => panic!("{other:?}"),
+            }
+        });
+        assert_eq!(missing.sum::<usize>(), 0);
+    });
+}

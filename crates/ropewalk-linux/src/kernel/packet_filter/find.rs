@@ -1,5 +1,7 @@
 //! What nftables holds.
 
+use std::collections::BTreeMap;
+
 use ropewalk_netstate::{
     KernelError, Owned, Place, Resource, Tag,
     resource::{
@@ -17,6 +19,9 @@ use crate::{
 };
 
 pub(super) use chain::FoundRule as Rule;
+
+/// How often a set that never stops changing is looked at: each time it tells most of its elements.
+const MOST_LOOKS: usize = 16;
 
 /// Finds an object of nftables.
 pub(in crate::kernel) fn find(
@@ -232,6 +237,10 @@ impl Linux {
         Ok(found)
     }
 
+    /// All elements of a set. For each part of a long answer the kernel walks the hash table anew,
+    /// and skips as many elements as it has told. What it moved to a larger table or dropped since
+    /// the last part makes it skip others, and it does not say so (seen with Linux 6.18). So it is
+    /// asked until it tells nothing new.
     fn all_elements(
         &mut self,
         place: Place,
@@ -239,9 +248,17 @@ impl Linux {
     ) -> Result<Vec<FoundElement>, KernelError> {
         let Some(set) = self.set(place, wanted)? else { return Ok(Vec::new()) };
         let read = |reply: &Reply<'_>| Some(element::read(reply, &set.set));
-        let found = self.netfilter(place)?.dump(&element::list(wanted), read).map(Some);
-        let found = absent_is_none(found)?.unwrap_or_default();
-        Ok(found.into_iter().flatten().collect())
+        let mut all = BTreeMap::new();
+        for _ in 0..MOST_LOOKS {
+            let parts = self.netfilter(place)?.dump(&element::list(wanted), read).map(Some);
+            let parts = absent_is_none(parts)?.unwrap_or_default();
+            let (known, is_one_walk) = (all.len(), parts.len() <= 1);
+            all.extend(parts.into_iter().flatten().map(|element| (element.key.clone(), element)));
+            if is_one_walk || all.len() == known {
+                break;
+            }
+        }
+        Ok(all.into_values().collect())
     }
 }
 
