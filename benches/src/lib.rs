@@ -22,6 +22,7 @@ pub mod start;
 pub mod statistics;
 pub mod sys;
 pub mod table;
+pub mod targets;
 pub mod traffic;
 
 /// What went wrong, as a sentence.

@@ -13,7 +13,9 @@ use crate::{
     counts::Counts,
     pods::Pods,
     rounds::{Measured, Series},
+    start::Memory,
     statistics::{Summary, rounded},
+    targets::{self, Target},
     traffic::Traffic,
 };
 
@@ -51,8 +53,8 @@ pub struct Start {
     pub contestant: &'static str,
     /// Each VERSION.
     pub versions: Vec<Cost>,
-    /// The most at once, in the order of [`Verb::ALL`].
-    pub memory_kib: Vec<u64>,
+    /// In the order of [`Verb::ALL`].
+    pub memory: Vec<Memory>,
     /// Of all programs.
     pub bytes: u64,
 }
@@ -96,6 +98,7 @@ impl Report {
             "traffic": self.traffic.iter().map(Traffic::to_json).collect::<Vec<_>>(),
             "pods": self.pods.iter().map(Pods::to_json).collect::<Vec<_>>(),
             "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
+            "targets": targets::of(self).iter().map(Target::to_json).collect::<Vec<_>>(),
             "counts": self.measured.iter().flat_map(counts).collect::<Vec<_>>(),
         })
     }
@@ -216,19 +219,43 @@ fn counts(measured: &Measured) -> Vec<Value> {
     measured.series.iter().flat_map(of_series).collect()
 }
 
+/// The greatest of some numbers of KiB.
+fn kib(numbers: impl IntoIterator<Item = u64>) -> f64 {
+    let most = numbers.into_iter().max().unwrap_or_default();
+    u32::try_from(most).map_or(f64::INFINITY, f64::from)
+}
+
 impl Start {
     /// VERSION in milliseconds.
     pub fn version(&self) -> Summary {
         Summary::of(self.versions.iter().map(wall))
     }
 
+    /// The most memory of any verb, in KiB.
+    pub fn peak(&self) -> f64 {
+        kib(self.memory.iter().map(|memory| memory.peak_kib))
+    }
+
+    /// The most memory of its own of any verb, in KiB.
+    pub fn own(&self) -> f64 {
+        kib(self.memory.iter().map(|memory| memory.own_kib))
+    }
+
+    /// The size of all programs, in KiB.
+    pub fn kib(&self) -> f64 {
+        kib([self.bytes.div_ceil(1024)])
+    }
+
     fn to_json(&self) -> Value {
         let verbs = Verb::ALL.into_iter().map(|verb| verb.name().to_owned());
-        let memory = verbs.zip(self.memory_kib.iter().map(|kib| json!(kib)));
+        let memory = self
+            .memory
+            .iter()
+            .map(|memory| json!({ "peak_kib": memory.peak_kib, "own_kib": memory.own_kib }));
         json!({
             "contestant": self.contestant,
             "version_ms": self.version().to_json(),
-            "memory_kib": memory.collect::<Map<_, _>>(),
+            "memory": verbs.zip(memory).collect::<Map<_, _>>(),
             "bytes": self.bytes,
         })
     }

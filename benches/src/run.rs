@@ -75,9 +75,9 @@ fn starts(
     let versions = start::versions(contestants, arguments.starts())?;
     let mut starts = Vec::new();
     for (contestant, versions) in contestants.iter().zip(versions) {
-        let memory_kib = start::memory(machine, bursting(), contestant, peak)?;
+        let memory = start::memory(machine, bursting(), contestant, peak)?;
         let bytes = start::size(contestant)?;
-        starts.push(Start { contestant: contestant.name, versions, memory_kib, bytes });
+        starts.push(Start { contestant: contestant.name, versions, memory, bytes });
     }
     Ok(starts)
 }

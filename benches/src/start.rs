@@ -30,14 +30,23 @@ pub fn versions(contestants: &[Contestant], rounds: usize) -> Outcome<Vec<Vec<Co
     Ok(all)
 }
 
-/// The most memory that any process of ADD, CHECK and DEL has at once, in KiB. A small program,
-/// `peak`, starts the plugins, because the kernel also counts what the starting program had.
+/// The memory of a verb's most greedy process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The most at once, with pages of files, in KiB.
+    pub peak_kib: u64,
+    /// Of its own at the end, in KiB.
+    pub own_kib: u64,
+}
+
+/// The memory of ADD, CHECK and DEL. A small program, `peak`, starts the plugins, because the
+/// kernel also counts what the starting program had.
 pub fn memory(
     machine: &Machine,
     scenario: Scenario,
     contestant: &Contestant,
     peak: &str,
-) -> Outcome<Vec<u64>> {
+) -> Outcome<Vec<Memory>> {
     let network = format!("{}-{}-watched", scenario.name, contestant.name);
     let mut host = machine.host(&network, scenario.host)?;
     let netns = host.container(&format!("{network}-0"))?;
@@ -52,11 +61,17 @@ pub fn memory(
         fs::write(PEAK, "").map_err(failed(PEAK))?;
         container.run_with(verb, &[peak, PEAK])?;
         let text = fs::read_to_string(PEAK).map_err(failed(PEAK))?;
-        let most = text.lines().filter_map(|line| line.parse().ok()).max();
+        let most = text.lines().filter_map(memory_of).max_by_key(|memory| memory.peak_kib);
         all.push(most.ok_or("peak says nothing")?);
     }
     machine.remove(host)?;
     Ok(all)
+}
+
+/// A line that `peak` wrote.
+fn memory_of(line: &str) -> Option<Memory> {
+    let (peak, own) = line.split_once(' ')?;
+    Some(Memory { peak_kib: peak.parse().ok()?, own_kib: own.parse().ok()? })
 }
 
 /// The bytes of all the plugins that are compared, each file counted once.

@@ -2,7 +2,14 @@
 //!
 //! It must never decide anything.
 
-use std::{ffi::CString, fs::File, io, os::fd::AsRawFd, process::Child, time::Duration};
+use std::{
+    ffi::CString,
+    fs::File,
+    io,
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    process::{Child, Command},
+    time::Duration,
+};
 
 /// How a process ended, and the processor time that it and those it waited for took.
 #[derive(Clone, Copy, Debug)]
@@ -146,4 +153,47 @@ pub fn children_peak_kib() -> io::Result<u64> {
     // SAFETY: it is written to by this call alone.
     check(unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) })?;
     Ok(u64::try_from(usage.ru_maxrss).unwrap_or_default())
+}
+
+/// Runs a program, and looks at it when it is about to end: its memory is still there then. The
+/// answer is whether it ended with code 0.
+pub fn run_watched(command: &mut Command, mut look: impl FnMut(i32)) -> io::Result<bool> {
+    // SAFETY: the call between fork and exec is a system call with numbers.
+    unsafe { command.pre_exec(|| trace(libc::PTRACE_TRACEME, 0, 0)) };
+    let pid = command.spawn()?.id().cast_signed();
+    let mut is_new = true;
+    loop {
+        let mut status = 0;
+        // SAFETY: the status is written to by this call alone.
+        if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if !libc::WIFSTOPPED(status) {
+            return Ok(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0);
+        }
+        let mut signal = libc::WSTOPSIG(status);
+        if status >> 16 == libc::PTRACE_EVENT_EXIT {
+            look(pid);
+            signal = 0;
+        } else if is_new && signal == libc::SIGTRAP {
+            // It stops once when it has become the program.
+            trace(libc::PTRACE_SETOPTIONS, pid, libc::PTRACE_O_TRACEEXIT)?;
+            (is_new, signal) = (false, 0);
+        }
+        trace(libc::PTRACE_CONT, pid, signal)?;
+    }
+}
+
+/// A request to the tracer's or the traced side of the kernel, with a number.
+#[cfg(target_env = "musl")]
+type TraceRequest = i32;
+#[cfg(not(target_env = "musl"))]
+type TraceRequest = u32;
+
+fn trace(request: TraceRequest, pid: i32, number: i32) -> io::Result<()> {
+    let number = usize::try_from(number).unwrap_or_default();
+    let nowhere = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the requests above take a number where others take a pointer, and no address.
+    let result = unsafe { libc::ptrace(request, pid, nowhere, number) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

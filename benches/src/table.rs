@@ -7,9 +7,11 @@ use crate::{
     call::Verb,
     contestant::FLOOR,
     counts::Counts,
-    report::{PAIRS, Report, cpu, machine, ratio, wall},
+    report::{PAIRS, Report, Start, cpu, machine, ratio, wall},
     rounds::Measured,
+    start::Memory,
     statistics::Summary,
+    targets::{self, Limit},
     traffic::QUANTITIES,
 };
 
@@ -24,6 +26,7 @@ pub fn text(report: &Report) -> String {
     let _ = traffic(report, &mut text);
     let _ = pods(report, &mut text);
     let _ = counts(report, &mut text);
+    let _ = targets(report, &mut text);
     text
 }
 
@@ -54,42 +57,27 @@ fn starts(report: &Report, text: &mut String) -> Written {
         return Ok(());
     }
     writeln!(text, "\nBefore anything is done")?;
-    writeln!(
-        text,
-        "{:12} {:>22} {:>30} {:>10}",
-        "", "VERSION, ms", "memory KiB, ADD/CHECK/DEL", "size, KiB"
-    )?;
+    let heads = ["VERSION, ms", "peak KiB, ADD CHECK DEL", "own KiB", "size, KiB"];
+    let [version, peak, own, size] = heads;
+    writeln!(text, "{:20} {version:>22} {peak:>24} {own:>18} {size:>10}", "")?;
     for start in &report.starts {
-        let memory: Vec<String> = start.memory_kib.iter().map(u64::to_string).collect();
-        writeln!(
-            text,
-            "{:12} {:>22} {:>30} {:>10}",
-            start.contestant,
-            spread(&start.version()),
-            memory.join(" / "),
-            start.bytes.div_ceil(1024)
-        )?;
+        let list = |of: fn(&Memory) -> u64| {
+            start.memory.iter().map(|memory| of(memory).to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let (peak, own) = (list(|memory| memory.peak_kib), list(|memory| memory.own_kib));
+        let (name, version) = (start.contestant, spread(&start.version()));
+        writeln!(text, "{name:20} {version:>22} {peak:>24} {own:>18} {:>10}", start.kib())?;
     }
     for pair in PAIRS {
         let find = |name| report.starts.iter().find(|start| start.contestant == name);
-        let (Some(first), Some(second)) = (find(pair.0), find(pair.1)) else { continue };
-        let version = ratio(&first.versions, &second.versions, wall);
+        let Some((first, second)) = find(pair.0).zip(find(pair.1)) else { continue };
+        let version = times(&ratio(&first.versions, &second.versions, wall));
+        let part = |of: fn(&Start) -> f64| format!("{:.1}x", of(first) / of(second));
+        let [peak, own, size] = [Start::peak, Start::own, Start::kib].map(part);
         let label = format!("{}/{}", pair.0, pair.1);
-        let most = |of: &crate::report::Start| of.memory_kib.iter().copied().max().unwrap_or(0);
-        writeln!(
-            text,
-            "{label:20} {:>14} {:>30} {:>10}",
-            times(&version),
-            format!("{:.1}x", quotient(most(first), most(second))),
-            format!("{:.1}x", quotient(first.bytes, second.bytes))
-        )?;
+        writeln!(text, "{label:20} {version:>22} {peak:>24} {own:>18} {size:>10}")?;
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a table shows few digits")]
-fn quotient(first: u64, second: u64) -> f64 {
-    first as f64 / second as f64
 }
 
 fn costs(report: &Report, text: &mut String) -> Written {
@@ -228,6 +216,21 @@ fn counts(report: &Report, text: &mut String) -> Written {
             }
             writeln!(text)?;
         }
+    }
+    Ok(())
+}
+
+fn targets(report: &Report, text: &mut String) -> Written {
+    let targets = targets::of(report);
+    let missed = targets.iter().filter(|target| !target.is_met()).count();
+    writeln!(text, "\nTargets: {} of {} are met", targets.len() - missed, targets.len())?;
+    for target in &targets {
+        let word = if target.is_met() { "ok" } else { "MISSED" };
+        let limit = match target.wanted {
+            Limit::Least(least) => format!("at least {least}"),
+            Limit::Most(most) => format!("at most {most}"),
+        };
+        writeln!(text, "{word:6} {:>8.2}, {limit:14} {}", target.measured, target.what)?;
     }
     Ok(())
 }

@@ -47,13 +47,22 @@ pub fn run(words: &[&str]) -> bool {
     result.inspect_err(|error| tell(error)).is_ok()
 }
 
+/// Measures against Debian's plugins, and answers the benchmark's JSON.
+pub fn measure(words: &[&str]) -> Result<Value, String> {
+    answer(prepare()?.args(["--reference", PACKAGED]).args(words))
+}
+
 /// What strace counts of every verb of ours and of the floor: a list of objects with `scenario`,
 /// `existing`, `contestant`, `verb` and `counts`.
 pub fn counts() -> Result<Value, String> {
-    let text = process::output(prepare()?.args(["--quick", "--counts", "--json"]))?;
-    let mut report: Value = serde_json::from_str(&text)
-        .map_err(|error| format!("the benchmark answers something else: {error}"))?;
+    let mut report = answer(prepare()?.args(["--quick", "--counts"]))?;
     Ok(report["counts"].take())
+}
+
+fn answer(bench: &mut Command) -> Result<Value, String> {
+    let text = process::output(bench.arg("--json"))?;
+    serde_json::from_str(&text)
+        .map_err(|error| format!("the benchmark answers something else: {error}"))
 }
 
 /// The command that measures ours and the floor, with everything there that it needs.

@@ -1,0 +1,250 @@
+//! What is wanted, and how far it is reached: ratios against the reference plugins and the floor,
+//! and counts. A table; a wish that must never be broken is in BUDGETS.md, with a test.
+
+use serde_json::{Value, json};
+
+use crate::{
+    burst,
+    call::{Cost, Verb},
+    contestant::{FLOOR, OURS, REFERENCE},
+    report::{Report, Start, cpu, ratio, wall},
+    rounds::Measured,
+    statistics::rounded,
+};
+
+/// A number that is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What of, for people.
+    pub what: String,
+    /// The limit.
+    pub wanted: Limit,
+    /// What was measured.
+    pub measured: f64,
+}
+
+/// On which side of a number it is good.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// At least.
+    Least(f64),
+    /// At most.
+    Most(f64),
+}
+
+impl Target {
+    /// Whether it is reached.
+    pub fn is_met(&self) -> bool {
+        match self.wanted {
+            Limit::Least(least) => self.measured >= least,
+            Limit::Most(most) => self.measured <= most,
+        }
+    }
+
+    /// For machines.
+    pub fn to_json(&self) -> Value {
+        let (side, limit) = match self.wanted {
+            Limit::Least(least) => ("at_least", least),
+            Limit::Most(most) => ("at_most", most),
+        };
+        json!({
+            "what": self.what,
+            side: limit,
+            "measured": rounded(self.measured),
+            "is_met": self.is_met(),
+        })
+    }
+}
+
+/// A target for the ratio of two contestants' costs.
+struct Ratio {
+    list: &'static str,
+    existing: u16,
+    verb: Verb,
+    pair: (&'static str, &'static str),
+    of: fn(&Cost) -> f64,
+    limit: Limit,
+}
+
+const fn against_reference(list: &'static str, existing: u16, verb: Verb, least: f64) -> Ratio {
+    let limit = Limit::Least(least);
+    Ratio { list, existing, verb, pair: (REFERENCE, OURS), of: wall, limit }
+}
+
+const fn against_floor(list: &'static str, existing: u16, verb: Verb, most: f64) -> Ratio {
+    let limit = Limit::Most(most);
+    Ratio { list, existing, verb, pair: (OURS, FLOOR), of: wall, limit }
+}
+
+const fn of_processors(ratio: &Ratio) -> Ratio {
+    Ratio { of: cpu, ..*ratio }
+}
+
+const RATIOS: [Ratio; 14] = [
+    against_reference("bridge", 1, Verb::Add, 5.0),
+    against_reference("masquerade", 1, Verb::Add, 12.0),
+    against_reference("ports", 1, Verb::Add, 20.0),
+    against_reference("ports", 1000, Verb::Add, 40.0),
+    against_reference("masquerade", 1, Verb::Check, 10.0),
+    against_reference("masquerade", 1000, Verb::Check, 25.0),
+    against_reference("bridge", 1, Verb::Del, 12.0),
+    against_reference("masquerade", 1, Verb::Del, 45.0),
+    against_reference("ports", 1, Verb::Del, 60.0),
+    of_processors(&against_reference("masquerade", 1, Verb::Add, 15.0)),
+    of_processors(&against_reference("masquerade", 1, Verb::Del, 18.0)),
+    against_floor("bridge", 1, Verb::Add, 1.25),
+    against_floor("masquerade", 1, Verb::Add, 1.25),
+    against_floor("ports", 1, Verb::Add, 1.3),
+];
+
+/// VERSION, memory and size.
+const START_AGAINST_REFERENCE: f64 = 6.0;
+const START_AGAINST_FLOOR: f64 = 1.3;
+const MEMORY_AGAINST_REFERENCE: f64 = 8.0;
+const MOST_KIB: f64 = 2048.0;
+
+/// How many calls at once, and how many more of each verb end in a second than of the reference.
+const AT_ONCE: usize = 64;
+const RATES: [f64; 2] = [8.0, 15.0];
+
+/// What the verbs of a list with one plugin may do, in the order of [`Verb::ALL`].
+const COUNTED: &str = "masquerade";
+const MOST_CALLS: [Option<usize>; 3] = [Some(80), None, Some(60)];
+const MOST_NETLINK: [Option<usize>; 3] = [Some(8), None, None];
+
+/// To how many existing containers growth is measured, and how much more than the floor's it may be.
+const GROWN: u16 = 1000;
+const GROWTH: f64 = 1.25;
+
+/// Every target that something was measured for.
+pub fn of(report: &Report) -> Vec<Target> {
+    let mut targets = of_starts(&report.starts);
+    targets.extend(RATIOS.iter().filter_map(|ratio| ratio.target(report)));
+    targets.extend(of_growth(&report.measured));
+    targets.extend(of_bursts(report));
+    targets.extend(report.measured.iter().flat_map(of_counts));
+    targets
+}
+
+impl Ratio {
+    fn target(&self, report: &Report) -> Option<Target> {
+        let is_it = |of: &&Measured| of.scenario.name == self.list && of.existing == self.existing;
+        let measured = report.measured.iter().find(is_it).filter(|of| of.is_timed())?;
+        let ratio = measured.ratio(self.pair, self.verb, self.of)?;
+        let (list, existing, verb) = (self.list, self.existing, self.verb.name());
+        let kind =
+            if std::ptr::fn_addr_eq(self.of, cpu as fn(&Cost) -> f64) { ", cpu" } else { "" };
+        let what = format!("{list} {verb}, {existing} existing{kind}: {}", of_pair(self.pair));
+        Some(Target { what, wanted: self.limit, measured: ratio.median })
+    }
+}
+
+fn of_pair((first, second): (&str, &str)) -> String {
+    format!("{first}/{second}")
+}
+
+fn of_starts(starts: &[Start]) -> Vec<Target> {
+    let find = |name| starts.iter().find(|start| start.contestant == name);
+    let Some(ours) = find(OURS) else { return Vec::new() };
+    let mut targets = Vec::new();
+    let mut add = |what: String, wanted, measured| targets.push(Target { what, wanted, measured });
+    if let Some(reference) = find(REFERENCE) {
+        let pair = of_pair((REFERENCE, OURS));
+        let version = ratio(&reference.versions, &ours.versions, wall).median;
+        add(format!("VERSION: {pair}"), Limit::Least(START_AGAINST_REFERENCE), version);
+        let limit = Limit::Least(MEMORY_AGAINST_REFERENCE);
+        add(format!("peak memory: {pair}"), limit, reference.peak() / ours.peak());
+    }
+    if let Some(floor) = find(FLOOR) {
+        let version = ratio(&ours.versions, &floor.versions, wall).median;
+        let what = format!("VERSION: {}", of_pair((OURS, FLOOR)));
+        add(what, Limit::Most(START_AGAINST_FLOOR), version);
+    }
+    add("size, KiB".to_owned(), Limit::Most(MOST_KIB), ours.kib());
+    targets
+}
+
+/// How often the cost of one container among many is that of one beside another, against how often
+/// it is so with the floor.
+fn of_growth(all: &[Measured]) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for many in all.iter().filter(|of| of.existing == GROWN && of.is_timed()) {
+        let is_start = |of: &&Measured| of.scenario.name == many.scenario.name && of.existing == 1;
+        let Some(one) = all.iter().find(is_start) else { continue };
+        for verb in Verb::ALL {
+            let grown = |name| Some(many.wall(name, verb)?.median / one.wall(name, verb)?.median);
+            let Some((ours, floor)) = grown(OURS).zip(grown(FLOOR)) else { continue };
+            let (list, verb) = (many.scenario.name, verb.name());
+            let what = format!("{list} {verb}, growth to {GROWN}: {}", of_pair((OURS, FLOOR)));
+            targets.push(Target { what, wanted: Limit::Most(GROWTH), measured: ours / floor });
+        }
+    }
+    targets
+}
+
+fn of_bursts(report: &Report) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for bursts in &report.bursts {
+        let find = |name| bursts.of.iter().find(|(contestant, _)| *contestant == name);
+        let Some((_, ours)) = find(OURS) else { continue };
+        for (index, verb) in burst::VERBS.into_iter().enumerate() {
+            let what = format!("{} {} at once", bursts.size, verb.name());
+            let errors = count(ours[index].errors);
+            targets.push(Target {
+                what: format!("{what}: errors"),
+                wanted: Limit::Most(0.0),
+                measured: errors,
+            });
+            let Some((_, reference)) = find(REFERENCE).filter(|_| bursts.size == AT_ONCE) else {
+                continue;
+            };
+            let (ours, reference) = (ours[index].rate().median, reference[index].rate().median);
+            targets.push(Target {
+                what: format!("{what}, in a second: {}", of_pair((OURS, REFERENCE))),
+                wanted: Limit::Least(RATES[index]),
+                measured: ours / reference,
+            });
+        }
+    }
+    targets
+}
+
+fn of_counts(measured: &Measured) -> Vec<Target> {
+    let ours = measured.series.iter().find(|(name, _)| *name == OURS);
+    let Some((_, ours)) = ours else { return Vec::new() };
+    let (list, existing) = (measured.scenario.name, measured.existing);
+    let mut targets = Vec::new();
+    for (index, (verb, counts)) in Verb::ALL.into_iter().zip(&ours.counts).enumerate() {
+        let mut add = |what, most: Option<usize>, found| {
+            let Some(most) = most else { return };
+            let what = format!("{list} {}, {existing} existing: {what}", verb.name());
+            let wanted = Limit::Most(count(most));
+            targets.push(Target { what, wanted, measured: count(found) });
+        };
+        add("programs started", Some(0), counts.programs);
+        if list == COUNTED {
+            add("system calls", MOST_CALLS[index], counts.calls);
+            add("netlink sends", MOST_NETLINK[index], counts.netlink);
+        }
+    }
+    targets
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_on_one_side() {
+        let target = |wanted, measured| Target { what: String::new(), wanted, measured };
+        assert!(target(Limit::Least(5.0), 5.0).is_met());
+        assert!(!target(Limit::Least(5.0), 4.9).is_met());
+        assert!(target(Limit::Most(1.25), 1.25).is_met());
+        assert!(!target(Limit::Most(1.25), f64::NAN).is_met());
+    }
+}
