@@ -87,6 +87,8 @@ pub struct Facts {
     /// The host's end of the container's interface, where it is a bridge port whose frames pass
     /// iptables and nftables as packets do.
     pub filtered_port: Option<IfName>,
+    /// The same, where frames pass neither.
+    pub unfiltered_port: Option<IfName>,
     /// How many other attachments of the same container publish the same ports already.
     pub port_layer: usize,
     /// Whether firewalld runs.
@@ -113,6 +115,7 @@ impl Default for Facts {
             forward_drop: [false; 2],
             container_link: None,
             filtered_port: None,
+            unfiltered_port: None,
             port_layer: 0,
             firewalld: Firewalld::Absent,
             passage: Passage::Unknown,

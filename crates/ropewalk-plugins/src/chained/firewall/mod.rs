@@ -8,16 +8,16 @@ mod nftables;
 
 use std::net::IpAddr;
 
-use ropewalk_addr::IfName;
+use ropewalk_addr::{Family, IfName};
 use ropewalk_cni::{CniError, CniResult, Request};
 use ropewalk_linux::Linux;
-use ropewalk_netstate::{Desired, Lifetime, Observed, Scope};
+use ropewalk_netstate::{Desired, Lifetime, Observed, Place, Scope, resource::BridgePort};
 
 use self::config::{Backend, Config, IngressPolicy};
 use super::all_addresses;
 use crate::{
     device::{Attachment, Device, Facts, Firewalld, Given},
-    feature::forward_accept,
+    feature::{bridged_packets, forward_accept},
     names,
 };
 
@@ -38,11 +38,20 @@ impl Device for Firewall {
         true
     }
 
-    fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+    fn facts(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        previous: Option<&CniResult>,
+    ) -> Facts {
+        let addresses = previous.map(|result| all_addresses(result, attachment));
+        let unfiltered_port =
+            self.unfiltered_port(kernel, attachment, &addresses.unwrap_or_default());
         if self.config.backend == Backend::Iptables {
-            return Facts::default();
+            return Facts { unfiltered_port, ..Facts::default() };
         }
         Facts {
+            unfiltered_port,
             nftables: kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
             firewalld: firewalld::presence(kernel),
@@ -67,6 +76,10 @@ impl Device for Firewall {
         if given.deleting {
             self.declare_owned(&mut desired, attachment, given, &addresses)?;
             return Ok(desired);
+        }
+        if let Some(link) = given.facts.unfiltered_port.clone() {
+            let port = BridgePort { link, hairpin: None, isolated: Some(true), vlans: None };
+            desired.push(Place::Host, Lifetime::Dependent, port);
         }
         if self.uses_firewalld(given)? {
             firewalld::declare(&mut desired, &self.config.zone, &addresses);
@@ -105,6 +118,22 @@ impl Device for Firewall {
 }
 
 impl Firewall {
+    /// The port that has to be isolated because packets which stay on the bridge pass no packet
+    /// filter, so that no rule keeps its containers from each other.
+    fn unfiltered_port(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        addresses: &[IpAddr],
+    ) -> Option<IfName> {
+        let unfiltered = |ip: &IpAddr| !bridged_packets::are_filtered(kernel, Family::of(*ip));
+        let is_isolated = self.config.ingress_policy == IngressPolicy::Isolated;
+        if !is_isolated || !addresses.iter().any(unfiltered) {
+            return None;
+        }
+        bridged_packets::port(kernel, &attachment.ifname)
+    }
+
     /// firewalld where it is asked for, which needs a bus, and where it runs.
     fn uses_firewalld(&self, given: &Given) -> Result<bool, CniError> {
         match (self.config.backend, &given.facts.firewalld) {
@@ -194,7 +223,7 @@ impl Side {
 }
 
 /// An address and the family it is of.
-pub(crate) fn of_family(addresses: &[IpAddr], family: ropewalk_addr::Family) -> Vec<IpAddr> {
-    let same = |ip: &&IpAddr| ropewalk_addr::Family::of(**ip) == family;
+pub(crate) fn of_family(addresses: &[IpAddr], family: Family) -> Vec<IpAddr> {
+    let same = |ip: &&IpAddr| Family::of(**ip) == family;
     addresses.iter().filter(same).copied().collect()
 }

@@ -11,7 +11,7 @@ use ropewalk_addr::{Family, IfName, Prefix};
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
-    Desired, Kernel, Lifetime, Observed, Place, Probe, Resource, Scope,
+    Desired, Lifetime, Observed, Place, Scope,
     resource::{
         BridgePort, NftTaggedRules, StaleFlows, Sysctl,
         nft::{NftFamily, TableRef},
@@ -22,7 +22,7 @@ use self::config::{Backend, Config, Mapping};
 use super::first_addresses;
 use crate::{
     device::{Attachment, Device, Facts, Given},
-    feature::forward_accept,
+    feature::{bridged_packets, forward_accept},
 };
 
 pub(crate) use keys::DESCRIPTION;
@@ -154,30 +154,18 @@ impl Portmap {
 
     /// The port through which the container's packets for its own published port have to leave
     /// again: the bridge translates them on their way (`br_netfilter`), so that they never reach
-    /// the host. A host that cannot be asked is told nothing.
+    /// the host.
     fn filtered_port(
         &self,
         kernel: &mut Linux,
         attachment: &Attachment,
         addresses: &[Prefix],
     ) -> Option<IfName> {
-        let is_filtered = addresses.iter().any(|address| {
-            let parameter = match address.family() {
-                Family::V4 => "iptables",
-                Family::V6 => "ip6tables",
-            };
-            let path = format!("net/bridge/bridge-nf-call-{parameter}");
-            let wanted: Resource = Sysctl::optional(path, "1").into();
-            let probe = Probe { place: Place::Host, resource: &wanted };
-            let observed = kernel.observe(&[probe]).unwrap_or_default();
-            let found = observed.find(Place::Host, &wanted.key());
-            found.is_some_and(|found| wanted.compare(found).is_empty())
-        });
-        if !self.config.snat || !is_filtered {
+        let filtered = |address: &Prefix| bridged_packets::are_filtered(kernel, address.family());
+        if !self.config.snat || !addresses.iter().any(filtered) {
             return None;
         }
-        let port = kernel.host_end(&attachment.ifname).ok().flatten()?;
-        kernel.is_bridge_port(Place::Host, &port).unwrap_or(false).then_some(port)
+        bridged_packets::port(kernel, &attachment.ifname)
     }
 
     /// What the kernel tracks toward published UDP ports. TCP notices by itself.
