@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use crate::{Outcome, failed, host::PLUGINS};
 
 /// The plugins that are measured, which a multi-call program is linked as.
-pub const NAMES: [&str; 7] =
-    ["bridge", "firewall", "host-local", "macvlan", "portmap", "ptp", "tuning"];
+pub const NAMES: [&str; 8] =
+    ["bridge", "firewall", "host-local", "loopback", "macvlan", "portmap", "ptp", "tuning"];
 
 /// Who is measured.
 #[derive(Clone, Debug)]

@@ -183,16 +183,26 @@ fn pods(report: &Report, text: &mut String) -> Written {
     if report.pods.is_empty() {
         return Ok(());
     }
-    writeln!(text, "\npodman run --rm with a port, ms: median (middle half), processor time")?;
-    for pods in &report.pods {
-        let name = if pods.contestant == FLOOR { "no network" } else { pods.contestant };
-        writeln!(text, "{name:12} {:>28} {:>8.2}", spread(&pods.wall()), pods.cpu().median)?;
+    let name = |name| if name == FLOOR { "no network" } else { name };
+    writeln!(text, "\nWhole pods with one port, ms: median (middle half)")?;
+    write!(text, "{:20}", "")?;
+    report.names().try_for_each(|of| write!(text, " {:>26}", name(of)))?;
+    let names: Vec<&str> = report.names().collect();
+    for (first, second) in pairs(&names) {
+        write!(text, " {:>20}", format!("{first}/{}", name(second)))?;
     }
-    for (first, second) in PAIRS {
-        let find = |name| report.pods.iter().find(|pods| pods.contestant == name);
-        let Some((first, second)) = find(first).zip(find(second)) else { continue };
-        let ratio = times(&ratio(&first.costs, &second.costs, wall));
-        writeln!(text, "{:>20} {ratio}", format!("{}/{}", first.contestant, second.contestant))?;
+    writeln!(text)?;
+    for pods in &report.pods {
+        write!(text, "{:20}", pods.what)?;
+        for (_, costs) in &pods.of {
+            write!(text, " {:>26}", spread(&Summary::of(costs.iter().map(wall))))?;
+        }
+        for (first, second) in pairs(&names) {
+            let find = |name| pods.of.iter().find(|(contestant, _)| *contestant == name);
+            let Some(((_, first), (_, second))) = find(first).zip(find(second)) else { continue };
+            write!(text, " {:>20}", times(&ratio(first, second, wall)))?;
+        }
+        writeln!(text)?;
     }
     Ok(())
 }
@@ -222,6 +232,9 @@ fn counts(report: &Report, text: &mut String) -> Written {
 
 fn targets(report: &Report, text: &mut String) -> Written {
     let targets = targets::of(report);
+    if targets.is_empty() {
+        return Ok(());
+    }
     let missed = targets.iter().filter(|target| !target.is_met()).count();
     writeln!(text, "\nTargets: {} of {} are met", targets.len() - missed, targets.len())?;
     for target in &targets {

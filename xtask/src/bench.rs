@@ -22,13 +22,15 @@ use crate::{
 const PACKAGED: &str = "/usr/lib/cni";
 
 /// What is run, as the table of packages names it.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "/usr/lib/cni/bridge",
     "ip",
     "iptables",
     "nft",
     "strace",
     "podman",
+    "containerd",
+    "curl",
     "runc",
     "conmon",
     "busybox",
