@@ -204,11 +204,11 @@ pub(crate) fn declare(
     layer3: &CniResult,
     options: Options,
 ) {
-    declare_notices(desired, ifname, layer3);
     declare_addresses(desired, ifname, layer3, options, |prefix| {
         Address::new(ifname.clone(), prefix)
     });
     declare_routes(desired, ifname, layer3);
+    declare_notices(desired, ifname, layer3);
 }
 
 /// Declares an interface with addresses and routes, up, that has nothing but the gateway on its
@@ -287,7 +287,8 @@ pub(crate) fn announce(desired: &mut Desired, ifname: &IfName) {
     desired.push(Place::Sandbox, Lifetime::Dependent, announcement);
 }
 
-/// Declares that the kernel announces the addresses, also later when the MAC changes.
+/// Declares that the kernel announces the addresses when the MAC changes. When the interface comes
+/// up would be too early: what it is plugged into may not pass it on yet.
 fn declare_notices(desired: &mut Desired, ifname: &IfName, layer3: &CniResult) {
     for family in families(layer3) {
         let path = match family {

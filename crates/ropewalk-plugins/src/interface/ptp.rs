@@ -91,11 +91,13 @@ impl Device for Ptp {
         }
         let owner = &attachment.owner;
         masquerade::declare(&mut desired, self.masquerade, owner, layer3, given);
-        // The reference plugin gives the host end a random name, so that only the container's end
-        // can be found.
-        let link = AnyLink { name: attachment.ifname.clone(), mac: None };
-        desired.push(Place::Sandbox, Lifetime::Predecessor, link);
-        masquerade::declare_predecessors(&mut desired, owner);
+        if given.deleting {
+            // The reference plugin gives the host end a random name, so that only the container's
+            // end can be found.
+            let link = AnyLink { name: attachment.ifname.clone(), mac: None };
+            desired.push(Place::Sandbox, Lifetime::Predecessor, link);
+            masquerade::declare_predecessors(&mut desired, owner);
+        }
         Ok(desired)
     }
 

@@ -96,7 +96,9 @@ impl Device for Portmap {
         if !config.mappings.is_empty() || given.deleting {
             self.declare_mappings(&mut desired, attachment, given, &published);
         }
-        declare_predecessors(&mut desired, attachment);
+        if given.deleting {
+            declare_predecessors(&mut desired, attachment);
+        }
         Ok(desired)
     }
 

@@ -84,7 +84,7 @@ impl Device for Bridge {
             // Only now does the bridge pass it on.
             layer3::announce(&mut desired, &attachment.ifname);
         }
-        if !config.chained {
+        if !config.chained && given.deleting {
             declare_predecessors(&mut desired, attachment);
         }
         Ok(desired)
