@@ -6,7 +6,7 @@ use ropewalk_bench::{
     Outcome,
     arguments::Arguments,
     console::{say, tell},
-    failed, picture, run, table,
+    failed, picture, run, sys, table,
 };
 
 fn main() -> ExitCode {
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
 
 fn bench() -> Outcome<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
+    sys::end_when_asked();
     let report = run::run(&arguments)?;
     if let Some(file) = &arguments.svg {
         // The file is in the machine's own mounts, as all but a few directories here.

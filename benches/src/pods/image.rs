@@ -1,6 +1,9 @@
 //! An image made on the spot, and the control group that all pods are below.
 
-use std::{fs, path::Path, process};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{Outcome, host::run};
 
@@ -10,6 +13,7 @@ pub(super) const ARCHIVE: &str = "/run/bench/image/image.tar";
 pub(super) const IMAGE: &str = "localhost/box:1";
 
 const GROUPS: &str = "/sys/fs/cgroup";
+const GROUP: &str = "ropewalk-bench-";
 
 /// Writes the image.
 pub(super) fn make() -> Outcome<()> {
@@ -35,23 +39,33 @@ pub(super) fn make() -> Outcome<()> {
 
 /// The control group that all pods are below.
 pub(super) fn group() -> String {
-    format!("ropewalk-bench-{}", process::id())
+    // Process ids begin anew in every PID namespace; namespaces have numbers of their own.
+    let mounts = fs::read_link("/proc/thread-self/ns/mnt").unwrap_or_default();
+    let number: String = mounts.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    format!("{GROUP}{number}")
 }
 
-/// Removes the control groups of pods in every hierarchy; engines leave the upper ones.
+/// Removes the control groups of pods in every hierarchy, also those of a run that was broken off.
+/// One that a process is in cannot be removed.
 pub(super) fn remove_groups() {
-    let hierarchies = fs::read_dir(GROUPS).into_iter().flatten().flatten();
-    for hierarchy in hierarchies.map(|entry| entry.path()).chain([GROUPS.into()]) {
-        remove_tree(&hierarchy.join(group()));
+    for hierarchy in directories(Path::new(GROUPS)).chain([GROUPS.into()]) {
+        for group in directories(&hierarchy) {
+            let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.starts_with(GROUP) {
+                remove_tree(&group);
+            }
+        }
     }
 }
 
 fn remove_tree(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
-        }
-    }
-    // One that a process is still in cannot be removed, and nothing depends on it.
+    directories(directory).for_each(|inner| remove_tree(&inner));
+    // What is in use stays, and nothing depends on it.
     let _ = fs::remove_dir(directory);
+}
+
+fn directories(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    inner.map(|entry| entry.path())
 }
