@@ -115,8 +115,10 @@ impl Request {
 
 /// What stands behind a key.
 fn value_in<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(&format!("\"{key}\""))?;
-    Some(rest.trim_start().strip_prefix(':')?.trim_start())
+    // The same word may be a value before it is a key.
+    let word = format!("\"{key}\"");
+    let behind = text.match_indices(&word).map(|(start, _)| &text[start + word.len()..]);
+    behind.map(str::trim_start).find_map(|rest| rest.strip_prefix(':')).map(str::trim_start)
 }
 
 fn text_in<'a>(text: &'a str, key: &str) -> Option<&'a str> {
