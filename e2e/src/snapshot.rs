@@ -84,11 +84,13 @@ impl Snapshot {
                 self.put(format!("link {name} {kind}"), Sharing::Shared);
                 continue;
             }
+            // Link-local ones come by themselves, when the link has found its carrier.
             let addresses: Vec<&str> = link["addr_info"]
                 .as_array()
                 .into_iter()
                 .flatten()
                 .filter_map(|address| address["local"].as_str())
+                .filter(|address| !address.starts_with("fe80:"))
                 .collect();
             let line = format!("link {name} {kind} mtu {} {addresses:?}", link["mtu"]);
             self.put(line, Sharing::Private);

@@ -1,7 +1,7 @@
 //! The CNI verbs for plugins that declare desired state: who is asked in which order, and what is
 //! taken back when something fails.
 
-use std::{net::IpAddr, path::Path};
+use std::{mem::ManuallyDrop, net::IpAddr, path::Path};
 
 use ropewalk_cni::{
     CniError, CniResult, Command, Fields, Request, config_error, prev_result, valid_attachments,
@@ -168,7 +168,7 @@ fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     check_sandbox(device, &attachment, &previous)?;
     let given = known_before(device, &mut kernel, &attachment, Some(previous));
     let desired = device.declare(&attachment, &given)?;
-    let findings = converge::check(&mut kernel, &desired).map_err(texts::converge_error)?;
+    let findings = converge::check(&mut *kernel, &desired).map_err(texts::converge_error)?;
     let Some((first, others)) = findings.split_first() else {
         return Ok(());
     };
@@ -212,8 +212,7 @@ pub(crate) fn known_before(
 
 fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let attachment = Attachment::of(request)?;
-    // A plugin exits right away, so that the kernel's last grace period is nobody's business.
-    let mut kernel = sandbox_if_there(request)?.leaving_early();
+    let mut kernel = sandbox_if_there(request)?;
     // DEL works without a previous result, so one that cannot be read must not stop it.
     let previous = prev_result(&request.raw).unwrap_or_default();
     let leased = match &previous {
@@ -229,7 +228,7 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     };
     let delete = || {
         let desired = device.declare(&attachment, &given)?;
-        converge::del(&mut kernel, &mut *device.memory(&attachment), &desired)
+        converge::del(&mut *kernel, &mut *device.memory(&attachment), &desired)
             .map_err(texts::converge_error)
     };
     give_back(ipam, release, delete)
@@ -315,27 +314,29 @@ fn previous(device: &dyn Device, request: &Request) -> Result<Option<CniResult>,
     Ok(None)
 }
 
+/// The kernel for one verb. The process ends next, and closes everything at once.
+type OneShot = ManuallyDrop<Linux>;
+
 /// The kernel with the sandbox of ADD and CHECK, which must exist and be another namespace than the
 /// plugin's.
-fn sandbox(request: &Request) -> Result<Linux, CniError> {
+fn sandbox(request: &Request) -> Result<OneShot, CniError> {
     let path = request.netns.as_deref().unwrap_or_default();
     let netns = Netns::open(path).map_err(|error| texts::netns_error(path, error))?;
-    guard(request, netns)
+    Ok(OneShot::new(guard(request, netns)?))
 }
 
 /// The kernel with the sandbox of DEL, which may be gone or was not named.
-fn sandbox_if_there(request: &Request) -> Result<Linux, CniError> {
-    let Some(path) = request.netns.as_deref() else {
-        return Ok(Linux::with_missing_sandbox());
-    };
-    match Netns::open(path) {
-        Ok(netns) => guard(request, netns),
+fn sandbox_if_there(request: &Request) -> Result<OneShot, CniError> {
+    let kernel = match request.netns.as_deref().map(|path| (path, Netns::open(path))) {
+        Some((_, Ok(netns))) => guard(request, netns)?,
         // What a namespace was mounted on stays behind as a plain file.
-        Err(NetnsError::Missing { .. } | NetnsError::NotNamespace { .. }) => {
-            Ok(Linux::with_missing_sandbox())
+        None | Some((_, Err(NetnsError::Missing { .. } | NetnsError::NotNamespace { .. }))) => {
+            Linux::with_missing_sandbox()
         }
-        Err(error) => Err(texts::netns_error(path, error)),
-    }
+        Some((path, Err(error))) => return Err(texts::netns_error(path, error)),
+    };
+    // The kernel's last grace period is nobody's business either.
+    Ok(OneShot::new(kernel.leaving_early()))
 }
 
 /// CHECK reads only, so that it needs no guard.

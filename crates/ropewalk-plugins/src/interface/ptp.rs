@@ -135,7 +135,8 @@ impl Ptp {
             name: name.clone(),
             mac: None,
             bridge: None,
-            peer: Some(peer),
+            // One end tells enough of a pair that goes.
+            peer: (!given.deleting).then_some(peer),
             mtu: self.mtu,
             tag: Some(attachment.owner.tag()),
             up: true,

@@ -199,7 +199,8 @@ impl Bridge {
             name: name.clone(),
             mac: None,
             bridge: Some(config.bridge.clone()),
-            peer: Some(peer),
+            // One end tells enough of a pair that goes.
+            peer: (!given.deleting).then_some(peer),
             mtu: config.mtu,
             tag: Some(attachment.owner.tag()),
             up: true,
