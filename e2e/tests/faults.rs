@@ -111,7 +111,7 @@ fn traces(lab: &Lab) -> String {
     lab.sh("ip -o link | cut -d: -f2 | cut -d@ -f1 | sort
             nft -s list ruleset
             find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f 2>/dev/null |
-                grep -v -e /lock$ -e /last_reserved_ip | sort")
+                grep -v -e /lock$ -e /last_reserved_ip -e ^/run/ropewalk/leases/ | sort")
 }
 
 /// The values that tuning gives back.
