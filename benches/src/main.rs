@@ -1,6 +1,6 @@
 //! The program behind `cargo xtask bench`.
 
-use std::{fs, process::ExitCode};
+use std::{fs::File, io::Write, process::ExitCode};
 
 use ropewalk_bench::{
     Outcome,
@@ -22,11 +22,19 @@ fn main() -> ExitCode {
 fn bench() -> Outcome<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     sys::end_when_asked();
+    // Opened before the machine's directories are out of sight.
+    let picture = arguments.svg.as_ref().map(|file| {
+        File::create(file).map_err(failed(file.display())).map(|opened| (file, opened))
+    });
+    let picture = picture.transpose()?;
     let report = run::run(&arguments)?;
-    if let Some(file) = &arguments.svg {
-        // The file is in the machine's own mounts, as all but a few directories here.
-        fs::write(file, picture::draw(&report)).map_err(failed(file.display()))?;
+    if let Some((file, mut opened)) = picture {
+        let svg = picture::draw(&report);
+        opened.write_all(svg.as_bytes()).map_err(failed(file.display()))?;
     }
     say(&if arguments.is_json { format!("{:#}", report.to_json()) } else { table::text(&report) });
-    Ok(())
+    match report.failures.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} parts failed, see above")),
+    }
 }

@@ -231,3 +231,34 @@ fn list(points: impl Iterator<Item = (f64, f64)>) -> String {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_a_row_of_three_panels_with_a_line_for_each_contestant() {
+        let svg = draw(&crate::report::tests::sample());
+        assert_eq!(svg.matches("<polyline").count(), 9, "{svg}");
+        assert!(svg.contains(">ropewalk 3.00</text>"), "{svg}");
+        let open = svg.matches('<').count();
+        assert_eq!(open, svg.matches('>').count());
+        assert!(!svg.contains("NaN"), "{svg}");
+    }
+
+    #[test]
+    fn labels_do_not_lie_on_each_other() {
+        let mut report = crate::report::tests::sample();
+        for measured in &mut report.measured {
+            let alike = measured.series[1].1.clone();
+            measured.series.iter_mut().for_each(|(_, series)| *series = alike.clone());
+        }
+        let svg = draw(&report);
+        let place = |line: &str| line.split("y=\"").nth(1)?.split('"').next()?.parse().ok();
+        let labels =
+            svg.lines().filter(|line| line.contains(">floor") || line.contains(">ropewalk"));
+        let places: Vec<f64> = labels.filter_map(place).collect();
+        assert_eq!(places.len(), 6);
+        assert!(places.chunks(2).all(|pair| (pair[0] - pair[1]).abs() >= LINE), "{places:?}");
+    }
+}

@@ -7,8 +7,10 @@ use std::{fs, time::Duration};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    Outcome,
     burst::{self, Burst},
     call::{Cost, Verb},
+    console::tell,
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
     counts::Counts,
     pods::Pods,
@@ -25,6 +27,8 @@ pub struct Report {
     contestants: Vec<Contestant>,
     /// Why the measured programs could not go before all others, if they could not.
     pub priority: Option<String>,
+    /// Parts that failed, and why.
+    pub failures: Vec<String>,
     /// Costs and counts of verbs.
     pub measured: Vec<Measured>,
     /// Traffic.
@@ -68,12 +72,23 @@ impl Report {
         Self {
             contestants: contestants.to_vec(),
             priority: None,
+            failures: Vec::new(),
             measured: Vec::new(),
             traffic: Vec::new(),
             pods: Vec::new(),
             bursts: Vec::new(),
             starts: Vec::new(),
         }
+    }
+
+    /// What a part came to; nothing if it failed, which is told and remembered.
+    pub fn kept<T>(&mut self, part: &str, result: Outcome<Vec<T>>) -> Vec<T> {
+        result.unwrap_or_else(|error| {
+            let failure = format!("{part} failed: {error}");
+            tell(&failure);
+            self.failures.push(failure);
+            Vec::new()
+        })
     }
 
     /// The contestants' names in the order of the tables.
@@ -91,6 +106,7 @@ impl Report {
     pub fn to_json(&self) -> Value {
         json!({
             "machine": machine(),
+            "failures": self.failures,
             "is_first": self.priority.is_none(),
             "noise": { "work_ms": self.noise().to_json(), "spread": rounded(self.noise().spread()) },
             "starts": self.starts.iter().map(Start::to_json).collect::<Vec<_>>(),
@@ -258,5 +274,55 @@ impl Start {
             "memory": verbs.zip(memory).collect::<Map<_, _>>(),
             "bytes": self.bytes,
         })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scenario::Scenario;
+
+    /// What takes so many tenths of a millisecond, each time.
+    fn series(tenths: u64) -> Series {
+        let cost = |verb: u64| {
+            let wall = Duration::from_micros(100 * tenths * verb);
+            vec![Cost { wall, cpu: wall * 2 }; 4]
+        };
+        let counts = Counts { programs: 0, children: 1, calls: 60, netlink: 5 };
+        Series { costs: [1, 2, 3].map(cost), counts: vec![counts; 3], complaint: None }
+    }
+
+    /// A list that was measured with 1 and 1000 existing containers.
+    pub(crate) fn sample() -> Report {
+        let contestant = |name| Contestant { name, directory: String::new() };
+        let mut report = Report::new(&[REFERENCE, OURS, FLOOR].map(contestant));
+        let scenario = Scenario::find("masquerade").expect("it is one");
+        for (existing, tenths) in [(1, [150, 10, 8]), (1000, [750, 30, 16])] {
+            let series = [REFERENCE, OURS, FLOOR].into_iter().zip(tenths.map(series)).collect();
+            let work = vec![Duration::from_millis(1); 4];
+            report.measured.push(Measured { scenario, existing, series, work });
+        }
+        report
+    }
+
+    #[test]
+    fn machines_get_every_number() {
+        let json = sample().to_json();
+        assert_eq!(json["costs"].as_array().map(Vec::len), Some(6));
+        let add = &json["costs"][3];
+        assert_eq!((&add["existing"], &add["verb"]), (&json!(1000), &json!("ADD")));
+        assert_eq!(add["contestants"][OURS]["wall_ms"]["median"], 3.0);
+        assert_eq!(add["contestants"][OURS]["cpu_ms"]["median"], 6.0);
+        assert_eq!(add["ratios"]["reference/ropewalk"]["wall"]["median"], 25.0);
+        assert_eq!(json["counts"][0]["counts"]["calls"], 60);
+    }
+
+    #[test]
+    fn a_part_that_fails_is_remembered() {
+        let mut report = sample();
+        assert!(report.kept::<u8>("pods", Err("no podman".to_owned())).is_empty());
+        assert_eq!(report.failures, ["pods failed: no podman"]);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     start, sys, traffic,
 };
 
-/// Measures what the arguments say.
+/// Measures what the arguments say. A part that fails is told, and keeps the others from nothing.
 pub fn run(arguments: &Arguments) -> Outcome<Report> {
     let machine = Machine::leave_real_one()?;
     sys::adopt_orphans().map_err(failed("failed to adopt orphans"))?;
@@ -24,28 +24,37 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
     report.priority = sys::go_first().err().map(|error| error.to_string());
     if arguments.has(START) {
         tell("start, memory, size");
-        report.starts = starts(arguments, &machine, &contestants)?;
+        let starts = starts(arguments, &machine, &contestants);
+        report.starts = report.kept(START, starts);
     }
     let (sizes, rounds) = (arguments.sizes(), arguments.rounds());
     for scenario in arguments.scenarios() {
-        report.measured.extend(rounds::measure(&machine, scenario, &contestants, sizes, rounds)?);
+        let measured = rounds::measure(&machine, scenario, &contestants, sizes, rounds);
+        let measured = report.kept(scenario.name, measured);
+        report.measured.extend(measured);
     }
     if arguments.has(TRAFFIC) {
         let (sizes, rounds) = arguments.traffic();
         for way in traffic::WAYS {
-            report.traffic.extend(traffic::measure(&machine, way, &contestants, sizes, rounds)?);
+            let traffic = traffic::measure(&machine, way, &contestants, sizes, rounds);
+            let traffic = report.kept(way.name, traffic);
+            report.traffic.extend(traffic);
         }
     }
     sys::go_along().map_err(failed("failed to become an ordinary process"))?;
     if arguments.has(PODS) {
-        report.pods = pods::measure(&machine, &contestants, arguments.pods())?;
+        let pods = pods::measure(&machine, &contestants, arguments.pods());
+        report.pods = report.kept(PODS, pods);
     }
     if arguments.has(BURSTS) {
         let (sizes, rounds) = arguments.bursts();
         for size in sizes.iter().copied() {
             tell(&format!("bursts of {size}, {rounds} times"));
-            let all = burst::measure(&machine, bursting(), &contestants, (size, rounds))?;
-            report.bursts.push(Bursts { size, of: report.names().zip(all).collect() });
+            let all = burst::measure(&machine, bursting(), &contestants, (size, rounds));
+            let all = report.kept(BURSTS, all);
+            if !all.is_empty() {
+                report.bursts.push(Bursts { size, of: report.names().zip(all).collect() });
+            }
         }
     }
     Ok(report)

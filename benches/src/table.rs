@@ -257,3 +257,16 @@ fn times(ratio: &Summary) -> String {
     let digits = usize::from(ratio.median < 10.0) + usize::from(ratio.median < 3.0);
     format!("{:.digits$}x", ratio.median)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_row_has_costs_spread_and_ratios() {
+        let text = super::text(&crate::report::tests::sample());
+        let row = "masquerade          1 ADD     15.00 (15.00-15.00)  30.00      \
+                   1.00 (1.00-1.00)   2.00      0.80 (0.80-0.80)   1.60        15x     15x      \
+                   1.25x   1.25x";
+        assert!(text.lines().any(|line| line == row), "{text}");
+        assert!(!text.contains("NOTE"), "{text}");
+    }
+}

@@ -245,6 +245,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn targets_are_those_that_something_was_measured_for() {
+        let found = |what: &str| {
+            let targets = of(&crate::report::tests::sample());
+            let target = targets.iter().find(|target| target.what == what);
+            target.map(|target| (target.measured, target.is_met()))
+        };
+        let add = found("masquerade ADD, 1 existing: reference/ropewalk");
+        assert_eq!(add, Some((15.0, true)));
+        let floor = found("masquerade ADD, 1 existing: ropewalk/floor");
+        assert_eq!(floor, Some((1.25, true)));
+        let growth = found("masquerade ADD, growth to 1000: ropewalk/floor");
+        assert_eq!(growth, Some((1.5, false)));
+        let calls = found("masquerade DEL, 1000 existing: system calls");
+        assert_eq!(calls, Some((60.0, true)));
+        assert_eq!(found("bridge ADD, 1 existing: reference/ropewalk"), None);
+    }
+
+    #[test]
     fn a_limit_is_on_one_side() {
         let target = |wanted, measured| Target { what: String::new(), wanted, measured };
         assert!(target(Limit::Least(5.0), 5.0).is_met());
