@@ -9,7 +9,7 @@ use crate::stage::{Daemon, bridge, direct, lab_with_bridge};
 #[track_caller]
 fn routes(ipam: &Value, options: &str) -> Value {
     let lab = lab_with_bridge();
-    let settings = Settings { seconds: 3600, options };
+    let settings = Settings { options, ..Settings::default() };
     let _server = Server::start_with(&lab, Software::Kea, settings);
     let _daemon = Daemon::start(&lab);
     direct(&lab, ipam).add().result()["routes"].take()
@@ -54,7 +54,7 @@ fn dh_268_the_priority_is_that_of_every_route() {
     let mut ipam = requesting(&["33"]);
     ipam["priority"] = 70.into();
     let lab = lab_with_bridge();
-    let settings = Settings { seconds: 3600, options: CLASSFUL };
+    let settings = Settings { options: CLASSFUL, ..Settings::default() };
     let _server = Server::start_with(&lab, Software::Kea, settings);
     let _daemon = Daemon::start(&lab);
     if lab.reference_fails("version 1.1.1 does not know the key") {
@@ -114,7 +114,7 @@ fn row_08_name_servers_domains_and_mtu_of_the_server_are_in_the_result() {
                    dhcp-option=option:domain-name,example.org\n\
                    dhcp-option=option:domain-search,example.org,net.example.org\n\
                    dhcp-option=option:mtu,1400";
-    let settings = Settings { seconds: 3600, options };
+    let settings = Settings { options, ..Settings::default() };
     let _server = Server::start_with(&lab, Software::Dnsmasq, settings);
     let _daemon = Daemon::start(&lab);
     if lab.reference_fails("it returns no DNS") {

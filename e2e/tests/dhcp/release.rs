@@ -158,7 +158,8 @@ fn row_05_host_device_leases_an_address_and_gives_it_back() {
 fn dh_258_an_add_that_fails_after_the_lease_gives_it_back() {
     let lab = lab_with_bridge();
     // A route through a router that cannot be reached.
-    let settings = Settings { seconds: 3600, options: "dhcp-option=121,10.9.0.0/16,192.0.2.1" };
+    let settings =
+        Settings { options: "dhcp-option=121,10.9.0.0/16,192.0.2.1", ..Settings::default() };
     let server = Server::start_with(&lab, Software::Dnsmasq, settings);
     let _daemon = Daemon::start(&lab);
     if lab.reference_fails("version 1.1.1 leaves the link") {

@@ -15,12 +15,22 @@ pub(crate) enum Software {
 }
 
 /// What a server says beyond addresses, in its own syntax.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings<'a> {
     /// How long leases last; dnsmasq takes nothing below two minutes.
     pub(crate) seconds: u32,
+    /// When they are renewed and rebound, T1 and T2 in seconds, where that is not to follow from how
+    /// long they last. Only Kea can be told.
+    pub(crate) tee_times: Option<(u32, u32)>,
     /// Lines of its configuration, or elements of Kea's `option-data`.
     pub(crate) options: &'a str,
+}
+
+impl Default for Settings<'_> {
+    /// Leases of an hour.
+    fn default() -> Self {
+        Self { seconds: 3600, tee_times: None, options: "" }
+    }
 }
 
 /// A running server for 10.7.0.100 to 10.7.0.149.
@@ -43,7 +53,7 @@ pub(crate) fn serve(lab: &Lab, software: Software) -> (Server<'_>, Daemon<'_>) {
 impl<'lab> Server<'lab> {
     /// Starts a server with leases of an hour.
     pub(crate) fn start(lab: &'lab Lab, software: Software) -> Self {
-        Self::start_with(lab, software, Settings { seconds: 3600, options: "" })
+        Self::start_with(lab, software, Settings::default())
     }
 
     /// Starts a server.
@@ -114,7 +124,7 @@ impl<'lab> Server<'lab> {
 type Start = (&'static str, Vec<String>, &'static str);
 
 fn dnsmasq(lab: &Lab, settings: Settings<'_>) -> Start {
-    let Settings { seconds, options } = settings;
+    let Settings { seconds, options, .. } = settings;
     lab.write(
         CONFIGURATION,
         &format!(
@@ -129,7 +139,7 @@ fn dnsmasq(lab: &Lab, settings: Settings<'_>) -> Start {
 }
 
 fn isc(lab: &Lab, settings: Settings<'_>) -> Start {
-    let Settings { seconds, options } = settings;
+    let Settings { seconds, options, .. } = settings;
     lab.write(LEASES, "");
     lab.write(
         CONFIGURATION,
@@ -156,11 +166,11 @@ fn isc(lab: &Lab, settings: Settings<'_>) -> Start {
 }
 
 fn kea(lab: &Lab, settings: Settings<'_>) -> Start {
-    let Settings { seconds, options } = settings;
+    let Settings { seconds, tee_times, options } = settings;
     let extra: Value = serde_json::from_str(&format!("[{options}]")).expect("options are JSON");
     let mut data = vec![json!({ "name": "routers", "data": "10.7.0.1" })];
     data.extend(extra.as_array().into_iter().flatten().cloned());
-    let configuration = json!({ "Dhcp4": {
+    let mut configuration = json!({ "Dhcp4": {
         "interfaces-config": { "interfaces": [BRIDGE], "dhcp-socket-type": "raw" },
         "lease-database": { "type": "memfile", "persist": false },
         "valid-lifetime": seconds,
@@ -175,6 +185,10 @@ fn kea(lab: &Lab, settings: Settings<'_>) -> Start {
             "output_options": [{ "output": "stdout" }],
         }],
     }});
+    if let Some((renewal, rebinding)) = tee_times {
+        configuration["Dhcp4"]["renew-timer"] = json!(renewal);
+        configuration["Dhcp4"]["rebind-timer"] = json!(rebinding);
+    }
     lab.write(CONFIGURATION, &configuration.to_string());
     lab.sh("mkdir -p /run/kea /run/lock/kea");
     let words = [

@@ -18,13 +18,22 @@ pub(crate) const REFERENCE: &str = "/usr/lib/cni/dhcp";
 /// Where the daemon's words go.
 const LOG: &str = "/run/lab/daemon.log";
 
-/// A private host with the bridge and without a server.
+/// A private host with the bridge and without a server. A bridge has the least MAC address of its
+/// ports: with this first port it stays the same when containers come and go, so that what they
+/// send to the server does not get lost.
 pub(crate) fn lab_with_bridge() -> Lab {
     let lab = Lab::new();
     lab.sh(&format!(
         "ip link add {BRIDGE} type bridge; ip address add 10.7.0.1/24 dev {BRIDGE}; \
+         ip netns add wall; \
+         ip link add first address 00:00:5e:00:53:01 type veth peer name eth0 netns wall; \
+         ip link set first master {BRIDGE} up; ip -n wall link set eth0 up; \
          ip link set {BRIDGE} up; ip netns add c1"
     ));
+    // Servers do not listen where there is no carrier.
+    lab.wait_until("the bridge runs", || {
+        lab.ip_json(&format!("link show {BRIDGE}"))[0]["operstate"] == "UP"
+    });
     lab
 }
 
