@@ -150,6 +150,16 @@ pub(crate) fn declare_bare(desired: &mut Desired, ifname: &IfName, options: Opti
     options.declare_waiting(desired, ifname);
 }
 
+/// Declares an interface that gets addresses once it is up. Its link-local address is of use at once
+/// unless duplicates are looked for: DHCP for IPv6 asks from there.
+pub(crate) fn declare_before_addresses(desired: &mut Desired, ifname: &IfName, options: Options) {
+    if !options.detect_duplicates {
+        let path = format!("net/ipv6/conf/{ifname}/accept_dad");
+        desired.push(Place::Sandbox, Lifetime::Initial, Sysctl::optional(path, "0"));
+    }
+    declare_bare(desired, ifname, options);
+}
+
 /// The part of a result that concerns one interface of one sandbox: what CHECK and DEL know.
 pub(crate) fn of_interface(result: &CniResult, ifname: &str, netns: &str) -> CniResult {
     let own = |ip: &&IpConfig| match ip.interface.and_then(|index| result.interfaces.get(index)) {

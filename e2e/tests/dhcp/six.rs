@@ -123,6 +123,22 @@ fn row_07_an_address_of_dhcpv6_is_leased_and_given_back() {
 }
 
 #[test]
+fn row_07_a_new_link_asks_at_once() {
+    let lab = lab();
+    let _server = dnsmasq(&lab, "64");
+    let daemon = Daemon::start(&lab);
+    if lab.reference_fails("it leases no IPv6 addresses") {
+        return;
+    }
+    let plugin = bridge(&lab, &six());
+    let begin = Instant::now();
+    plugin.add().result();
+    let elapsed = begin.elapsed();
+    // The kernel takes more than a second to find out that nobody has the link-local address.
+    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}: {}", daemon.log());
+}
+
+#[test]
 fn row_07_one_add_leases_of_both_families_and_the_router_says_the_rest() {
     let lab = lab();
     let _server = dnsmasq(&lab, "slaac,64");

@@ -180,6 +180,9 @@ impl Bridge {
                 layer3::declare(desired, &attachment.ifname, layer3, config.options);
                 gateway::declare(desired, config, layer3);
             }
+            None if config.ipam.is_some() => {
+                layer3::declare_before_addresses(desired, &attachment.ifname, config.options);
+            }
             None if config.container_interface_up => {
                 layer3::declare_bare(desired, &attachment.ifname, config.options);
             }
