@@ -13,6 +13,8 @@ use std::{
 
 use ropewalk_netstate::{KernelError, Place};
 
+use rustix::net::SendFlags;
+
 use super::Linux;
 use crate::{
     error::{error, is},
@@ -62,29 +64,39 @@ fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelErr
     }
 }
 
-/// Sends a message from a child of this process; `false` if there can be none.
-fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
-    let socket = socket.as_raw_fd();
-    let flags = libc::c_long::from(libc::SIGCHLD);
-    // SAFETY: as fork(2), without what a C library does around it. The child has one thread, may
-    // find locks of others held, and so may make system calls only; `child` does nothing else and
-    // never returns.
-    match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
-        -1 => false,
-        0 => child(socket, bytes),
-        _ => true,
-    }
+/// What a child has to do; it lives as long as the process.
+struct Errand {
+    socket: RawFd,
+    message: Vec<u8>,
 }
 
-fn child(socket: RawFd, bytes: &[u8]) -> ! {
+/// The child calls nothing that goes deep; in bytes.
+const STACK: usize = 16 * 1024;
+
+/// Sends a message from a child of this process; `false` if there can be none. The child shares our
+/// memory, since a copy would cost more than all the rest, and has a stack of its own.
+fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
+    let errand = Errand { socket: socket.as_raw_fd(), message: bytes.to_vec() };
+    let errand: &'static Errand = Box::leak(Box::new(errand));
+    let stack: &'static mut [u128] = Box::leak(vec![0; STACK / size_of::<u128>()].into());
+    let flags = libc::CLONE_VM | libc::SIGCHLD;
+    let argument = (&raw const *errand).cast_mut().cast();
+    // SAFETY: errand and stack live as long as the memory, which the child keeps. It writes nothing
+    // but its stack, takes no lock and makes system calls only.
+    unsafe { libc::clone(child, stack.as_mut_ptr_range().end.cast(), flags, argument) != -1 }
+}
+
+extern "C" fn child(errand: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the parent passes an errand that nobody changes any more.
+    let Errand { socket, message } = unsafe { &*errand.cast::<Errand>() };
     let close = |first: RawFd, last: libc::c_uint| {
         // SAFETY: closes descriptors of this process, which uses none of them any more.
         let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
         if result != 0 {
             // Before Linux 5.9 one by one.
             for fd in first..RawFd::try_from(last).unwrap_or(RawFd::MAX).min(4096) {
-                // SAFETY: as above.
-                unsafe { libc::close(fd) };
+                // SAFETY: as above. This way `errno`, which is the parent's too, stays as it is.
+                unsafe { rustix::io::close(fd) };
             }
         }
     };
@@ -92,10 +104,9 @@ fn child(socket: RawFd, bytes: &[u8]) -> ! {
         close(0, below);
     }
     close(socket + 1, libc::c_uint::MAX);
-    // SAFETY: the socket is open and `bytes` lives, in this process's copy of the memory; `_exit`
-    // runs nothing of the parent's.
-    unsafe {
-        libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0);
-        libc::_exit(0)
-    }
+    // SAFETY: the socket is open in this process, whatever its parent does.
+    let socket = unsafe { BorrowedFd::borrow_raw(*socket) };
+    let _ = rustix::net::send(socket, message, SendFlags::empty());
+    // SAFETY: ends this process at once, without what a C library does at the end of the parent.
+    unsafe { libc::_exit(0) }
 }

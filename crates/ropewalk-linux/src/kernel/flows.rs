@@ -1,17 +1,31 @@
 //! Forgetting tracked connections.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use ropewalk_netstate::{KernelError, Place, resource::StaleFlows};
 use rustix::io::Errno;
 
 use super::Linux;
 use crate::{error::is, translate::flow};
 
-/// Deletes the connections toward some ports. A kernel that tracks none has none to forget.
+/// For so long an element may still be found after it was told to expire: it lives for a
+/// millisecond and the rest of one of the kernel's ticks, of which there are at least 100 a second.
+const AFTERLIFE: Duration = Duration::from_millis(12);
+
+/// Deletes the connections toward some ports. Before, what leads there has to be gone: a client
+/// that goes on sending would be tracked with its old destination again. A kernel that tracks none has none to forget.
 pub(super) fn flush(
     linux: &mut Linux,
     place: Place,
     wanted: &StaleFlows,
 ) -> Result<(), KernelError> {
+    if let Some(expired_at) = linux.expired_at {
+        let over = expired_at + AFTERLIFE;
+        thread::sleep(over.saturating_duration_since(Instant::now()));
+    }
     let socket = match linux.netfilter(place) {
         Err(error) if is_unsupported(&error) => return Ok(()),
         socket => socket?,

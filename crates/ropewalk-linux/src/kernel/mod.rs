@@ -24,6 +24,8 @@ mod tap;
 mod virtual_links;
 mod wait;
 
+use std::time::Instant;
+
 use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Scope, Step};
 
 use self::place::{Sandbox, Sockets};
@@ -50,6 +52,8 @@ pub struct Linux {
     leaves_early: bool,
     /// Whether the kernel has nftables, once it has said so.
     has_nftables: Option<bool>,
+    /// When elements were last told to expire.
+    expired_at: Option<Instant>,
 }
 
 impl Linux {
@@ -86,6 +90,7 @@ impl Linux {
             bus: None,
             leaves_early: false,
             has_nftables: None,
+            expired_at: None,
         }
     }
 }

@@ -31,10 +31,20 @@ pub(super) fn ask_ahead(
         if questions.len() > 1 {
             linux.route(place)?.ask_ahead(questions)?;
         }
-        let questions = about_filters(&here);
-        if questions.len() > 1 && linux.has_nftables != Some(false) {
-            linux.netfilter(place)?.ask_ahead(questions)?;
-        }
+        ask_about_filters(linux, place, &here)?;
+    }
+    Ok(())
+}
+
+/// Asks ahead about what lies in nftables.
+pub(super) fn ask_about_filters(
+    linux: &mut Linux,
+    place: Place,
+    resources: &[&Resource],
+) -> Result<(), KernelError> {
+    let questions = about_filters(resources);
+    if questions.len() > 1 && linux.has_nftables != Some(false) {
+        linux.netfilter(place)?.ask_ahead(questions)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use ropewalk_netstate::{
 use super::find::{Rule, find};
 use crate::{
     error::error,
-    kernel::Linux,
+    kernel::{Linux, questions},
     netlink::Message,
     translate::nft::{chain, element, element::FoundElement, set, table},
 };
@@ -28,8 +28,25 @@ pub(super) struct Changes {
     pub(super) expiring: Vec<(usize, NftElements)>,
 }
 
-/// Puts a transaction together.
+/// Puts a transaction together. Whether elements that are to go are still there is asked for once
+/// more, and together.
 pub(super) fn changes(
+    linux: &mut Linux,
+    place: Place,
+    steps: &[Step],
+) -> Result<Changes, (usize, KernelError)> {
+    let going = steps.iter().filter_map(|step| match step {
+        Step::Delete(_, there @ Resource::NftElements(_)) => Some(there),
+        _ => None,
+    });
+    let going: Vec<&Resource> = going.collect();
+    questions::ask_about_filters(linux, place, &going).map_err(|error| (0, error))?;
+    let changes = put_together(linux, place, steps);
+    questions::forget_answers(linux);
+    changes
+}
+
+fn put_together(
     linux: &mut Linux,
     place: Place,
     steps: &[Step],

@@ -7,7 +7,10 @@
 mod changes;
 mod find;
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::CStr,
+    time::{Duration, Instant},
+};
 
 pub(super) use find::{drops_by_default, find, has_chain, is_usable, owned};
 use ropewalk_netstate::{KernelError, Place, Resource, Step, resource::NftElements};
@@ -47,6 +50,9 @@ pub(super) fn apply(
     loop {
         let Changes { messages, owners, expiring } = changes(linux, place, steps)?;
         let Err((message, error)) = transact(linux, place, messages) else {
+            if !expiring.is_empty() {
+                linux.expired_at = Some(Instant::now());
+            }
             return confirm_expiry(linux, place, expiring);
         };
         let failed = message.and_then(|index| owners.get(index)).copied().unwrap_or(0);
@@ -78,12 +84,23 @@ fn confirm_expiry(
     place: Place,
     expiring: Vec<(usize, NftElements)>,
 ) -> Result<(), (usize, KernelError)> {
+    if is_new_enough(rustix::system::uname().release()) {
+        return Ok(());
+    }
     for (step, elements) in expiring {
         let alive = linux.elements_of_owner(place, &elements).map_err(|error| (step, error))?;
         let messages = delete_at_once(&elements.set, &alive);
         transact(linux, place, messages).map_err(|(_, error)| (step, error))?;
     }
     Ok(())
+}
+
+/// Whether this is the release of a kernel that can shorten the life of an element. One that tells
+/// nothing readable is taken for an old one.
+fn is_new_enough(release: &CStr) -> bool {
+    let mut numbers = release.to_bytes().split(|byte| !byte.is_ascii_digit());
+    let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse::<u32>().ok();
+    number().zip(number()).is_some_and(|version| version >= (6, 12))
 }
 
 /// What a failed transaction means.
@@ -120,4 +137,19 @@ fn explain_taken(
         None => format!("{key} is already used in {}", wanted.set),
     };
     Verdict::Final(error_with(Errno::EXIST, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_kernels_are_told_from_new_ones() {
+        for release in [c"6.12.0", c"6.18.44-fc-v669", c"7.0.0-rc1", c"10.2"] {
+            assert!(is_new_enough(release), "{release:?}");
+        }
+        for release in [c"6.11.9", c"6.1.0-40-amd64", c"5.15.0", c"", c"linux"] {
+            assert!(!is_new_enough(release), "{release:?}");
+        }
+    }
 }
