@@ -94,6 +94,13 @@ impl Index {
         }
     }
 
+    /// Tells of a change that was none of a lease.
+    pub(crate) fn confirm(&mut self) {
+        if self.stamp().is_err() {
+            self.file = None;
+        }
+    }
+
     /// Changes a record. An index that cannot be written does not count from now on.
     fn put(&mut self, slot: usize, record: Record) {
         self.records[slot] = record;

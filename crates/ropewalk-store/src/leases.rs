@@ -319,9 +319,11 @@ impl LockedLeases {
     pub fn set_last_reserved(&self, range_set: usize, ip: IpAddr) -> Result<(), StoreError> {
         let path = last_reserved_path(&self.path, range_set);
         let text = ip.to_string();
-        let write = || {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-            let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
+        let open = |more| {
+            let flags = OFlags::RDWR | OFlags::CLOEXEC | more;
+            rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+        };
+        let write = |file: File| {
             file.write_all_at(text.as_bytes(), 0)?;
             if file.metadata()?.len() == text.len() as u64 {
                 Ok(())
@@ -329,7 +331,16 @@ impl LockedLeases {
                 file.set_len(text.len() as u64)
             }
         };
-        write().map_err(|error| StoreError::new("write", &path, error))
+        let failed = |error| StoreError::new("write", &path, error);
+        match open(OFlags::empty()) {
+            // A file that is new changes the directory.
+            Err(Errno::NOENT) => {
+                let create = || open(OFlags::CREATE).map_err(|error| failed(error.into()));
+                write(self.change(create, |index, _| index.confirm())?).map_err(failed)
+            }
+            Err(error) => Err(failed(error.into())),
+            Ok(file) => write(file).map_err(failed),
+        }
     }
 }
 
