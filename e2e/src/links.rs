@@ -8,12 +8,16 @@ use crate::{Lab, Snapshot};
 pub const UPLINK: &str = "uplink";
 
 impl Lab {
-    /// Whether this kernel has links of a kind (`vlan`, `dummy`, `ipvlan`).
+    /// Whether this kernel has links of a kind (`vlan`, `dummy`, `ipvlan`, `vrf`).
     pub fn has_kind(&self, kind: &str) -> bool {
-        let id = if kind == "vlan" { "id 9" } else { "" };
+        let what = match kind {
+            "vlan" => "link kind0 name kind2 type vlan id 9",
+            "vrf" => "name kind2 type vrf table 9",
+            kind => &format!("link kind0 name kind2 type {kind}"),
+        };
         let script = format!(
             "ip link add kind0 type veth peer name kind1
-             ip link add link kind0 name kind2 type {kind} {id}"
+             ip link add {what}"
         );
         let made = self.try_sh(&script).code == 0;
         self.try_sh("ip link del kind2; ip link del kind0");
