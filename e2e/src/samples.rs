@@ -165,6 +165,10 @@ impl Sample {
         match self.name {
             "dhcp" => processes = serve_dhcp(&lab),
             "host-device" => make_devices(&lab),
+            // The kernel's own rule for all of them comes with the first and stays.
+            "vrf" => ["c1", "c2"].iter().for_each(|netns| {
+                lab.sh_in(netns, "ip link add first type vrf table 9; ip link del first");
+            }),
             // It keeps its addresses once it was up.
             "loopback" => {
                 lab.sh(
