@@ -76,7 +76,7 @@ pub(crate) fn second_add(name: &str) {
     let outcome = plugin.add();
     let answers_again = match host.sample.role {
         Role::Interface => name == "loopback",
-        Role::Chained => ["tuning", "vrf"].contains(&name),
+        Role::Chained => name == "tuning",
         Role::Addresses => name != "host-local",
     };
     if answers_again {
