@@ -117,10 +117,12 @@ impl Snapshot {
             if kind == "table" {
                 self.tables.insert(table.clone());
             }
-            for element in body["elem"].as_array().into_iter().flatten() {
-                let line =
-                    format!("nft {table} {} element {}", name("name"), without_counters(element));
-                self.put(line, Sharing::Private);
+            let elements = body["elem"].as_array().into_iter().flatten();
+            for element in elements.filter(|element| !is_ending(element)) {
+                self.put(
+                    format!("nft {table} {} element {element}", name("name")),
+                    Sharing::Private,
+                );
             }
             let line = format!("nft {kind} {table} {}", without_counters(body));
             self.put(line, Sharing::SharedWithTable(table));
@@ -175,6 +177,15 @@ fn rule_sharing(line: &str) -> Sharing {
         Sharing::Shared
     } else {
         Sharing::Private
+    }
+}
+
+/// Whether an element lives its last milliseconds. No other has an end.
+fn is_ending(element: &Value) -> bool {
+    match element {
+        Value::Object(object) => object.contains_key("expires") || object.values().any(is_ending),
+        Value::Array(values) => values.iter().any(is_ending),
+        _ => false,
     }
 }
 

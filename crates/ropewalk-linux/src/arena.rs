@@ -5,7 +5,10 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::UnsafeCell,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicUsize,
+        Ordering::{AcqRel, Relaxed},
+    },
 };
 
 /// Pages that nobody touches cost nothing.
@@ -50,7 +53,7 @@ impl Arena {
     fn take(&self, layout: Layout) -> Option<usize> {
         let place = |used: usize| used.checked_next_multiple_of(layout.align());
         let next = |used| place(used)?.checked_add(layout.size()).filter(|end| *end <= SIZE);
-        let used = self.used.fetch_update(Relaxed, Relaxed, next).ok()?;
+        let used = self.used.fetch_update(AcqRel, Relaxed, next).ok()?;
         place(used)
     }
 
@@ -62,16 +65,16 @@ impl Arena {
     /// Moves the end of what was taken last; `false` if something was taken after it.
     fn move_end(&self, offset: usize, old: usize, new: usize) -> bool {
         let (old, new) = (offset + old, offset.saturating_add(new));
-        new <= SIZE && self.used.compare_exchange(old, new, Relaxed, Relaxed).is_ok()
+        new <= SIZE && self.used.compare_exchange(old, new, AcqRel, Relaxed).is_ok()
     }
 }
 
 // SAFETY: pieces do not overlap, because `used` only grows but for what was taken last and is
-// given back; they are aligned, because the whole piece is and offsets are multiples of the
+// given back, and who takes that sees what was done to it before; they are aligned, because the whole piece is and offsets are multiples of the
 // alignment; what the system gave goes back to the system.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match self.take(layout).filter(|_| layout.align() <= ALIGNMENT) {
+        match Some(layout).filter(|_| layout.align() <= ALIGNMENT).and_then(|it| self.take(it)) {
             // SAFETY: the offset lies within the piece.
             Some(offset) => unsafe { self.piece.0.get().cast::<u8>().add(offset) },
             // SAFETY: the caller's promises are passed on.

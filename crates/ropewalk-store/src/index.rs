@@ -1,8 +1,9 @@
 //! Who holds which address of a lease directory, in one small file elsewhere, so that nobody has to
 //! read all leases. It is a help and never the truth: what it says is looked up in the lease, and
 //! it only counts while its stamp is the directory's time of change. Whoever else writes there, the
-//! reference plugin or a hand, changes that time; then the leases are read, and the next change
-//! of ours writes the index anew. A file that is lost is no loss.
+//! reference plugin or a hand, changes that time, unless it writes into a file that is there; then
+//! the leases are read, and the next change of ours writes the index anew. A file that is lost is
+//! no loss.
 //!
 //! The file: a header (seconds as i64, nanoseconds as u32, a number of the format as u32) and
 //! records (a hash of the holder as u64, the address as an IPv6 one), all little endian but for
@@ -108,8 +109,9 @@ impl Index {
             Some(file) => write(file, slot, &[record]),
             None => self.create(),
         };
-        if written.and_then(|()| self.stamp()).is_err() {
-            self.file = None;
+        match written {
+            Ok(()) => self.confirm(),
+            Err(_) => self.file = None,
         }
     }
 

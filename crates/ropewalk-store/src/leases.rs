@@ -272,7 +272,13 @@ impl LockedLeases {
         for abandoned in self.look_up(&Holder { container: String::new(), interface: None })? {
             self.release(abandoned.ip)?;
         }
-        let leases = self.leases_of(holder)?;
+        let mut leases = self.leases_of(holder)?;
+        if leases.is_empty() {
+            // Who wrote into a lease by hand has changed no directory: the index cannot know.
+            let of_container = Holder { interface: None, ..holder.clone() };
+            leases = self.leases()?;
+            leases.retain(|lease| lease.holder == *holder || lease.holder == of_container);
+        }
         let exact = leases.iter().any(|lease| lease.holder == *holder);
         let mut released = Vec::new();
         for lease in leases.iter().filter(|lease| !exact || lease.holder == *holder) {
@@ -379,6 +385,25 @@ mod tests {
         assert_eq!(leases.release_all(&holder).unwrap(), [ip("10.0.0.2")]);
         assert_eq!(leases.release_all(&holder).unwrap(), [ip("10.0.0.3")]);
         assert_eq!(leases.release_all(&holder).unwrap(), [] as [IpAddr; 0]);
+    }
+
+    #[test]
+    fn a_lease_that_was_edited_by_hand_is_released_by_whom_it_names() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = LeaseDirectory::new(root.path(), "lan").indexed_in(&root.path().join("i"));
+        let leases = || directory.lock().unwrap();
+        assert_eq!(leases().held_by(&Holder::new("c1", "eth0")).unwrap(), [] as [IpAddr; 0]);
+        for (address, container) in [("10.0.0.2", "c1"), ("10.0.0.3", "c2")] {
+            let (leases, holder) = (leases(), Holder::new(container, "eth0"));
+            leases.held_by(&holder).unwrap();
+            assert!(leases.reserve(ip(address), &holder).unwrap());
+        }
+        let edited = root.path().join("lan/10.0.0.3");
+        File::options().write(true).open(edited).unwrap().write_all_at(b"c9", 0).unwrap();
+        let indexed = leases().held_by(&Holder::new("c9", "eth0")).unwrap();
+        assert_eq!(indexed, [] as [IpAddr; 0], "the index is in use");
+        let released = leases().release_all(&Holder::new("c9", "eth0")).unwrap();
+        assert_eq!(released, [ip("10.0.0.3")]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ropewalk_netstate::{KernelError, Place};
 
 use rustix::net::SendFlags;
 
-use super::Linux;
+use super::{Linux, release};
 use crate::{
     error::{error, is},
     netlink::EventSocket,
@@ -25,16 +25,13 @@ use crate::{
 /// A deletion takes long where many links go at once, but not as long as this.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Tells the answer to the deletion from those to others' requests.
-const SEQUENCE: u32 = 1;
-
 /// Deletes a link; returns when it is gone for everybody who asks by netlink. What /sys/class/net
 /// says follows within the same hold of the kernel's RTNL lock, before anything can be made anew.
 pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result<(), KernelError> {
     // Subscribed first, so that no announcement is missed; the answer comes to the same socket.
     let mut events = linux.within(place, EventSocket::of_links)??;
     let mut message = link::delete(index);
-    if !send_from_child(events.as_fd(), message.finish(SEQUENCE)) {
+    if !send_from_child(events.as_fd(), message.finish(1)) {
         return linux.route(place)?.request(link::delete(index));
     }
     let deadline = Instant::now() + LONGEST;
@@ -42,9 +39,8 @@ pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result
         let (mut is_gone, mut answer) = (false, None);
         let is_complete = events.read(|reply| {
             is_gone |= link::is_deletion(reply, index);
-            if reply.sequence == SEQUENCE {
-                answer = answer.take().or_else(|| reply.verdict("RTNETLINK"));
-            }
+            // There are no verdicts among events.
+            answer = answer.take().or_else(|| reply.verdict("RTNETLINK"));
         });
         if let Some(verdict) = answer {
             return verdict;
@@ -68,6 +64,9 @@ fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelErr
 struct Errand {
     socket: RawFd,
     message: Vec<u8>,
+    /// Whether the kernel closes many descriptors at once. A call that failed would leave its error
+    /// in `errno`, which is the parent's too.
+    closes_ranges: bool,
 }
 
 /// The child calls nothing that goes deep; in bytes.
@@ -76,9 +75,13 @@ const STACK: usize = 16 * 1024;
 /// Sends a message from a child of this process; `false` if there can be none. The child shares our
 /// memory, since a copy would cost more than all the rest, and has a stack of its own.
 fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
-    let errand = Errand { socket: socket.as_raw_fd(), message: bytes.to_vec() };
+    let errand = Errand {
+        socket: socket.as_raw_fd(),
+        message: bytes.to_vec(),
+        closes_ranges: release::is_at_least((5, 9)),
+    };
     let errand: &'static Errand = Box::leak(Box::new(errand));
-    let stack: &'static mut [u128] = Box::leak(vec![0; STACK / size_of::<u128>()].into());
+    let stack = Box::leak(Box::<[u128]>::new_uninit_slice(STACK / size_of::<u128>()));
     let flags = libc::CLONE_VM | libc::SIGCHLD;
     let argument = (&raw const *errand).cast_mut().cast();
     // SAFETY: errand and stack live as long as the memory, which the child keeps. It writes nothing
@@ -88,22 +91,20 @@ fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
 
 extern "C" fn child(errand: *mut libc::c_void) -> libc::c_int {
     // SAFETY: the parent passes an errand that nobody changes any more.
-    let Errand { socket, message } = unsafe { &*errand.cast::<Errand>() };
-    let close = |first: RawFd, last: libc::c_uint| {
-        // SAFETY: closes descriptors of this process, which uses none of them any more.
-        let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        if result != 0 {
-            // Before Linux 5.9 one by one.
-            for fd in first..RawFd::try_from(last).unwrap_or(RawFd::MAX).min(4096) {
-                // SAFETY: as above. This way `errno`, which is the parent's too, stays as it is.
-                unsafe { rustix::io::close(fd) };
-            }
+    let Errand { socket, message, closes_ranges } = unsafe { &*errand.cast::<Errand>() };
+    let close = |first: RawFd, last: RawFd| {
+        if *closes_ranges {
+            // SAFETY: closes descriptors of this process, which uses none of them any more.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        } else {
+            // SAFETY: as above.
+            (first..=last.min(4096)).for_each(|fd| unsafe { rustix::io::close(fd) });
         }
     };
-    if let Ok(below) = libc::c_uint::try_from(socket - 1) {
-        close(0, below);
+    if *socket > 0 {
+        close(0, socket - 1);
     }
-    close(socket + 1, libc::c_uint::MAX);
+    close(socket + 1, RawFd::MAX);
     // SAFETY: the socket is open in this process, whatever its parent does.
     let socket = unsafe { BorrowedFd::borrow_raw(*socket) };
     let _ = rustix::net::send(socket, message, SendFlags::empty());

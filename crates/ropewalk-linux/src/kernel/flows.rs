@@ -9,11 +9,14 @@ use ropewalk_netstate::{KernelError, Place, resource::StaleFlows};
 use rustix::io::Errno;
 
 use super::Linux;
-use crate::{error::is, translate::flow};
+use crate::{
+    error::is,
+    translate::{flow, nft::element::LAST_MOMENTS_MS},
+};
 
-/// For so long an element may still be found after it was told to expire: it lives for a
-/// millisecond and the rest of one of the kernel's ticks, of which there are at least 100 a second.
-const AFTERLIFE: Duration = Duration::from_millis(12);
+/// For so long an element may still be found after it was told to expire: what it is given, and a
+/// tick of the kernel's clock or two.
+const AFTERLIFE: Duration = Duration::from_millis(LAST_MOMENTS_MS + 10);
 
 /// Deletes the connections toward some ports. Before, what leads there has to be gone: a client
 /// that goes on sending would be tracked with its old destination again. A kernel that tracks none has none to forget.

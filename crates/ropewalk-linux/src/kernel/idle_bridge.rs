@@ -24,6 +24,10 @@ impl Linux {
     /// Keeps the host's bridges, idle or not, until [`Linux::give_up_idle_bridges`]. Where that is
     /// impossible, so is removing them.
     pub fn keep_idle_bridges(&mut self) {
+        // Whoever works in the host's own namespace may hold it alone already.
+        if self.sandbox_is_host().unwrap_or(false) {
+            return;
+        }
         let _ = self.namespace(Place::Host).map(|host| lock(host, FlockOperation::LockShared));
     }
 

@@ -30,26 +30,13 @@ impl Linux {
         absent_is_none(socket.get(link::find_by_name(name), link::read))
     }
 
-    /// The index that a link has now; `None` if there is none. This takes no lock of the kernel's.
-    pub(super) fn current_index(
-        &mut self,
-        place: Place,
-        name: &str,
-    ) -> Result<Option<u32>, KernelError> {
-        let socket = self.route(place)?;
-        match rustix::net::netdevice::name_to_index(&*socket, name) {
-            Ok(index) => Ok(Some(index)),
-            Err(Errno::NODEV) => Ok(None),
-            Err(errno) => Err(error_about(errno, name)),
-        }
-    }
-
-    /// Whether a link is there.
+    /// Whether a link is there. No ioctl would do: for a link that is not there the kernel would
+    /// look for a module of its name (`dev_load` in net/core/dev_ioctl.c).
     pub fn has_link(&mut self, place: Place, name: &IfName) -> Result<bool, KernelError> {
-        Ok(self.is_there(place)? && self.current_index(place, name)?.is_some())
+        Ok(self.is_there(place)? && self.find_link(place, name)?.is_some())
     }
 
-    /// The index of a link.
+    /// The index of a link, learnt once per application of steps.
     pub(super) fn index_of(&mut self, place: Place, name: &str) -> Result<u32, KernelError> {
         let known = self.sockets(place);
         if let Some(index) = known.told.get(name).map(|link| link.index) {
@@ -58,8 +45,8 @@ impl Linux {
         if let Some(&index) = known.indices.get(name) {
             return Ok(index);
         }
-        let found = self.current_index(place, name)?;
-        let index = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?;
+        let found = self.find_link(place, name)?;
+        let index = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?.index;
         self.sockets(place).indices.insert(name.to_owned(), index);
         Ok(index)
     }
@@ -77,8 +64,11 @@ impl Linux {
         let mut told = Vec::new();
         let read = |reply: &Reply<'_>| told.extend(link::read(reply));
         let verdicts = self.route(place)?.exchange_reading(messages, read)?;
-        let told = told.into_iter().map(|link| (link.name.clone(), link));
-        self.sockets(place).told.extend(told);
+        // What fails may have been told of before, and undone.
+        if verdicts.iter().all(Result::is_ok) {
+            let told = told.into_iter().map(|link| (link.name.clone(), link));
+            self.sockets(place).told.extend(told);
+        }
         Ok(verdicts)
     }
 
@@ -166,6 +156,10 @@ impl Linux {
         let marked = verdicts.next().unwrap_or(Ok(()));
         if marked.is_err() {
             let _ = self.delete_link(place, &veth.name);
+        }
+        let told = self.sockets(place).told.get(&*veth.name);
+        if let (Some(peer), Some(index)) = (&veth.peer, told.and_then(|link| link.peer)) {
+            self.sockets(peer.place).indices.insert(peer.name.to_string(), index);
         }
         marked
     }

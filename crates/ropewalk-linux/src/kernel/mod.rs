@@ -17,6 +17,7 @@ mod packet_filter;
 mod place;
 mod queries;
 mod questions;
+mod release;
 mod routing;
 mod simple;
 mod sysctl;

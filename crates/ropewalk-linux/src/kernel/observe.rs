@@ -33,7 +33,7 @@ pub(super) fn observe(linux: &mut Linux, probes: &[Probe<'_>]) -> Result<Observe
 }
 
 /// Answers probes like [`observe`], but takes for known what the kernel told of links while they
-/// were made.
+/// were made: their names and MAC addresses count, the rest may be older.
 pub(super) fn observe_made(
     linux: &mut Linux,
     probes: &[Probe<'_>],
@@ -55,9 +55,11 @@ pub(super) type Links = BTreeMap<(Place, IfName), Option<Link>>;
 fn observe_but(
     linux: &mut Linux,
     probes: &[Probe<'_>],
-    mut known: Links,
+    known: Links,
 ) -> Result<Observed, KernelError> {
-    questions::ask_ahead(linux, probes, &mut known)?;
+    linux.on_host.observed.clear();
+    linux.in_sandbox.observed.clear();
+    questions::ask_ahead(linux, probes, &known);
     let observed = survey(linux, probes, known);
     questions::forget_answers(linux);
     observed
@@ -161,6 +163,9 @@ impl Survey<'_> {
             return Ok(known.clone());
         }
         let found = self.linux.find_link(place, name)?;
+        if let Some(found) = &found {
+            self.linux.sockets(place).observed.insert(found.name.clone(), found.index);
+        }
         self.links.insert(key, found.clone());
         Ok(found)
     }

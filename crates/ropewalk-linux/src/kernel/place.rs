@@ -1,6 +1,6 @@
 //! The two places and the sockets open in them.
 
-use std::{collections::BTreeMap, os::fd::AsFd};
+use std::{collections::BTreeMap, mem, os::fd::AsFd};
 
 use ropewalk_netstate::{KernelError, Place};
 
@@ -28,6 +28,8 @@ pub(super) struct Sockets {
     generic: Option<Socket>,
     pub(super) told: BTreeMap<String, Link>,
     pub(super) indices: BTreeMap<String, u32>,
+    /// The indices that the last observation found, for the steps that follow from it.
+    pub(super) observed: BTreeMap<String, u32>,
 }
 
 impl Sockets {
@@ -60,11 +62,12 @@ impl Linux {
         }
     }
 
-    /// Drops what the kernel told of links: they may have come and gone since.
+    /// Drops what the kernel told of links, since they may have come and gone, but for what was
+    /// observed last.
     pub(super) fn forget_links(&mut self) {
         for place in [&mut self.on_host, &mut self.in_sandbox] {
             place.told.clear();
-            place.indices.clear();
+            place.indices = mem::take(&mut place.observed);
         }
     }
 

@@ -3,50 +3,48 @@
 
 use std::collections::BTreeSet;
 
-use ropewalk_netstate::{KernelError, Place, Probe, Resource};
+use ropewalk_netstate::{Place, Probe, Resource};
 
-use super::{Linux, iptables, observe::Links};
+use super::{Linux, iptables, observe::Links, packet_filter};
 use crate::{
     netlink::Message,
     translate::{
-        address, link,
+        link,
         nft::{chain, element, set, table},
     },
 };
 
-/// Asks ahead, with one send for each place and part of the kernel. What is found out at once, that
-/// a link is not there, is added to what is known.
-pub(super) fn ask_ahead(
-    linux: &mut Linux,
-    probes: &[Probe<'_>],
-    known: &mut Links,
-) -> Result<(), KernelError> {
+/// Where more is to be asked, little is gained by asking it together.
+const MOST: usize = 48;
+
+/// Asks ahead, with one send for each place and part of the kernel. If that fails, whoever wants to
+/// know asks again, and hears why.
+pub(super) fn ask_ahead(linux: &mut Linux, probes: &[Probe<'_>], known: &Links) {
     for place in [Place::Host, Place::Sandbox] {
         let here = probes.iter().filter(|probe| probe.place == place).map(|probe| probe.resource);
         let here: Vec<&Resource> = here.collect();
-        if here.is_empty() || !linux.is_there(place)? {
+        if here.is_empty() || !linux.is_there(place).unwrap_or(false) {
             continue;
         }
-        let questions = about_links(linux, place, &here, known)?;
-        if questions.len() > 1 {
-            linux.route(place)?.ask_ahead(questions)?;
+        let questions = about_links(place, &here, known);
+        if questions.len() > 1
+            && let Ok(socket) = linux.route(place)
+        {
+            socket.ask_ahead(questions);
         }
-        ask_about_filters(linux, place, &here)?;
+        ask_about_filters(linux, place, &here);
     }
-    Ok(())
 }
 
-/// Asks ahead about what lies in nftables.
-pub(super) fn ask_about_filters(
-    linux: &mut Linux,
-    place: Place,
-    resources: &[&Resource],
-) -> Result<(), KernelError> {
+/// Asks ahead about what lies in nftables, if there is such a thing.
+pub(super) fn ask_about_filters(linux: &mut Linux, place: Place, resources: &[&Resource]) {
     let questions = about_filters(resources);
-    if questions.len() > 1 && linux.has_nftables != Some(false) {
-        linux.netfilter(place)?.ask_ahead(questions)?;
+    if (2..=MOST).contains(&questions.len())
+        && packet_filter::is_usable(linux, place)
+        && let Ok(socket) = linux.netfilter(place)
+    {
+        socket.ask_ahead(questions);
     }
-    Ok(())
 }
 
 /// Forgets what was answered.
@@ -55,44 +53,17 @@ pub(super) fn forget_answers(linux: &mut Linux) {
     linux.in_sandbox.forget_answers();
 }
 
-/// All links that are there of those that are named, and the addresses of one.
-fn about_links(
-    linux: &mut Linux,
-    place: Place,
-    resources: &[&Resource],
-    known: &mut Links,
-) -> Result<Vec<Message>, KernelError> {
+/// All links that are named and not known.
+fn about_links(place: Place, resources: &[&Resource], known: &Links) -> Vec<Message> {
     let mut names = BTreeSet::new();
-    let mut with_addresses = None;
     for resource in resources {
         names.extend(resource.link());
-        match resource {
-            Resource::Veth(veth) => names.extend(&veth.bridge),
-            Resource::Address(address) => with_addresses = Some(&address.link),
-            Resource::AddressGuard(guard) => with_addresses = Some(&guard.link),
-            _ => {}
+        if let Resource::Veth(veth) = resource {
+            names.extend(&veth.bridge);
         }
     }
-    let mut questions = Vec::new();
-    let mut addresses = None;
-    for name in names {
-        let key = (place, name.clone());
-        if known.contains_key(&key) && with_addresses != Some(name) {
-            continue;
-        }
-        let Some(index) = linux.current_index(place, name)? else {
-            known.insert(key, None);
-            continue;
-        };
-        if !known.contains_key(&key) {
-            questions.push(link::find_by_name(name));
-        }
-        if with_addresses == Some(name) {
-            addresses = Some(address::list(None, index));
-        }
-    }
-    questions.extend(addresses);
-    Ok(questions)
+    let unknown = names.into_iter().filter(|name| !known.contains_key(&(place, (*name).clone())));
+    unknown.map(|name| link::find_by_name(name)).collect()
 }
 
 /// Everything that is named in nftables, and the rules of one chain.
@@ -100,6 +71,9 @@ fn about_filters(resources: &[&Resource]) -> Vec<Message> {
     let mut questions = Vec::new();
     let mut rules = None;
     for resource in resources {
+        if questions.len() > MOST {
+            break;
+        }
         match resource {
             Resource::NftTable(wanted) => add(&mut questions, table::find(&wanted.table)),
             Resource::NftSet(wanted) => add(&mut questions, set::find(&wanted.set)),
@@ -109,7 +83,7 @@ fn about_filters(resources: &[&Resource]) -> Vec<Message> {
             }
             Resource::NftElements(wanted) => {
                 add(&mut questions, set::find(&wanted.set));
-                for key in wanted.elements.keys() {
+                for key in wanted.elements.keys().take(MOST) {
                     add(&mut questions, element::find(&wanted.set, key));
                 }
             }

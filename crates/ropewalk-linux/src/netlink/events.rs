@@ -72,7 +72,8 @@ impl EventSocket {
                     }
                 }
                 Err(Errno::NOBUFS) => is_complete = false,
-                Err(_) => return is_complete,
+                Err(Errno::AGAIN) => return is_complete,
+                Err(_) => return false,
             }
         }
     }

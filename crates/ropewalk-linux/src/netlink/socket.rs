@@ -238,16 +238,22 @@ impl Socket {
     }
 
     /// Asks questions in one system call, at most one of which is a dump. Until
-    /// [`Self::forget_answers`] each is answered from memory when it is asked.
-    pub(crate) fn ask_ahead(&mut self, mut questions: Vec<Message>) -> Result<(), KernelError> {
+    /// [`Self::forget_answers`] each is answered from memory when it is asked. What cannot be
+    /// answered is asked again by whoever wants to know.
+    pub(crate) fn ask_ahead(&mut self, mut questions: Vec<Message>) {
         // The kernel takes nothing more on before it has begun to hand out a dump.
         questions.sort_by_key(Message::is_dump);
-        questions.truncate(AT_ONCE);
-        if questions.len() < 2 {
-            return Ok(());
-        }
         let asked = questions.clone();
-        let first = self.send(&mut questions)?;
+        let Ok(answers) = self.answers(&mut questions) else { return };
+        for (question, answer) in asked.into_iter().zip(answers) {
+            if !answer.is_interrupted {
+                self.ahead.keep(question, answer.bytes);
+            }
+        }
+    }
+
+    fn answers(&mut self, questions: &mut [Message]) -> Result<Vec<Answer>, KernelError> {
+        let first = self.send(questions)?;
         let speaker = self.speaker();
         let mut answers = vec![Answer::default(); questions.len()];
         while !answers.iter().all(|answer| answer.is_whole) {
@@ -258,13 +264,7 @@ impl Socket {
                 answers[index].add(datagram, questions[index].is_dump(), speaker);
             }
         }
-        for (question, answer) in asked.into_iter().zip(answers) {
-            // What raced with a change is asked again by whoever wants to know.
-            if !answer.is_interrupted {
-                self.ahead.keep(question, answer.bytes);
-            }
-        }
-        Ok(())
+        Ok(answers)
     }
 
     /// Forgets the answers to questions that were asked ahead.

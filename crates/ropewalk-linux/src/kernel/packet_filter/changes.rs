@@ -40,7 +40,7 @@ pub(super) fn changes(
         _ => None,
     });
     let going: Vec<&Resource> = going.collect();
-    questions::ask_about_filters(linux, place, &going).map_err(|error| (0, error))?;
+    questions::ask_about_filters(linux, place, &going);
     let changes = put_together(linux, place, steps);
     questions::forget_answers(linux);
     changes

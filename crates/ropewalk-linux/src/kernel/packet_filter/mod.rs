@@ -7,17 +7,14 @@
 mod changes;
 mod find;
 
-use std::{
-    ffi::CStr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 pub(super) use find::{drops_by_default, find, has_chain, is_usable, owned};
 use ropewalk_netstate::{KernelError, Place, Resource, Step, resource::NftElements};
 use rustix::io::Errno;
 
 use self::changes::{Changes, changes, delete_at_once};
-use super::Linux;
+use super::{Linux, release};
 use crate::{
     error::{error_with, is},
     netlink::Message,
@@ -84,7 +81,7 @@ fn confirm_expiry(
     place: Place,
     expiring: Vec<(usize, NftElements)>,
 ) -> Result<(), (usize, KernelError)> {
-    if is_new_enough(rustix::system::uname().release()) {
+    if release::is_at_least((6, 12)) {
         return Ok(());
     }
     for (step, elements) in expiring {
@@ -93,14 +90,6 @@ fn confirm_expiry(
         transact(linux, place, messages).map_err(|(_, error)| (step, error))?;
     }
     Ok(())
-}
-
-/// Whether this is the release of a kernel that can shorten the life of an element. One that tells
-/// nothing readable is taken for an old one.
-fn is_new_enough(release: &CStr) -> bool {
-    let mut numbers = release.to_bytes().split(|byte| !byte.is_ascii_digit());
-    let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse::<u32>().ok();
-    number().zip(number()).is_some_and(|version| version >= (6, 12))
 }
 
 /// What a failed transaction means.
@@ -137,19 +126,4 @@ fn explain_taken(
         None => format!("{key} is already used in {}", wanted.set),
     };
     Verdict::Final(error_with(Errno::EXIST, reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_kernels_are_told_from_new_ones() {
-        for release in [c"6.12.0", c"6.18.44-fc-v669", c"7.0.0-rc1", c"10.2"] {
-            assert!(is_new_enough(release), "{release:?}");
-        }
-        for release in [c"6.11.9", c"6.1.0-40-amd64", c"5.15.0", c"", c"linux"] {
-            assert!(!is_new_enough(release), "{release:?}");
-        }
-    }
 }

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 64;
 
 /// How long elements live that are to go, in milliseconds: less than a tick of the slowest kernel
 /// (`HZ=100`) would be no time at all, which means for ever.
-const LAST_MOMENTS_MS: u64 = 10;
+pub(crate) const LAST_MOMENTS_MS: u64 = 10;
 
 /// An element that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,30 @@
+//! Which release of Linux this is, for what cannot be found out by asking.
+
+use std::ffi::CStr;
+
+/// Whether this kernel is of this release or a later one. One that tells nothing readable is taken
+/// for an old one.
+pub(super) fn is_at_least(wanted: (u32, u32)) -> bool {
+    version(rustix::system::uname().release()).is_some_and(|version| version >= wanted)
+}
+
+fn version(release: &CStr) -> Option<(u32, u32)> {
+    let mut numbers = release.to_bytes().split(|byte| !byte.is_ascii_digit());
+    let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse().ok();
+    number().zip(number())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read_as_kernels_write_them() {
+        assert_eq!(version(c"6.12.0"), Some((6, 12)));
+        assert_eq!(version(c"6.1.0-40-amd64"), Some((6, 1)));
+        assert_eq!(version(c"7.0-rc1"), Some((7, 0)));
+        assert_eq!(version(c"linux"), None);
+        assert_eq!(version(c""), None);
+        assert!(is_at_least((3, 0)) && !is_at_least((100, 0)));
+    }
+}
