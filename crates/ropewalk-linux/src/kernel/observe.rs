@@ -32,21 +32,17 @@ pub(super) fn observe(linux: &mut Linux, probes: &[Probe<'_>]) -> Result<Observe
     observe_but(linux, probes, BTreeMap::new())
 }
 
-/// Answers probes like [`observe`], but takes for known what the kernel told of links while they
-/// were made: their names and MAC addresses count, the rest may be older.
+/// Answers probes like [`observe`], but takes for known what the kernel told of the sandbox's links
+/// while they were made: their names and MAC addresses count, the rest may be older. The host's are
+/// asked: with the answer a carrier that has just come is heeded, and packets pass.
 pub(super) fn observe_made(
     linux: &mut Linux,
     probes: &[Probe<'_>],
 ) -> Result<Observed, KernelError> {
-    let mut known = Links::new();
-    for place in [Place::Host, Place::Sandbox] {
-        for link in std::mem::take(&mut linux.sockets(place).told).into_values() {
-            if let Ok(name) = link.name.parse() {
-                known.insert((place, name), Some(link));
-            }
-        }
-    }
-    observe_but(linux, probes, known)
+    let place = Place::Sandbox;
+    let told = std::mem::take(&mut linux.sockets(place).told).into_values();
+    let known = told.filter_map(|link| Some(((place, link.name.parse().ok()?), Some(link))));
+    observe_but(linux, probes, known.collect())
 }
 
 /// What is known of links by name; `None` if there is none.
