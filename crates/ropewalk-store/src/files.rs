@@ -38,15 +38,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Errno> {
     Ok(bytes[..length].to_vec())
 }
 
-/// A lease; `None` if nobody has the address.
-pub(crate) fn read_lease(directory: &Path, ip: IpAddr) -> Result<Option<Lease>, StoreError> {
-    let path = directory.join(ip.to_string());
-    match read(&path) {
+/// The lease in a file; `None` if nobody has the address.
+pub(crate) fn read_lease(path: &Path, ip: IpAddr) -> Result<Option<Lease>, StoreError> {
+    match read(path) {
         Ok(content) => {
             Ok(Some(Lease { ip, holder: Holder::parse(&String::from_utf8_lossy(&content)) }))
         }
         Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(StoreError::new("open", &path, error.into())),
+        Err(error) => Err(StoreError::new("open", path, error.into())),
     }
 }
 
@@ -85,7 +84,7 @@ pub(crate) fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {
             continue;
         }
         // It may have been released since, by one who does not lock.
-        leases.extend(read_lease(directory, ip)?);
+        leases.extend(read_lease(&entry.path(), ip)?);
     }
     leases.sort_by_key(|lease| lease.ip);
     Ok(leases)

@@ -194,31 +194,25 @@ impl LockedLeases {
 
     /// The reservations of a holder, and those that name its container only.
     fn leases_of(&self, holder: &Holder) -> Result<Vec<Lease>, StoreError> {
-        let of_container = Holder { interface: None, ..holder.clone() };
-        let mut leases = self.look_up(holder)?;
-        if *holder != of_container {
-            leases.extend(self.look_up(&of_container)?);
-        }
-        leases.sort_by_key(|lease| lease.ip);
-        Ok(leases)
-    }
-
-    /// The reservations of just this holder.
-    fn look_up(&self, holder: &Holder) -> Result<Vec<Lease>, StoreError> {
         let mut index = self.index.borrow_mut();
         self.open(&mut index);
-        if index.is_none() {
-            let mut leases = self.leases()?;
+        let Some(known) = &*index else {
+            let all = self.leases()?;
             let indices = self.indices.as_ref();
-            *index = indices.and_then(|indices| Index::of(&self.path, indices, &leases));
-            leases.retain(|lease| lease.holder == *holder);
-            return Ok(leases);
+            *index = indices.and_then(|indices| Index::of(&self.path, indices, &all));
+            return Ok(all.into_iter().filter(|lease| lease.holder.is(holder)).collect());
+        };
+        let of_container = Holder { interface: None, ..holder.clone() };
+        let mut candidates = known.candidates(holder);
+        if *holder != of_container {
+            candidates.extend(known.candidates(&of_container));
         }
-        let candidates = index.as_ref().map(|index| index.candidates(holder)).unwrap_or_default();
         let mut leases = Vec::new();
         for ip in candidates {
-            leases.extend(read_lease(&self.path, ip)?.filter(|lease| lease.holder == *holder));
+            let lease = read_lease(&self.path.join(ip.to_string()), ip)?;
+            leases.extend(lease.filter(|lease| lease.holder.is(holder)));
         }
+        leases.sort_by_key(|lease| lease.ip);
         Ok(leases)
     }
 
@@ -269,15 +263,14 @@ impl LockedLeases {
     /// Reservations without any holder go too: whoever made one was killed in the middle, since
     /// the lock is ours now.
     pub fn release_all(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
-        for abandoned in self.look_up(&Holder { container: String::new(), interface: None })? {
+        for abandoned in self.leases_of(&Holder { container: String::new(), interface: None })? {
             self.release(abandoned.ip)?;
         }
         let mut leases = self.leases_of(holder)?;
         if leases.is_empty() {
             // Who wrote into a lease by hand has changed no directory: the index cannot know.
-            let of_container = Holder { interface: None, ..holder.clone() };
             leases = self.leases()?;
-            leases.retain(|lease| lease.holder == *holder || lease.holder == of_container);
+            leases.retain(|lease| lease.holder.is(holder));
         }
         let exact = leases.iter().any(|lease| lease.holder == *holder);
         let mut released = Vec::new();
