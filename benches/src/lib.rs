@@ -12,6 +12,7 @@ pub mod console;
 pub mod contestant;
 pub mod counts;
 pub mod host;
+pub mod options;
 pub mod picture;
 pub mod pods;
 pub mod report;

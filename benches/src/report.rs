@@ -33,6 +33,8 @@ pub struct Report {
     pub measured: Vec<Measured>,
     /// Traffic.
     pub traffic: Vec<Traffic>,
+    /// What options of ours do to packets.
+    pub options: Vec<Traffic>,
     /// Whole pods.
     pub pods: Vec<Pods>,
     /// Bursts.
@@ -75,6 +77,7 @@ impl Report {
             failures: Vec::new(),
             measured: Vec::new(),
             traffic: Vec::new(),
+            options: Vec::new(),
             pods: Vec::new(),
             bursts: Vec::new(),
             starts: Vec::new(),
@@ -112,6 +115,7 @@ impl Report {
             "starts": self.starts.iter().map(Start::to_json).collect::<Vec<_>>(),
             "costs": self.measured.iter().filter(|of| of.is_timed()).flat_map(costs).collect::<Vec<_>>(),
             "traffic": self.traffic.iter().map(Traffic::to_json).collect::<Vec<_>>(),
+            "options": self.options.iter().map(Traffic::to_json).collect::<Vec<_>>(),
             "pods": self.pods.iter().map(Pods::to_json).collect::<Vec<_>>(),
             "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
             "targets": targets::of(self).iter().map(Target::to_json).collect::<Vec<_>>(),

@@ -8,7 +8,7 @@ use crate::{
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
     failed,
     host::Machine,
-    pods,
+    options, pods,
     report::{Bursts, Report, Start},
     rounds,
     scenario::Scenario,
@@ -39,6 +39,10 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
             let traffic = traffic::measure(&machine, way, &contestants, sizes, rounds);
             let traffic = report.kept(way.name, traffic);
             report.traffic.extend(traffic);
+        }
+        for ours in contestants.iter().filter(|contestant| contestant.name == OURS) {
+            let options = options::measure(&machine, ours, rounds);
+            report.options = report.kept("options", options);
         }
     }
     sys::go_along().map_err(failed("failed to become an ordinary process"))?;

@@ -24,6 +24,7 @@ pub fn text(report: &Report) -> String {
     let _ = costs(report, &mut text);
     let _ = bursts(report, &mut text);
     let _ = traffic(report, &mut text);
+    let _ = options(report, &mut text);
     let _ = pods(report, &mut text);
     let _ = counts(report, &mut text);
     let _ = targets(report, &mut text);
@@ -169,9 +170,26 @@ fn traffic(report: &Report, text: &mut String) -> Written {
     writeln!(text)?;
     for traffic in &report.traffic {
         for (quantity, name) in QUANTITIES.iter().enumerate() {
-            write!(text, "{:18} {:>8} {name:15}", traffic.way.name, traffic.existing)?;
+            write!(text, "{:18} {:>8} {name:15}", traffic.way, traffic.existing)?;
             for contestant in 0..traffic.of.len() {
                 write!(text, " {:>24}", spread(&traffic.summary(contestant, quantity)))?;
+            }
+            writeln!(text)?;
+        }
+    }
+    Ok(())
+}
+
+fn options(report: &Report, text: &mut String) -> Written {
+    for options in &report.options {
+        writeln!(text, "\nOptions of bridge, TCP between containers, both on one processor")?;
+        write!(text, "{:18}", "")?;
+        options.of.iter().try_for_each(|(name, _)| write!(text, " {name:>24}"))?;
+        writeln!(text)?;
+        for (quantity, name) in QUANTITIES.iter().enumerate() {
+            write!(text, "{name:18}")?;
+            for option in 0..options.of.len() {
+                write!(text, " {:>24}", spread(&options.summary(option, quantity)))?;
             }
             writeln!(text)?;
         }

@@ -7,9 +7,11 @@ use crate::{
     burst,
     call::{Cost, Verb},
     contestant::{FLOOR, OURS, REFERENCE},
+    options,
     report::{Report, Start, cpu, ratio, wall},
     rounds::Measured,
     statistics::rounded,
+    traffic::{QUANTITIES, Traffic},
 };
 
 /// A number that is wanted.
@@ -107,6 +109,10 @@ const MOST_KIB: f64 = 2048.0;
 const AT_ONCE: usize = 64;
 const RATES: [f64; 2] = [8.0, 15.0];
 
+/// What options are worth: how many times one's quantity is another's.
+const OPTIONS: [((&str, &str), usize, Limit); 1] =
+    [((options::BIG, options::PLAIN), 2, Limit::Least(1.5))];
+
 /// What the verbs of a list with one plugin may do, in the order of [`Verb::ALL`].
 const COUNTED: &str = "masquerade";
 const MOST_CALLS: [Option<usize>; 3] = [Some(80), None, Some(60)];
@@ -122,6 +128,7 @@ pub fn of(report: &Report) -> Vec<Target> {
     targets.extend(RATIOS.iter().filter_map(|ratio| ratio.target(report)));
     targets.extend(of_growth(&report.measured));
     targets.extend(of_bursts(report));
+    targets.extend(of_options(&report.options));
     targets.extend(of_counts(&report.measured));
     targets
 }
@@ -207,6 +214,15 @@ fn of_bursts(report: &Report) -> Vec<Target> {
         }
     }
     targets
+}
+
+fn of_options(all: &[Traffic]) -> Vec<Target> {
+    let target = |(pair, quantity, wanted)| {
+        let measured = all.first()?.ratio(pair, quantity)?.median;
+        let what = format!("{}: {}", QUANTITIES[quantity], of_pair(pair));
+        Some(Target { what, wanted, measured })
+    };
+    OPTIONS.into_iter().filter_map(target).collect()
 }
 
 fn of_counts(all: &[Measured]) -> Vec<Target> {

@@ -60,7 +60,7 @@ pub type Trips = [Vec<f64>; 3];
 #[derive(Clone, Debug)]
 pub struct Traffic {
     /// Which.
-    pub way: Way,
+    pub way: &'static str,
     /// How many other containers there were.
     pub existing: u16,
     /// Of each contestant.
@@ -74,7 +74,7 @@ const BYTES: usize = 64 << 20;
 const CHUNK: usize = 128 << 10;
 
 /// The port of servers.
-const SERVER: u16 = 80;
+pub(crate) const SERVER: u16 = 80;
 
 /// The processor that both ends are on.
 const PROCESSOR: usize = 1;
@@ -87,14 +87,19 @@ const STOP: u8 = b'q';
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server and a client that wait.
-struct Road {
+pub(crate) struct Road {
     host: Host,
-    contestant: Contestant,
-    plugins: Vec<Value>,
-    existing: u16,
     orders: mpsc::Sender<()>,
     trips: mpsc::Receiver<Outcome<[f64; 3]>>,
     threads: [JoinHandle<Outcome<()>>; 2],
+}
+
+/// A road of a contestant's, beside which there are other containers.
+struct Street {
+    road: Road,
+    contestant: Contestant,
+    plugins: Vec<Value>,
+    existing: u16,
 }
 
 /// Measures a way with each of these numbers of other containers, least first.
@@ -105,44 +110,63 @@ pub fn measure(
     sizes: &[u16],
     rounds: usize,
 ) -> Outcome<Vec<Traffic>> {
-    let roads = contestants.iter().map(|contestant| Road::build(machine, way, contestant));
-    let mut roads = roads.collect::<Outcome<Vec<Road>>>()?;
+    let streets = contestants.iter().map(|contestant| Street::build(machine, way, contestant));
+    let mut streets = streets.collect::<Outcome<Vec<Street>>>()?;
     let mut all = Vec::new();
     for existing in sizes.iter().copied() {
-        roads.iter_mut().try_for_each(|road| road.fill(existing))?;
+        streets.iter_mut().try_for_each(|street| street.fill(existing))?;
         tell(&format!("traffic, {}: {existing} existing, {rounds} rounds", way.name));
-        let names = roads.iter().map(|road| (road.contestant.name, Trips::default()));
-        let mut traffic = Traffic { way, existing, of: names.collect() };
-        for round in 0..rounds {
-            for place in 0..roads.len() {
-                let index = (round + place) % roads.len();
-                for (all, trip) in traffic.of[index].1.iter_mut().zip(roads[index].go()?) {
-                    all.push(trip);
-                }
-            }
-        }
-        all.push(traffic);
+        let roads: Vec<_> = streets.iter().map(|s| (s.contestant.name, &s.road)).collect();
+        all.push(Traffic { way: way.name, existing, of: drive(&roads, rounds)? });
     }
-    roads.into_iter().try_for_each(|road| road.close(machine))?;
+    streets.into_iter().try_for_each(|street| street.road.close(machine))?;
     Ok(all)
 }
 
-impl Road {
+/// Measures roads in turn.
+pub(crate) fn drive(
+    roads: &[(&'static str, &Road)],
+    rounds: usize,
+) -> Outcome<Vec<(&'static str, Trips)>> {
+    let mut of: Vec<_> = roads.iter().map(|(name, _)| (*name, Trips::default())).collect();
+    for round in 0..rounds {
+        for place in 0..roads.len() {
+            let index = (round + place) % roads.len();
+            for (all, trip) in of[index].1.iter_mut().zip(roads[index].1.go()?) {
+                all.push(trip);
+            }
+        }
+    }
+    Ok(of)
+}
+
+/// Adds two containers of a contestant; answers their namespaces and addresses.
+pub(crate) fn two_containers(
+    host: &mut Host,
+    contestant: &Contestant,
+    plugins: &[Value],
+) -> Outcome<Vec<(String, Ipv4Addr)>> {
+    let network = plugins[0]["name"].as_str().unwrap_or_default();
+    let mut places = Vec::new();
+    for (number, port) in ["first", "second"].into_iter().zip(PORT..) {
+        let name = format!("{network}-{number}");
+        let netns = host.container(&name)?;
+        let id = (name.as_str(), netns.clone());
+        let mut container = Container::new(contestant, plugins, id, port);
+        container.run(Verb::Add)?;
+        places.push((netns, container.address()?));
+    }
+    Ok(places)
+}
+
+impl Street {
     fn build(machine: &Machine, way: Way, contestant: &Contestant) -> Outcome<Self> {
         let scenario = Scenario::find(way.scenario).ok_or("no such scenario")?;
         let network = format!("traffic-{}-{}", way.name.replace(' ', "-"), contestant.name);
         let mut host = machine.host(&network, scenario.host)?;
         let outside = host.outside(&format!("{network}-outside"))?;
         let plugins = scenario.plugins(&network);
-        let mut places = Vec::new();
-        for (number, port) in ["first", "second"].into_iter().zip(PORT..) {
-            let name = format!("{network}-{number}");
-            let netns = host.container(&name)?;
-            let id = (name.as_str(), netns.clone());
-            let mut container = Container::new(contestant, &plugins, id, port);
-            container.run(Verb::Add)?;
-            places.push((netns, container.address()?));
-        }
+        let mut places = two_containers(&mut host, contestant, &plugins)?;
         places.push((outside, OUTSIDE));
         let place = |end: End| places[end as usize].clone();
         let (from, to) = (place(way.from), place(way.to));
@@ -150,23 +174,29 @@ impl Road {
             End::Outside => SocketAddr::from((OUTER, PORT + 1)),
             End::First | End::Second => SocketAddr::from((to.1, SERVER)),
         };
-        let (ready, is_ready) = mpsc::channel();
-        let server = within(&to.0, move || serve(&ready))?;
-        let (orders, waiting) = mpsc::channel();
-        let (results, trips) = mpsc::channel();
-        let client = within(&from.0, move || travel(at, &waiting, &results))?;
-        // A server that cannot begin says why when it is joined, and the client cannot connect.
-        let _ = is_ready.recv();
-        let contestant = contestant.clone();
-        let threads = [client, server];
-        Ok(Self { host, contestant, plugins, existing: 0, orders, trips, threads })
+        let road = Road::open(host, &from.0, &to.0, at)?;
+        Ok(Self { road, contestant: contestant.clone(), plugins, existing: 0 })
     }
 
     /// Adds other containers until there are so many.
     fn fill(&mut self, existing: u16) -> Outcome<()> {
         let numbers = self.existing..existing;
         self.existing = existing;
-        attachment::fill(&mut self.host, &self.contestant, &self.plugins, numbers)
+        attachment::fill(&mut self.road.host, &self.contestant, &self.plugins, numbers)
+    }
+}
+
+impl Road {
+    /// Lets a client in one namespace wait, and a server in another.
+    pub(crate) fn open(host: Host, from: &str, to: &str, at: SocketAddr) -> Outcome<Self> {
+        let (ready, is_ready) = mpsc::channel();
+        let server = within(to, move || serve(&ready))?;
+        let (orders, waiting) = mpsc::channel();
+        let (results, trips) = mpsc::channel();
+        let client = within(from, move || travel(at, &waiting, &results))?;
+        // A server that cannot begin says why when it is joined, and the client cannot connect.
+        let _ = is_ready.recv();
+        Ok(Self { host, orders, trips, threads: [client, server] })
     }
 
     fn go(&self) -> Outcome<[f64; 3]> {
@@ -174,7 +204,7 @@ impl Road {
         self.trips.recv().map_err(failed("the client has gone"))?
     }
 
-    fn close(self, machine: &Machine) -> Outcome<()> {
+    pub(crate) fn close(self, machine: &Machine) -> Outcome<()> {
         drop(self.orders);
         for thread in self.threads {
             thread.join().map_err(|_| "a thread failed")??;
@@ -275,6 +305,14 @@ impl Traffic {
         Summary::of(self.of[contestant].1[quantity].iter().copied())
     }
 
+    /// How many times one's quantity is another's in the same round.
+    pub fn ratio(&self, pair: (&str, &str), quantity: usize) -> Option<Summary> {
+        let find = |name| self.of.iter().find(|(of, _)| *of == name);
+        let ((_, first), (_, second)) = find(pair.0).zip(find(pair.1))?;
+        let ratios = first[quantity].iter().zip(&second[quantity]).map(|(one, two)| one / two);
+        Some(Summary::of(ratios))
+    }
+
     /// For machines.
     pub fn to_json(&self) -> Value {
         let contestants = self.of.iter().enumerate().map(|(index, (name, _))| {
@@ -283,6 +321,6 @@ impl Traffic {
             });
             ((*name).to_owned(), Value::Object(quantities.collect()))
         });
-        json!({ "way": self.way.name, "existing": self.existing, "contestants": contestants.collect::<Map<_, _>>() })
+        json!({ "way": self.way, "existing": self.existing, "contestants": contestants.collect::<Map<_, _>>() })
     }
 }

@@ -7,7 +7,7 @@ use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{
     AttachmentId, CniError, CniResult, ErrorCode, Interface, Request, check_interface_name,
 };
-use ropewalk_linux::{DomainLink, Linux, Routing};
+use ropewalk_linux::{DomainLink, Linux, PacketLimit, Routing};
 use ropewalk_netstate::{Desired, Memory, Observed, Owner, Scope};
 
 use crate::config;
@@ -106,6 +106,8 @@ pub struct Facts {
     pub master: Master,
     /// The sandbox's links and their masters, or why they could not be read.
     pub links: Result<Vec<DomainLink>, String>,
+    /// What limits packets of many segments. Asked at ADD only.
+    pub packet_limit: PacketLimit,
 }
 
 impl Default for Facts {
@@ -124,6 +126,7 @@ impl Default for Facts {
             stray_device: None,
             master: Master::Unasked,
             links: Ok(Vec::new()),
+            packet_limit: PacketLimit::Unasked,
         }
     }
 }

@@ -193,6 +193,7 @@ fn other_value(wanted: &LinkAttribute) -> LinkAttribute {
         Attribute::Promiscuous(on) => Attribute::Promiscuous(!on),
         Attribute::AllMulticast(on) => Attribute::AllMulticast(!on),
         Attribute::TxQueueLength(n) => Attribute::TxQueueLength(n + 1),
+        Attribute::PacketSize(n) => Attribute::PacketSize(n - 1),
     };
     LinkAttribute { attribute, ..wanted.clone() }
 }

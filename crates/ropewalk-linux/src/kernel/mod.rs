@@ -33,7 +33,7 @@ use self::place::{Sandbox, Sockets};
 pub use self::{
     devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
     domains::DomainLink,
-    queries::LinkState,
+    queries::{LinkState, PacketLimit},
     routing::{LinkAddress, LinkRoute, Routing},
 };
 use crate::{dbus::Bus, netns::Netns};

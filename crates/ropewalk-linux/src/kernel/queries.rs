@@ -34,6 +34,29 @@ pub struct LinkState {
     pub kind: Option<String>,
 }
 
+/// What limits packets that are many segments in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PacketLimit {
+    /// Nobody asked.
+    Unasked,
+    /// The kernel has no such sizes (Linux 6.3 has).
+    Unsupported,
+    /// A link takes no larger ones.
+    Of {
+        /// Its name.
+        link: String,
+        /// Up to which size, in bytes.
+        size: u32,
+    },
+    /// Nothing that matters.
+    None,
+}
+
+impl PacketLimit {
+    /// A size in bytes that is as good as none: beyond it, nothing was gained (Linux 6.18).
+    pub const ENOUGH: u32 = 190_000;
+}
+
 impl From<Link> for LinkState {
     fn from(link: Link) -> Self {
         Self {
@@ -74,6 +97,39 @@ impl Linux {
         let far = absent_is_none(found)?
             .filter(|far| link::are_ends_of_one_pair((Place::Sandbox, &near), (Place::Host, far)));
         Ok(far.and_then(|far| far.name.parse().ok()))
+    }
+
+    /// How large packets of many segments may be between containers on the host, without being too
+    /// large for the link of the default route, for these links or for the ports of this bridge.
+    pub fn packet_limit(
+        &mut self,
+        bridge: Option<&IfName>,
+        links: &[&IfName],
+    ) -> Result<PacketLimit, KernelError> {
+        let place = Place::Host;
+        let is_told = |link: &Link| link.packet_size().is_some();
+        if !self.find_link(place, "lo")?.as_ref().is_some_and(is_told) {
+            return Ok(PacketLimit::Unsupported);
+        }
+        let uplink = self.default_route_link(place)?;
+        let names = uplink.iter().chain(links.iter().copied());
+        let mut limiting = Vec::new();
+        for name in names.filter(|name| Some(*name) != bridge) {
+            limiting.extend(self.find_link(place, name)?);
+        }
+        // A bridge takes what all of its ports take, but one without ports says less.
+        if let Some(name) = bridge
+            && let Some(bridge) = self.find_link(place, name)?
+            && bridge.packet_size_limit < Some(PacketLimit::ENOUGH)
+        {
+            let all = self.route(place)?.dump(&link::list(), link::read)?;
+            limiting.extend(all.into_iter().filter(|link| link.master == Some(bridge.index)));
+        }
+        let limits = limiting.into_iter().filter_map(|link| {
+            Some((link.packet_size_limit.filter(|size| *size < PacketLimit::ENOUGH)?, link.name))
+        });
+        let least = limits.min().map(|(size, link)| PacketLimit::Of { link, size });
+        Ok(least.unwrap_or(PacketLimit::None))
     }
 
     /// Whether a link is a port of a bridge.

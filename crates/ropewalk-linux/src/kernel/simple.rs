@@ -80,9 +80,9 @@ pub(super) fn apply(
     messages.extend(questions(linux, place, steps));
     let answers = linux.exchange_about_links(place, messages)?;
     for step in steps {
-        // What was told of a link may be older than this change of it.
+        // What was told of a link may be older than this change of its MAC.
         if let Resource::LinkAttribute(changed) = step.resource()
-            && !matches!(changed.attribute, Attribute::Up(_))
+            && !matches!(changed.attribute, Attribute::Up(_) | Attribute::PacketSize(_))
         {
             linux.sockets(place).told.remove(&*changed.link);
         }

@@ -9,8 +9,9 @@ use ropewalk_addr::Mac;
 use ropewalk_netstate::{
     Place,
     resource::{
-        Address, Bridge, BridgePort, Hop, MacvlanMode, Neighbour, NftChain, NftElements, NftSet,
-        Route, RouteScope, RoutingRule, StaleFlows, Veth, VethPeer, VirtualKind, VirtualLink,
+        Address, Attribute, Bridge, BridgePort, Hop, MacvlanMode, Neighbour, NftChain, NftElements,
+        NftSet, Route, RouteScope, RoutingRule, StaleFlows, Veth, VethPeer, VirtualKind,
+        VirtualLink,
         nft::{
             Connection, DataType, Datum, ElementData, Field, MapsTo, NftFamily, Rule, SetRef,
             Statement, TableRef, Verdict,
@@ -320,6 +321,17 @@ fn a_rule_tells_its_source_and_its_table() {
     2 0a010002
     15 2c010000
     6 4d000000",
+    );
+}
+
+#[test]
+fn the_size_of_packets_is_set_in_both_directions() {
+    check(
+        &link::set_attribute(3, Attribute::PacketSize(190_000)),
+        16,
+        "    00000000030000000000000000000000
+    63 30e60200
+    64 30e60200",
     );
 }
 

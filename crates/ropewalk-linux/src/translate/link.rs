@@ -13,12 +13,12 @@ use super::{
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
-        IFLA_ADDRESS, IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_IFALIAS, IFLA_IFNAME,
-        IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINK_NETNSID,
-        IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES,
-        IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_TXQLEN, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL,
-        RTEXT_FILTER_SKIP_STATS, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK,
-        VETH_INFO_PEER,
+        IFLA_ADDRESS, IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_GRO_IPV4_MAX_SIZE,
+        IFLA_GSO_IPV4_MAX_SIZE, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
+        IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+        IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_TSO_MAX_SIZE,
+        IFLA_TXQLEN, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, RTEXT_FILTER_SKIP_STATS, RTM_DELLINK,
+        RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK, VETH_INFO_PEER,
     },
 };
 
@@ -27,6 +27,11 @@ const HEADER: usize = 16;
 pub(super) const IFF_UP: u32 = 0x1;
 const IFF_PROMISC: u32 = 0x100;
 const IFF_ALLMULTI: u32 = 0x200;
+
+/// Sizes up to which IPv4 segments go as one packet: sent and received. Those of IPv6 are left
+/// alone: such packets have an option that counts for the MTU where they are routed, so that the
+/// kernel takes them for too big (Linux 6.18).
+const PACKET_SIZES: [u16; 2] = [IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE];
 
 /// A link as the kernel reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +42,10 @@ pub(crate) struct Link {
     pub(crate) mac: Option<Mac>,
     pub(crate) mtu: Option<u32>,
     pub(crate) transmit_queue: Option<u32>,
+    /// In the order of [`PACKET_SIZES`].
+    pub(crate) packet_sizes: [Option<u32>; 2],
+    /// The largest size of packets to be sent that may be set.
+    pub(crate) packet_size_limit: Option<u32>,
     /// Index of the bridge it is a port of.
     pub(crate) master: Option<u32>,
     /// Index of the link it stands on; of a veth, its peer.
@@ -70,6 +79,11 @@ impl Link {
 
     pub(crate) fn receives_all_multicast(&self) -> bool {
         self.flags & IFF_ALLMULTI != 0
+    }
+
+    /// The size up to which IPv4 segments go as one packet in both directions.
+    pub(crate) fn packet_size(&self) -> Option<u32> {
+        self.packet_sizes.into_iter().min().flatten()
     }
 
     /// The owner's mark in its alias.
@@ -123,13 +137,18 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<Link> {
             IFLA_ADDRESS => link.mac = attribute.mac(),
             IFLA_MTU => link.mtu = attribute.u32(),
             IFLA_TXQLEN => link.transmit_queue = attribute.u32(),
+            IFLA_TSO_MAX_SIZE => link.packet_size_limit = attribute.u32(),
             IFLA_MASTER => link.master = attribute.u32(),
             IFLA_LINK => link.peer = attribute.u32(),
             IFLA_LINK_NETNSID => link.peer_is_elsewhere = true,
             IFLA_IFALIAS => link.alias = attribute.text().map(Into::into),
             IFLA_OPERSTATE => link.operational_state = attribute.u8().unwrap_or_default(),
             IFLA_LINKINFO => read_kind(&mut link, attribute.nested()),
-            _ => {}
+            kind => {
+                if let Some(place) = PACKET_SIZES.iter().position(|size| *size == kind) {
+                    link.packet_sizes[place] = attribute.u32();
+                }
+            }
         }
     }
     Some(link)
@@ -329,13 +348,17 @@ pub(crate) fn set_attribute(index: u32, attribute: resource::Attribute) -> Messa
         resource::Attribute::AllMulticast(on) => (flag(on, IFF_ALLMULTI), IFF_ALLMULTI),
         resource::Attribute::Mac(_)
         | resource::Attribute::Mtu(_)
-        | resource::Attribute::TxQueueLength(_) => (0, 0),
+        | resource::Attribute::TxQueueLength(_)
+        | resource::Attribute::PacketSize(_) => (0, 0),
     };
     header(&mut message, index, flags, change);
     match attribute {
         resource::Attribute::Mac(mac) => message.bytes(IFLA_ADDRESS, &mac.0),
         resource::Attribute::Mtu(mtu) => message.u32(IFLA_MTU, mtu),
         resource::Attribute::TxQueueLength(packets) => message.u32(IFLA_TXQLEN, packets),
+        resource::Attribute::PacketSize(bytes) => {
+            PACKET_SIZES.into_iter().fold(&mut message, |message, kind| message.u32(kind, bytes))
+        }
         resource::Attribute::Up(_)
         | resource::Attribute::Promiscuous(_)
         | resource::Attribute::AllMulticast(_) => &mut message,
@@ -357,6 +380,9 @@ pub(crate) fn found_attribute(wanted: &LinkAttribute, link: &Link) -> Option<Res
         }
         resource::Attribute::TxQueueLength(_) => {
             link.transmit_queue.map(resource::Attribute::TxQueueLength)
+        }
+        resource::Attribute::PacketSize(_) => {
+            link.packet_size().map(resource::Attribute::PacketSize)
         }
     };
     let attribute = attribute?;

@@ -276,6 +276,7 @@ fn link_attributes_are_set_and_given_back() {
             (Attribute::Promiscuous(true), Attribute::Promiscuous(false)),
             (Attribute::AllMulticast(true), Attribute::AllMulticast(false)),
             (Attribute::TxQueueLength(500), Attribute::TxQueueLength(1000)),
+            (Attribute::PacketSize(190_000), Attribute::PacketSize(65_000)),
         ] {
             lab.creates(INSIDE, attribute("eth0", first));
             lab.changes(INSIDE, attribute("eth0", second));

@@ -213,6 +213,9 @@ pub enum Attribute {
     AllMulticast(bool),
     /// Transmit queue length in packets.
     TxQueueLength(u32),
+    /// Size in bytes up to which IPv4 segments go as one packet, sent and received. Found: the
+    /// lesser of the two.
+    PacketSize(u32),
 }
 
 impl Attribute {
@@ -225,6 +228,7 @@ impl Attribute {
             Self::Promiscuous(_) => "promisc",
             Self::AllMulticast(_) => "allmulti",
             Self::TxQueueLength(_) => "txQLen",
+            Self::PacketSize(_) => "packet size",
         }
     }
 
@@ -233,7 +237,7 @@ impl Attribute {
         match self {
             Self::Up(on) | Self::Promiscuous(on) | Self::AllMulticast(on) => alloc::format!("{on}"),
             Self::Mac(mac) => alloc::format!("{mac}"),
-            Self::Mtu(n) | Self::TxQueueLength(n) => alloc::format!("{n}"),
+            Self::Mtu(n) | Self::TxQueueLength(n) | Self::PacketSize(n) => alloc::format!("{n}"),
         }
     }
 }

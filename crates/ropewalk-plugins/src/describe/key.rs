@@ -88,7 +88,7 @@ impl Key {
 
 fn example(kind: Kind) -> Value {
     match kind {
-        Kind::Bool => Value::Bool(true),
+        Kind::Bool | Kind::BoolOr(_) => Value::Bool(true),
         Kind::List(element) => Value::Array(vec![example(*element)]),
         Kind::Object(keys) => Value::Object(examples(keys)),
         _ => Value::Null,

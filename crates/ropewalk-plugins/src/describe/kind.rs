@@ -11,6 +11,8 @@ pub enum Kind {
     Bool,
     /// A whole number from the first to the second.
     Integer(i64, u64),
+    /// `true`, `false` or one of these words.
+    BoolOr(&'static [&'static str]),
     /// Any text.
     Text,
     /// One of these words.
@@ -68,7 +70,9 @@ impl Kind {
             | Self::Cidr
             | Self::AddressOrCidr
             | Self::Path => Value::String(text.to_owned()),
+            Self::BoolOr(words) if words.contains(&text) => Value::String(text.to_owned()),
             Self::Bool
+            | Self::BoolOr(_)
             | Self::Integer(..)
             | Self::List(_)
             | Self::Object(_)

@@ -238,7 +238,7 @@ fn what_must_not_be_left_out_is_refused_without() {
 /// Values that do not fit a kind.
 fn misfits(kind: Kind) -> Vec<Value> {
     match kind {
-        Kind::Bool => vec![json!("yes"), json!(1)],
+        Kind::Bool | Kind::BoolOr(_) => vec![json!("yes"), json!(1)],
         Kind::Integer(least, most) => {
             let outside =
                 [least.checked_sub(1).map(Value::from), most.checked_add(1).map(Value::from)];

@@ -1,5 +1,6 @@
 //! Parts of desired state that more than one plugin declares.
 
+pub(crate) mod big_packets;
 pub(crate) mod bridged_packets;
 pub(crate) mod forward_accept;
 pub(crate) mod iptables;

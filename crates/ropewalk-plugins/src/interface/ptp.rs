@@ -19,7 +19,10 @@ use crate::{
         },
     },
     device::{Attachment, Device, Facts, Given},
-    feature::masquerade::{self, Backend},
+    feature::{
+        big_packets::{BIG_TCP, BigPackets},
+        masquerade::{self, Backend},
+    },
     layer3, names,
 };
 
@@ -29,6 +32,7 @@ const CONTAINER_INTERFACE: usize = 1;
 struct Ptp {
     masquerade: Backend,
     mtu: Option<u32>,
+    big_packets: BigPackets,
     options: layer3::Options,
     dns: Option<Dns>,
     ipam: String,
@@ -48,10 +52,10 @@ fn lint(fields: &Fields<'_>) {
 
 fn read(fields: &Fields<'_>) -> Option<Ptp> {
     let (masquerade, mtu) = (Backend::read(fields), config::mtu(fields));
-    let options = layer3::Options::read(fields);
+    let (big_packets, options) = (BigPackets::read(fields), layer3::Options::read(fields));
     let dns = config::dns(fields, "dns");
     let ipam = config::required_ipam_type(fields)?;
-    Some(Ptp { masquerade, mtu, options, dns, ipam })
+    Some(Ptp { masquerade, mtu, big_packets, options, dns, ipam })
 }
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -64,6 +68,7 @@ const KEYS: &[Key] = &[
     MASQUERADE,
     MASQUERADE_BACKEND,
     common::mtu("MTU of both ends of the pair. 0 leaves it to the kernel"),
+    BIG_TCP,
     DETECT_DUPLICATES,
     ACCEPT_RA,
     WAIT_FOR_RA,
@@ -75,13 +80,15 @@ impl Device for Ptp {
         Some(&self.ipam)
     }
 
-    fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
-        masquerade::facts(self.masquerade, kernel)
+    fn facts(&self, kernel: &mut Linux, _: &Attachment, previous: Option<&CniResult>) -> Facts {
+        let packet_limit = self.big_packets.limit(kernel, previous, None, &[]);
+        Facts { packet_limit, ..masquerade::facts(self.masquerade, kernel) }
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
         let mut desired = Desired::new();
         self.declare_pair(&mut desired, attachment, given);
+        self.big_packets.declare(&mut desired, attachment, given, None)?;
         let layer3 = given.layer3.as_ref();
         if let Some(layer3) = layer3 {
             if !given.deleting {

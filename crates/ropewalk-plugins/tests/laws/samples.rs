@@ -2,7 +2,7 @@
 
 use ropewalk_addr::{IfName, Mac};
 use ropewalk_cni::{ALL, CniResult, Environment, Request};
-use ropewalk_linux::{LinkAddress, LinkRoute, Routing};
+use ropewalk_linux::{LinkAddress, LinkRoute, PacketLimit, Routing};
 use ropewalk_netstate::{
     Desired, Place,
     resource::{AnyLink, Attribute, LinkAttribute, Offload, Offloads, Route, Sysctl},
@@ -50,6 +50,10 @@ pub(crate) fn samples() -> Vec<Sample> {
 
 fn bridges() -> Vec<Sample> {
     let linked = |sample| Sample { has_link: true, ..sample };
+    let limited = |mut sample: Sample| {
+        sample.facts.packet_limit = PacketLimit::Of { link: "uplink".into(), size: 100_000 };
+        sample
+    };
     let ipam = json!({"type": "host-local"});
     vec![
         sample("layer 2", "bridge", json!({"bridge": "br0"})),
@@ -68,6 +72,8 @@ fn bridges() -> Vec<Sample> {
             "bridge",
             json!({"isGateway": true, "ipMasq": true, "ipMasqBackend": "iptables", "ipam": ipam}),
         ),
+        sample("big packets", "bridge", json!({"bigTCP": true, "ipam": ipam})),
+        limited(sample("packets as big as they may be", "bridge", json!({"bigTCP": "auto"}))),
         sample("no default route", "bridge", json!({"defaultRoute": false, "ipam": ipam})),
         sample(
             "spoof check, hairpin and isolation",
@@ -101,6 +107,7 @@ fn pairs() -> Vec<Sample> {
     vec![
         sample("a pair", "ptp", json!({"ipam": ipam, "mtu": 1400})),
         sample("a pair with detection", "ptp", json!({"ipam": ipam, "enabledad": true})),
+        sample("a pair with big packets", "ptp", json!({"ipam": ipam, "bigTCP": true})),
         sample("a masqueraded pair", "ptp", json!({"ipam": ipam, "ipMasq": true})),
         sample(
             "a pair masqueraded with iptables",

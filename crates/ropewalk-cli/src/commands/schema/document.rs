@@ -197,6 +197,11 @@ fn of_key(key: &Key) -> Value {
 fn of_kind(kind: Kind) -> Value {
     match kind {
         Kind::Bool => json!({ "type": "boolean" }),
+        Kind::BoolOr(words) => {
+            let words = words.iter().map(|word| json!(word));
+            let values: Vec<Value> = [true.into(), false.into()].into_iter().chain(words).collect();
+            json!({ "enum": values })
+        }
         Kind::NUMBER => json!({ "type": "integer" }),
         Kind::Integer(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })

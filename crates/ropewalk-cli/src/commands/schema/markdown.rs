@@ -147,11 +147,11 @@ fn one_line(value: &Value) -> String {
 fn kind(kind: Kind) -> String {
     match kind {
         Kind::Bool => "bool".to_owned(),
+        Kind::BoolOr(words) => format!("bool, {}", alternatives(words)),
         Kind::NUMBER => "number".to_owned(),
         Kind::Integer(least, most) => format!("{least} to {}", number(most)),
         Kind::Word(words) | Kind::WordInAnyCase(words) | Kind::KnownWord(words) => {
-            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            words.join(", ")
+            alternatives(words)
         }
         Kind::List(element) => format!("list of {}", several(*element)),
         Kind::Object(_) => "object".to_owned(),
@@ -166,6 +166,11 @@ fn kind(kind: Kind) -> String {
         Kind::AddressOrCidr => "address or CIDR".to_owned(),
         Kind::Path => "path".to_owned(),
     }
+}
+
+fn alternatives(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
 }
 
 fn several(element: Kind) -> String {
@@ -191,7 +196,7 @@ fn absent(key: &Key) -> String {
         Absent::Nothing => "–".to_owned(),
         Absent::Words(words) => words.to_owned(),
         Absent::Value(value) => match key.kind {
-            Kind::Bool | Kind::Integer(..) => value.to_owned(),
+            Kind::Bool | Kind::BoolOr(_) | Kind::Integer(..) => value.to_owned(),
             _ => format!("`{value}`"),
         },
     }

@@ -128,7 +128,9 @@ fn to_json(attribute: Attribute) -> Value {
     match attribute {
         Attribute::Up(on) | Attribute::Promiscuous(on) | Attribute::AllMulticast(on) => on.into(),
         Attribute::Mac(mac) => mac.to_string().into(),
-        Attribute::Mtu(number) | Attribute::TxQueueLength(number) => number.into(),
+        Attribute::Mtu(number)
+        | Attribute::TxQueueLength(number)
+        | Attribute::PacketSize(number) => number.into(),
     }
 }
 

@@ -5,7 +5,11 @@ use ropewalk_cni::{CniError, Dns, Fields, Request, parse_args};
 use ropewalk_netstate::resource::{PortVlans, VlanRange};
 
 use super::ports::{self, Port};
-use crate::{config, feature::masquerade::Backend, layer3::Options};
+use crate::{
+    config,
+    feature::{big_packets::BigPackets, masquerade::Backend},
+    layer3::Options,
+};
 
 /// The configuration, checked.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub(crate) struct Config {
     /// Whether a bridge that nobody uses any more goes.
     pub(crate) remove_unused: bool,
     pub(crate) spoof_check: bool,
+    pub(crate) big_packets: BigPackets,
     pub(crate) options: Options,
     pub(crate) container_interface_up: bool,
     pub(crate) mac: Option<Mac>,
@@ -67,6 +72,7 @@ impl Config {
             chained: flag("chained"),
             remove_unused: flag("removeUnused"),
             spoof_check: flag("macspoofchk"),
+            big_packets: BigPackets::read(fields),
             options: Options::read(fields),
             container_interface_up: !flag("disableContainerInterface"),
             mac: mac(fields, requested_mac),
@@ -97,6 +103,7 @@ impl Config {
             ("isDefaultGateway", self.is_default_gateway),
             ("macspoofchk", self.spoof_check),
             ("disableContainerInterface", !self.container_interface_up),
+            ("bigTCP", self.big_packets != BigPackets::Off),
         ];
         for (key, is_set) in of_the_container {
             if self.chained && is_set {

@@ -8,6 +8,7 @@ use crate::describe::{
     },
     flag, key,
 };
+use crate::feature::big_packets::BIG_TCP;
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
@@ -86,6 +87,7 @@ const KEYS: &[Key] = &[
     ]),
     flag("preserveDefaultVlan", "The port also keeps VLAN 1, which it otherwise loses"),
     flag("macspoofchk", "Frames from another MAC than the container's are dropped"),
+    BIG_TCP,
     DETECT_DUPLICATES,
     ACCEPT_RA,
     WAIT_FOR_RA,
@@ -124,6 +126,7 @@ const KEYS: &[Key] = &[
         ("isDefaultGateway", "isDefaultGateway cannot be used with chained"),
         ("macspoofchk", "macspoofchk cannot be used with chained"),
         ("disableContainerInterface", "disableContainerInterface cannot be used with chained"),
+        ("bigTCP", "bigTCP cannot be used with chained"),
     ]),
 ];
 

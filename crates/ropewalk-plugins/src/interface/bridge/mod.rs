@@ -50,8 +50,11 @@ impl Device for Bridge {
         self.config.chained
     }
 
-    fn facts(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
-        masquerade::facts(self.config.masquerade, kernel)
+    fn facts(&self, kernel: &mut Linux, _: &Attachment, previous: Option<&CniResult>) -> Facts {
+        let config = &self.config;
+        let ports: Vec<_> = config.ports.iter().map(|port| &port.name).collect();
+        let packet_limit = config.big_packets.limit(kernel, previous, Some(&config.bridge), &ports);
+        Facts { packet_limit, ..masquerade::facts(config.masquerade, kernel) }
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
@@ -69,7 +72,7 @@ impl Device for Bridge {
                 gateway::declare(&mut desired, config, layer3);
             }
         } else {
-            self.declare_container(&mut desired, attachment, given, layer3.as_ref());
+            self.declare_container(&mut desired, attachment, given, layer3.as_ref())?;
         }
         if config.ipam.is_some() || config.chained {
             let (owner, backend) = (&attachment.owner, config.masquerade);
@@ -169,9 +172,10 @@ impl Bridge {
         attachment: &Attachment,
         given: &Given,
         layer3: Option<&CniResult>,
-    ) {
+    ) -> Result<(), CniError> {
         let config = &self.config;
         self.declare_pair(desired, attachment, given);
+        config.big_packets.declare(desired, attachment, given, Some(&config.bridge))?;
         if config.spoof_check {
             spoof_check::declare(desired, attachment, self.container_mac(attachment, given));
         }
@@ -188,6 +192,7 @@ impl Bridge {
             }
             None => {}
         }
+        Ok(())
     }
 
     fn declare_pair(&self, desired: &mut Desired, attachment: &Attachment, given: &Given) {

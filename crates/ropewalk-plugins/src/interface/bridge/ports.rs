@@ -14,7 +14,7 @@ use crate::{config, layer3};
 /// A link that is to be a port.
 #[derive(Debug)]
 pub(crate) struct Port {
-    name: IfName,
+    pub(crate) name: IfName,
     /// Its VLANs; `None` leaves it the bridge's default.
     pub(crate) vlans: Option<PortVlans>,
 }
