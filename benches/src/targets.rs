@@ -113,8 +113,8 @@ const RATES: [f64; 2] = [8.0, 15.0];
 const OPTIONS: [((&str, &str), usize, Limit); 1] =
     [((options::BIG, options::PLAIN), 2, Limit::Least(1.5))];
 
-/// What the verbs of a list with one plugin may do, in the order of [`Verb::ALL`].
-const COUNTED: &str = "masquerade";
+/// What the verbs of these lists may do, in the order of [`Verb::ALL`].
+const COUNTED: [&str; 2] = ["bridge", "masquerade"];
 const MOST_CALLS: [Option<usize>; 3] = [Some(80), None, Some(60)];
 const MOST_NETLINK: [Option<usize>; 3] = [Some(8), None, None];
 
@@ -235,12 +235,15 @@ fn of_counts(all: &[Measured]) -> Vec<Target> {
     };
     let what = "programs started by any verb".to_owned();
     let mut targets = vec![Target { what, wanted: Limit::Most(0.0), measured: count(programs) }];
-    for (measured, counts) in series.filter(|(measured, _)| measured.scenario.name == COUNTED) {
+    for (measured, counts) in
+        series.filter(|(measured, _)| COUNTED.contains(&measured.scenario.name))
+    {
         for (index, (verb, counts)) in Verb::ALL.into_iter().zip(counts).enumerate() {
             let mut add = |what, most: Option<usize>, found| {
                 let Some(most) = most else { return };
                 let (verb, existing) = (verb.name(), measured.existing);
-                let what = format!("{COUNTED} {verb}, {existing} existing: {what}");
+                let name = measured.scenario.name;
+                let what = format!("{name} {verb}, {existing} existing: {what}");
                 let wanted = Limit::Most(count(most));
                 targets.push(Target { what, wanted, measured: count(found) });
             };

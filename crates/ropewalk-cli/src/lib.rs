@@ -24,10 +24,11 @@ use crate::output::Output;
 
 /// Runs the command, or the plugin under whose name this program was started.
 pub fn main() -> ExitCode {
-    let name = std::env::args_os().next().unwrap_or_default();
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
     let name = Path::new(&name).file_name().unwrap_or_default().to_string_lossy();
     if ropewalk_plugins::is_plugin(&name) {
-        return ropewalk_plugins::main(&name);
+        return ropewalk_plugins::main(&name, words).into();
     }
     match Arguments::try_parse() {
         Ok(arguments) => run(arguments),

@@ -9,6 +9,7 @@
 mod arena;
 mod datagram;
 mod dbus;
+mod entry;
 mod error;
 mod kernel;
 mod netlink;
@@ -20,6 +21,7 @@ mod uapi;
 
 pub use arena::Arena;
 pub use datagram::LinkLocalSocket;
+pub use entry::prepare;
 pub use error::io_reason;
 pub use kernel::{
     DeviceSelector, DomainLink, FoundDevice, LinkAddress, LinkRoute, LinkState, Linux, PacketLimit,

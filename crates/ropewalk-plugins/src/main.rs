@@ -1,6 +1,8 @@
 //! The multi-call plugin binary: the name it is started under chooses the plugin.
 
-use std::process::ExitCode;
+#![no_main]
+
+use std::{ffi::OsString, path::Path};
 
 use ropewalk_linux::Arena;
 
@@ -8,8 +10,11 @@ use ropewalk_linux::Arena;
 #[global_allocator]
 static MEMORY: Arena = Arena::new();
 
-fn main() -> ExitCode {
-    let name = std::env::args_os().next().unwrap_or_default();
-    let name = std::path::Path::new(&name).file_name().unwrap_or_default();
-    ropewalk_plugins::main(&name.to_string_lossy())
+ropewalk_linux::begin_with!(run);
+
+fn run(words: Vec<OsString>) -> u8 {
+    let mut words = words.into_iter();
+    let name = words.next().unwrap_or_default();
+    let name = Path::new(&name).file_name().unwrap_or_default();
+    ropewalk_plugins::main(&name.to_string_lossy(), words)
 }

@@ -1,8 +1,8 @@
 //! One run of a plugin: read the environment and standard input, answer once on standard output.
 
 use std::{
+    ffi::OsString,
     io::{self, Read, Write},
-    process::ExitCode,
 };
 
 use ropewalk_cni::{
@@ -29,17 +29,23 @@ pub fn is_plugin(name: &str) -> bool {
     table::find(name).is_some()
 }
 
-/// Runs the plugin of this name with this process's environment, input and output.
-pub fn main(name: &str) -> ExitCode {
+/// Exit statuses. What went wrong is said on standard output.
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
+
+/// Runs the plugin of this name with these words of the command line and this process's
+/// environment, input and output. Returns the exit status.
+pub fn main(name: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let error = CniError::internal(format!("internal error at {place}"))
             .with_details("hint: this is a defect of the plugin; please report it");
         print(&error.to_json());
-        std::process::exit(1);
+        std::process::exit(FAILURE.into());
     }));
-    if name == "dhcp" && std::env::args_os().nth(1).is_some_and(|word| word == "daemon") {
-        return ipam::dhcp::run_daemon(std::env::args_os().skip(2));
+    let mut words = words.into_iter();
+    if name == "dhcp" && words.next().is_some_and(|word| word == "daemon") {
+        return ipam::dhcp::run_daemon(words);
     }
     let Some(plugin) = table::find(name) else {
         let known: Vec<_> = names().collect();
@@ -53,7 +59,7 @@ pub fn main(name: &str) -> ExitCode {
         let text = about(plugin.name, env!("CARGO_PKG_VERSION"), plugin.versions);
         // Whoever asks without reading has their answer.
         let _ = io::stderr().write_all(text.as_bytes());
-        return ExitCode::SUCCESS;
+        return SUCCESS;
     }
     match answer(plugin, environment) {
         Ok(text) => print(&text),
@@ -77,15 +83,15 @@ fn answer(plugin: &Plugin, environment: Environment) -> Result<String, CniError>
 }
 
 /// A caller that has closed our output is told by the exit status.
-fn print(text: &str) -> ExitCode {
+fn print(text: &str) -> u8 {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) => SUCCESS,
+        Err(_) => FAILURE,
     }
 }
 
-fn fail(error: &CniError) -> ExitCode {
+fn fail(error: &CniError) -> u8 {
     print(&error.to_json());
-    ExitCode::FAILURE
+    FAILURE
 }

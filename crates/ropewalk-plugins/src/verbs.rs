@@ -40,7 +40,14 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     let given = Given { previous, facts, ..Given::default() };
     let Some(name) = device.ipam() else { return adding.make(&mut kernel, &given, None) };
     let ipam = Ipam::find(name, request)?;
+    if ipam.is_ours() {
+        // Nothing that takes time lies between the first look and the last.
+        kernel.keep_idle_bridges();
+    }
     adding.refuse_second(&mut kernel, &given)?;
+    if !ipam.is_ours() {
+        kernel.forget_links_in_advance();
+    }
     if ipam::needs_link(name) {
         return link_first::add(&adding, &mut kernel, &ipam, given);
     }
@@ -67,10 +74,11 @@ impl Adding<'_> {
     /// container.
     fn refuse_second(&self, kernel: &mut Linux, given: &Given) -> Result<(), CniError> {
         let desired = self.declare(kernel, given)?;
+        kernel.find_links_in_advance(&links(&desired)).map_err(internal)?;
         let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
         for item in desired.items().iter().filter(own).filter(|item| is_link(&item.resource)) {
             let Some(name) = item.resource.link() else { continue };
-            if kernel.has_link(item.place, name).map_err(internal)? {
+            if kernel.was_there(item.place, name) {
                 let conflict = Conflict::AlreadyThere(item.place, item.resource.clone());
                 return Err(texts::converge_error(ConvergeError::Conflict(Box::new(conflict))));
             }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     net::IpAddr,
-    os::unix::fs::FileExt,
+    os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
 
@@ -25,16 +25,58 @@ pub(crate) fn last_reserved_path(directory: &Path, range_set: usize) -> PathBuf 
     directory.join(format!("last_reserved_ip.{range_set}"))
 }
 
-pub(crate) fn read_last_reserved(directory: &Path, range_set: usize) -> Option<IpAddr> {
-    let content = read(&last_reserved_path(directory, range_set)).ok()?;
-    String::from_utf8(content).ok()?.trim().parse().ok()
+/// The file that tells the address given last from a range set.
+#[derive(Debug)]
+pub(crate) struct LastReserved {
+    file: OwnedFd,
+    content: Vec<u8>,
+}
+
+impl LastReserved {
+    /// Opens the file, for writing if that is allowed, and reads it.
+    pub(crate) fn open(directory: &Path, range_set: usize) -> Result<Self, Errno> {
+        let path = last_reserved_path(directory, range_set);
+        let open = |how| rustix::fs::open(&path, how | OFlags::CLOEXEC, Mode::empty());
+        let file = match open(OFlags::RDWR) {
+            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => open(OFlags::RDONLY)?,
+            file => file?,
+        };
+        let content = beginning(&file)?;
+        Ok(Self { file, content })
+    }
+
+    pub(crate) fn create(directory: &Path, range_set: usize) -> Result<Self, Errno> {
+        let path = last_reserved_path(directory, range_set);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(Self { file, content: Vec::new() })
+    }
+
+    /// The address; `None` if the file tells none.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        str::from_utf8(&self.content).ok()?.trim().parse().ok()
+    }
+
+    /// Writes an address. In place: truncating first makes ext4 flush the file when it is closed,
+    /// which costs more than all the rest of an ADD.
+    pub(crate) fn write(&self, ip: IpAddr) -> Result<(), Errno> {
+        let text = ip.to_string();
+        rustix::io::retry_on_intr(|| rustix::io::pwrite(&self.file, text.as_bytes(), 0))?;
+        if self.content.len() > text.len() {
+            rustix::fs::ftruncate(&self.file, text.len() as u64)?;
+        }
+        Ok(())
+    }
 }
 
 /// The beginning of a file, which is all that counts.
 fn read(path: &Path) -> Result<Vec<u8>, Errno> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    beginning(&rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn beginning(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
     let mut bytes = [0; LONGEST];
-    let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes))?;
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(file, &mut bytes))?;
     Ok(bytes[..length].to_vec())
 }
 

@@ -9,7 +9,7 @@ use std::{
     fs::{self, DirBuilder, File},
     io,
     net::IpAddr,
-    os::unix::fs::{DirBuilderExt, FileExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -21,9 +21,7 @@ use rustix::{
 
 use crate::{
     StoreError,
-    files::{
-        boot_file, last_reserved_path, read_last_reserved, read_lease, read_leases, write_lease,
-    },
+    files::{LastReserved, boot_file, last_reserved_path, read_lease, read_leases, write_lease},
     index::Index,
 };
 
@@ -128,7 +126,7 @@ impl LeaseDirectory {
 
     /// The address given last from a range set, without locking: for showing.
     pub fn last_reserved(&self, range_set: usize) -> Option<IpAddr> {
-        read_last_reserved(&self.path, range_set)
+        LastReserved::open(&self.path, range_set).ok()?.ip()
     }
 
     /// Waits for the lock and holds it until the answer is dropped. Makes the directory.
@@ -156,6 +154,7 @@ impl LeaseDirectory {
             path: self.path.clone(),
             indices,
             index: RefCell::new(None),
+            last: RefCell::new(None),
             _lock: lock,
         })
     }
@@ -178,6 +177,8 @@ pub struct LockedLeases {
     indices: Option<PathBuf>,
     /// What is known of the index; nothing before somebody asks.
     index: RefCell<Option<Index>>,
+    /// What was read last, and for which range set.
+    last: RefCell<Option<(usize, LastReserved)>>,
     _lock: File,
 }
 
@@ -310,41 +311,35 @@ impl LockedLeases {
 
     /// The address given last from a range set; `None` if there is none or it cannot be read.
     pub fn last_reserved(&self, range_set: usize) -> Option<IpAddr> {
-        read_last_reserved(&self.path, range_set)
+        let file = LastReserved::open(&self.path, range_set).ok()?;
+        let ip = file.ip();
+        // The next one is most often written next.
+        self.last.replace(Some((range_set, file)));
+        ip
     }
 
-    /// Records the address given last from a range set. Written in place: truncating first makes
-    /// ext4 flush the file when it is closed, which costs more than all the rest of an ADD.
+    /// Records the address given last from a range set.
     pub fn set_last_reserved(&self, range_set: usize, ip: IpAddr) -> Result<(), StoreError> {
-        let path = last_reserved_path(&self.path, range_set);
-        let text = ip.to_string();
-        let open = |more| {
-            let flags = OFlags::RDWR | OFlags::CLOEXEC | more;
-            rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+        let failed = |errno: Errno| {
+            StoreError::new("write", &last_reserved_path(&self.path, range_set), errno.into())
         };
-        let write = |file: File| {
-            file.write_all_at(text.as_bytes(), 0)?;
-            if file.metadata()?.len() == text.len() as u64 {
-                Ok(())
-            } else {
-                file.set_len(text.len() as u64)
-            }
-        };
-        let failed = |error| StoreError::new("write", &path, error);
-        match open(OFlags::empty()) {
+        let kept = self.last.take().filter(|(set, _)| *set == range_set).map(|(_, file)| file);
+        let file = match kept.map_or_else(|| LastReserved::open(&self.path, range_set), Ok) {
             // A file that is new changes the directory.
             Err(Errno::NOENT) => {
-                let create = || open(OFlags::CREATE).map_err(|error| failed(error.into()));
-                write(self.change(create, |index, _| index.confirm())?).map_err(failed)
+                let create = || LastReserved::create(&self.path, range_set).map_err(failed);
+                self.change(create, |index, _| index.confirm())?
             }
-            Err(error) => Err(failed(error.into())),
-            Ok(file) => write(file).map_err(failed),
-        }
+            file => file.map_err(failed)?,
+        };
+        file.write(ip).map_err(failed)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     fn directory() -> (tempfile::TempDir, LockedLeases) {

@@ -18,5 +18,5 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: Options) -> ExitCode {
-    ropewalk_plugins::run_dhcp_daemon(options.flags.into_iter())
+    ropewalk_plugins::run_dhcp_daemon(options.flags.into_iter()).into()
 }

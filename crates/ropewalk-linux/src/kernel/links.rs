@@ -157,8 +157,13 @@ impl Linux {
         if marked.is_err() {
             let _ = self.delete_link(place, &veth.name);
         }
-        let told = self.sockets(place).told.get(&*veth.name);
-        if let (Some(peer), Some(index)) = (&veth.peer, told.and_then(|link| link.peer)) {
+        let told = self.sockets(place).told.get_mut(&*veth.name);
+        let far = told.and_then(|link| {
+            // The kernel tells of a link before it makes it a port.
+            link.master = master;
+            link.peer
+        });
+        if let (Some(peer), Some(index)) = (&veth.peer, far) {
             self.sockets(peer.place).indices.insert(peer.name.to_string(), index);
         }
         marked

@@ -9,7 +9,9 @@ mod firewalld;
 mod flows;
 mod idle_bridge;
 mod iptables;
+mod known;
 mod links;
+mod lists;
 mod moved_device;
 mod observe;
 mod offloads;
@@ -27,14 +29,18 @@ mod wait;
 
 use std::time::Instant;
 
-use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Probe, Scope, Step};
+use ropewalk_addr::IfName;
+use ropewalk_netstate::{Kernel, KernelError, Observed, Owned, Partial, Place, Probe, Scope, Step};
 
-use self::place::{Sandbox, Sockets};
 pub use self::{
     devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
     domains::DomainLink,
     queries::{LinkState, PacketLimit},
     routing::{LinkAddress, LinkRoute, Routing},
+};
+use self::{
+    known::Links,
+    place::{Sandbox, Sockets},
 };
 use crate::{dbus::Bus, netns::Netns};
 
@@ -51,6 +57,10 @@ pub struct Linux {
     in_sandbox: Sockets,
     bus: Option<Bus>,
     leaves_early: bool,
+    /// Links that the next observation need not ask for.
+    links_in_advance: Links,
+    /// Whether the sandbox is the host's namespace, once somebody has looked.
+    sandbox_is_host: Option<bool>,
     /// Whether the kernel has nftables, once it has said so.
     has_nftables: Option<bool>,
     /// When elements were last told to expire.
@@ -90,6 +100,8 @@ impl Linux {
             in_sandbox,
             bus: None,
             leaves_early: false,
+            links_in_advance: Links::new(),
+            sandbox_is_host: None,
             has_nftables: None,
             expired_at: None,
         }
@@ -97,6 +109,23 @@ impl Linux {
 }
 
 impl Linux {
+    /// Looks for the links of probes; the next observation takes what is found for the truth. To be
+    /// called only where that observation follows at once.
+    pub fn find_links_in_advance(&mut self, probes: &[Probe<'_>]) -> Result<(), KernelError> {
+        observe::links_in_advance(self, probes)
+    }
+
+    /// Forgets links that were looked for in advance.
+    pub fn forget_links_in_advance(&mut self) {
+        self.links_in_advance.clear();
+    }
+
+    /// Whether a link was there when links were looked for in advance.
+    pub fn was_there(&self, place: Place, name: &IfName) -> bool {
+        let found = self.links_in_advance.get(&(place, name.clone()));
+        found.is_some_and(Option::is_some)
+    }
+
     /// Answers probes for links that this value has just made: what the kernel told of them on the
     /// way is not asked again.
     pub fn observe_made(&mut self, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {

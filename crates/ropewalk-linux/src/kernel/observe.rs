@@ -14,47 +14,54 @@ use ropewalk_netstate::{
 };
 use rustix::io::Errno;
 
-use super::{Linux, firewalld, iptables, offloads, packet_filter, questions, sysctl};
+use super::{
+    Linux, firewalld, iptables,
+    known::{self, Links},
+    offloads, packet_filter, questions, sysctl,
+};
 use crate::{
     error::is,
     translate::{
-        address::{self, FoundAddress},
-        bridge_port, link,
-        link::Link,
-        moved_device, neighbour, route,
-        route::FoundRoute,
+        address::FoundAddress, bridge_port, link, link::Link, moved_device, neighbour,
         routing_rule, traffic, virtual_link,
     },
 };
 
-/// Answers probes.
+/// Answers probes, with the links that were looked for in advance.
 pub(super) fn observe(linux: &mut Linux, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
-    observe_but(linux, probes, BTreeMap::new())
+    let known = std::mem::take(&mut linux.links_in_advance);
+    observe_but(linux, probes, known)
 }
 
-/// Answers probes like [`observe`], but takes for known what the kernel told of the sandbox's links
-/// while they were made: their names and MAC addresses count, the rest may be older. The host's are
-/// asked: with the answer a carrier that has just come is heeded, and packets pass.
+/// Answers probes for links that were just made, see [`known::made`].
 pub(super) fn observe_made(
     linux: &mut Linux,
     probes: &[Probe<'_>],
 ) -> Result<Observed, KernelError> {
-    let place = Place::Sandbox;
-    let told = std::mem::take(&mut linux.sockets(place).told).into_values();
-    let known = told.filter_map(|link| Some(((place, link.name.parse().ok()?), Some(link))));
-    observe_but(linux, probes, known.collect())
+    let known = known::made(linux);
+    observe_but(linux, probes, known)
 }
 
-/// What is known of links by name; `None` if there is none.
-pub(super) type Links = BTreeMap<(Place, IfName), Option<Link>>;
+/// Looks for the links of probes, which the next observation then takes for known.
+pub(super) fn links_in_advance(linux: &mut Linux, probes: &[Probe<'_>]) -> Result<(), KernelError> {
+    questions::ask_about_links(linux, probes);
+    let mut survey = Survey { linux, links: Links::new(), addresses: BTreeMap::new() };
+    let result = survey.links_of(probes);
+    let found = survey.links;
+    questions::forget_answers(linux);
+    linux.links_in_advance = found;
+    result
+}
 
 fn observe_but(
     linux: &mut Linux,
     probes: &[Probe<'_>],
-    known: Links,
+    mut known: Links,
 ) -> Result<Observed, KernelError> {
-    linux.on_host.observed.clear();
-    linux.in_sandbox.observed.clear();
+    known::presume_absent(probes, &mut known);
+    for place in [Place::Host, Place::Sandbox] {
+        linux.sockets(place).observed = known::indices(&known, place);
+    }
     questions::ask_ahead(linux, probes, &known);
     let observed = survey(linux, probes, known);
     questions::forget_answers(linux);
@@ -97,6 +104,17 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
+    fn links_of(&mut self, probes: &[Probe<'_>]) -> Result<(), KernelError> {
+        for probe in probes {
+            if self.linux.is_there(probe.place)? {
+                for name in questions::links_of(probe.resource) {
+                    self.link(probe.place, name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn find(&mut self, at: Place, wanted: &Resource) -> Result<Option<Resource>, KernelError> {
         match wanted {
             Resource::Bridge(bridge) => self.bridge(at, bridge),
@@ -145,10 +163,11 @@ impl Survey<'_> {
 
     /// A link that is not there has no parameters: its directory need not be looked for.
     fn sysctl(&mut self, at: Place, wanted: &Sysctl) -> Result<Option<Resource>, KernelError> {
-        if let Some(name) = sysctl::link_of(&wanted.path)
-            && self.link(at, &name)?.is_none()
-        {
-            return Ok(None);
+        if let Some(name) = sysctl::link_of(&wanted.path) {
+            let Some(link) = self.link(at, &name)? else { return Ok(None) };
+            if let Some(value) = link.parameters.value(&wanted.path) {
+                return Ok(Some(Resource::Sysctl(Sysctl { value, ..wanted.clone() })));
+            }
         }
         Ok(sysctl::find(self.linux, at, wanted)?.map(Resource::Sysctl))
     }
@@ -416,68 +435,6 @@ impl Survey<'_> {
             filters => filters?,
         };
         Ok(filters.into_iter().next().map(Resource::TrafficFilter))
-    }
-}
-
-impl Linux {
-    /// The addresses of a link.
-    pub(super) fn addresses(
-        &mut self,
-        place: Place,
-        family: Option<Family>,
-        index: u32,
-    ) -> Result<Vec<FoundAddress>, KernelError> {
-        let found = self.route(place)?.dump(&address::list(family, index), |reply| {
-            // Kernels without strict checking ignore the filter.
-            address::read(reply).filter(|found| found.link == index)
-        });
-        Ok(absent_is_none(found.map(Some))?.unwrap_or_default())
-    }
-
-    /// The route with the key of the wanted one.
-    pub(super) fn find_route(
-        &mut self,
-        place: Place,
-        wanted: &Route,
-        index: u32,
-    ) -> Result<Option<Route>, KernelError> {
-        let family = wanted.destination.family();
-        let question = route::list(family, wanted.table, Some(index));
-        let found = self.route(place)?.dump(&question, |reply| {
-            let is_it =
-                |found: &FoundRoute| found.link == Some(index) && found.is_the_same_route(wanted);
-            let found = route::read(reply)?.into_iter().find(is_it);
-            found.map(|found| found.resource(wanted))
-        });
-        Ok(absent_is_none(found.map(Some))?.and_then(|found| found.into_iter().next()))
-    }
-
-    /// Whether a route like the wanted one leads through another link than this.
-    fn has_other_route(
-        &mut self,
-        place: Place,
-        wanted: &Route,
-        index: Option<u32>,
-    ) -> Result<bool, KernelError> {
-        let question = route::list(wanted.destination.family(), wanted.table, None);
-        let found = self.route(place)?.dump(&question, |reply| {
-            route::read(reply)?.into_iter().find(|found| {
-                found.link != index && found.is_unicast() && found.is_of_the_same_rank(wanted)
-            })
-        });
-        Ok(absent_is_none(found.map(Some))?.is_some_and(|found| !found.is_empty()))
-    }
-
-    /// The VLANs of a bridge port.
-    pub(super) fn port_vlans(
-        &mut self,
-        place: Place,
-        index: u32,
-    ) -> Result<Vec<bridge_port::Membership>, KernelError> {
-        let found = self
-            .route(place)?
-            .dump(&bridge_port::list_vlans(), |reply| bridge_port::read_vlans(reply, index))?;
-        Ok(found.into_iter().flatten().collect())
     }
 }
 

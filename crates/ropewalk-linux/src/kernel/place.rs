@@ -100,9 +100,13 @@ impl Linux {
 
     /// Whether the sandbox is the host's own namespace.
     pub fn sandbox_is_host(&mut self) -> Result<bool, KernelError> {
+        if let Some(known) = self.sandbox_is_host {
+            return Ok(known);
+        }
         let home = self.home()?;
         let same = self.sandbox()?.is_same(&home).map_err(|error| namespace_error(&error));
         self.home = Some(home);
+        self.sandbox_is_host = same.as_ref().ok().copied();
         same
     }
 

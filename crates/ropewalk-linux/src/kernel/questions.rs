@@ -3,14 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use ropewalk_netstate::{Place, Probe, Resource};
+use ropewalk_addr::IfName;
+use ropewalk_netstate::{
+    Place, Probe, Resource,
+    resource::{Address, AddressGuard},
+};
 
-use super::{Linux, iptables, observe::Links, packet_filter};
+use super::{Linux, iptables, known::Links, packet_filter};
 use crate::{
     netlink::Message,
     translate::{
-        link,
+        address, link,
         nft::{chain, element, set, table},
+        sysctl,
     },
 };
 
@@ -26,13 +31,28 @@ pub(super) fn ask_ahead(linux: &mut Linux, probes: &[Probe<'_>], known: &Links) 
         if here.is_empty() || !linux.is_there(place).unwrap_or(false) {
             continue;
         }
-        let questions = about_links(place, &here, known);
-        if questions.len() > 1
-            && let Ok(socket) = linux.route(place)
-        {
-            socket.ask_ahead(questions);
-        }
+        let mut questions = about_links(place, &here, known);
+        questions.extend(about_parameters(&here));
+        questions.extend(about_addresses(place, &here, known));
+        ask(linux, place, questions);
         ask_about_filters(linux, place, &here);
+    }
+}
+
+/// Asks ahead for the links of probes.
+pub(super) fn ask_about_links(linux: &mut Linux, probes: &[Probe<'_>]) {
+    for place in [Place::Host, Place::Sandbox] {
+        let here = probes.iter().filter(|probe| probe.place == place).map(|probe| probe.resource);
+        let here: Vec<&Resource> = here.collect();
+        ask(linux, place, about_links(place, &here, &Links::new()));
+    }
+}
+
+fn ask(linux: &mut Linux, place: Place, questions: Vec<Message>) {
+    if questions.len() > 1
+        && let Ok(socket) = linux.route(place)
+    {
+        socket.ask_ahead(questions);
     }
 }
 
@@ -55,15 +75,44 @@ pub(super) fn forget_answers(linux: &mut Linux) {
 
 /// All links that are named and not known.
 fn about_links(place: Place, resources: &[&Resource], known: &Links) -> Vec<Message> {
-    let mut names = BTreeSet::new();
-    for resource in resources {
-        names.extend(resource.link());
-        if let Resource::Veth(veth) = resource {
-            names.extend(&veth.bridge);
-        }
-    }
+    let names: BTreeSet<&IfName> = resources.iter().copied().flat_map(links_of).collect();
     let unknown = names.into_iter().filter(|name| !known.contains_key(&(place, (*name).clone())));
     unknown.map(|name| link::find_by_name(name)).collect()
+}
+
+/// The links that a resource names, where it is.
+pub(super) fn links_of(resource: &Resource) -> impl Iterator<Item = &IfName> {
+    let bridge = match resource {
+        Resource::Veth(veth) => veth.bridge.as_ref(),
+        _ => None,
+    };
+    resource.link().into_iter().chain(bridge)
+}
+
+/// Parameters of the namespace for which there is a message.
+fn about_parameters(resources: &[&Resource]) -> Vec<Message> {
+    let mut questions = Vec::new();
+    for resource in resources {
+        if let Resource::Sysctl(wanted) = resource
+            && let Some(question) = sysctl::find(&wanted.path)
+        {
+            add(&mut questions, question);
+        }
+    }
+    questions
+}
+
+/// The addresses of one link, if links are known.
+fn about_addresses(place: Place, resources: &[&Resource], known: &Links) -> Option<Message> {
+    resources.iter().find_map(|resource| {
+        let (Resource::Address(Address { link, .. })
+        | Resource::AddressGuard(AddressGuard { link, .. })) = resource
+        else {
+            return None;
+        };
+        let link = known.get(&(place, link.clone()))?.as_ref()?;
+        Some(address::list(None, link.index))
+    })
 }
 
 /// Everything that is named in nftables, and the rules of one chain.

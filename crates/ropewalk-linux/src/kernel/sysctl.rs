@@ -21,6 +21,11 @@ pub(super) fn find(
     place: Place,
     wanted: &Sysctl,
 ) -> Result<Option<Sysctl>, KernelError> {
+    if let Some(question) = sysctl::find(&wanted.path)
+        && let Ok(Some(value)) = linux.route(place)?.get(question, sysctl::read)
+    {
+        return Ok(Some(Sysctl { value, ..wanted.clone() }));
+    }
     let file = sysctl::file(&wanted.path).ok_or_else(|| error_about(Errno::INVAL, &wanted.path))?;
     match linux.within(place, || read(&file))? {
         Ok(text) => Ok(Some(Sysctl { value: sysctl::value(&text), ..wanted.clone() })),

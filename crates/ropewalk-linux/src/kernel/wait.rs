@@ -13,8 +13,11 @@ use super::Linux;
 use crate::{
     error::error_with,
     netlink::EventSocket,
-    translate::address::FoundAddress,
-    translate::wait::{Readiness, is_link_up, readiness, state_name},
+    translate::{
+        address::FoundAddress,
+        link,
+        wait::{Readiness, is_link_up, readiness, state_name},
+    },
 };
 
 /// What a look at the kernel said.
@@ -72,10 +75,16 @@ fn look(linux: &mut Linux, place: Place, wait: &Await) -> Result<Look, KernelErr
 }
 
 fn look_at_link(linux: &mut Linux, place: Place, name: &IfName) -> Result<Look, KernelError> {
-    let found = linux.find_link(place, name)?;
-    let link = found.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?;
+    // Results tell the bridge, too, which a new port may have given its MAC address.
+    let bridge = linux.sockets(place).told.remove(&**name).and_then(|link| link.master);
+    let questions = [Some(link::find_by_name(name)), bridge.map(link::find_by_index)];
+    linux.exchange_about_links(place, questions.into_iter().flatten().collect())?;
+    let link = match linux.sockets(place).told.get(&**name) {
+        Some(link) => Some(link.clone()),
+        None => linux.find_link(place, name)?,
+    };
+    let link = link.ok_or_else(|| error_with(Errno::NODEV, "Link not found"))?;
     if is_link_up(&link) {
-        linux.sockets(place).told.insert(name.to_string(), link);
         return Ok(Look::Finished);
     }
     let state = state_name(link.operational_state);

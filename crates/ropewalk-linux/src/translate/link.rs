@@ -8,12 +8,13 @@ use ropewalk_netstate::{
 
 use super::{
     bridge_port::{PortFlags, read_port},
+    sysctl::LinkParameters,
     virtual_link,
 };
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
-        IFLA_ADDRESS, IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_GRO_IPV4_MAX_SIZE,
+        IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_GRO_IPV4_MAX_SIZE,
         IFLA_GSO_IPV4_MAX_SIZE, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
         IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
         IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_TSO_MAX_SIZE,
@@ -61,6 +62,7 @@ pub(crate) struct Link {
     pub(crate) port: Option<PortFlags>,
     /// What it is as a virtual link.
     pub(crate) virtual_kind: Option<VirtualKind>,
+    pub(crate) parameters: LinkParameters,
 }
 
 impl Link {
@@ -144,6 +146,7 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<Link> {
             IFLA_IFALIAS => link.alias = attribute.text().map(Into::into),
             IFLA_OPERSTATE => link.operational_state = attribute.u8().unwrap_or_default(),
             IFLA_LINKINFO => read_kind(&mut link, attribute.nested()),
+            IFLA_AF_SPEC => link.parameters = LinkParameters::read(&attribute.nested()),
             kind => {
                 if let Some(place) = PACKET_SIZES.iter().position(|size| *size == kind) {
                     link.packet_sizes[place] = attribute.u32();

@@ -7,9 +7,100 @@ use ropewalk_netstate::resource::Sysctl;
 
 use super::link;
 use crate::{
-    netlink::Message,
-    uapi::{AF_INET, IFLA_AF_SPEC, IFLA_INET_CONF, IPV4_DEVCONF_ARP_NOTIFY, RTM_SETLINK},
+    netlink::{Attribute, Attributes, Message, Reply},
+    uapi::{
+        AF_INET, AF_INET6, DEVCONF_ACCEPT_RA, IFLA_AF_SPEC, IFLA_INET_CONF, IFLA_INET6_CONF,
+        IPV4_DEVCONF_ARP_NOTIFY, IPV4_DEVCONF_ROUTE_LOCALNET, NETCONFA_FORWARDING,
+        NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL, RTM_GETNETCONF, RTM_NEWNETCONF, RTM_SETLINK,
+    },
 };
+
+/// A parameter of links that every answer about a link tells, too.
+struct Told {
+    directory: &'static str,
+    name: &'static str,
+    family: u16,
+    /// Which of the family's attributes holds the list of its parameters, and the place in it.
+    list: u16,
+    place: u16,
+}
+
+/// IPv4 counts from one (`enum` in include/uapi/linux/ip.h), IPv6 from zero (`DEVCONF_` in
+/// include/uapi/linux/ipv6.h).
+const TOLD: [Told; 3] = [
+    Told {
+        directory: "net/ipv4/conf/",
+        name: "arp_notify",
+        family: AF_INET,
+        list: IFLA_INET_CONF,
+        place: IPV4_DEVCONF_ARP_NOTIFY - 1,
+    },
+    Told {
+        directory: "net/ipv4/conf/",
+        name: "route_localnet",
+        family: AF_INET,
+        list: IFLA_INET_CONF,
+        place: IPV4_DEVCONF_ROUTE_LOCALNET - 1,
+    },
+    Told {
+        directory: "net/ipv6/conf/",
+        name: "accept_ra",
+        family: AF_INET6,
+        list: IFLA_INET6_CONF,
+        place: DEVCONF_ACCEPT_RA,
+    },
+];
+
+/// The values of those parameters, where the kernel told them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkParameters([Option<i32>; TOLD.len()]);
+
+impl LinkParameters {
+    /// Reads what an answer says about the families of a link (`IFLA_AF_SPEC`).
+    pub(crate) fn read(families: &Attributes<'_>) -> Self {
+        Self(TOLD.each_ref().map(|told| {
+            let list = families.first(told.family)?.inner(told.list)?;
+            let start = usize::from(told.place) * size_of::<i32>();
+            let bytes = list.payload.get(start..)?.first_chunk()?;
+            Some(i32::from_ne_bytes(*bytes))
+        }))
+    }
+
+    /// The value of a parameter of this link; `None` if it was not told.
+    pub(crate) fn value(&self, path: &str) -> Option<String> {
+        let is_it = |told: &Told| {
+            let rest = path.strip_prefix(told.directory);
+            rest.and_then(|rest| rest.strip_suffix(told.name)).is_some_and(|l| l.ends_with('/'))
+        };
+        self.0[TOLD.iter().position(is_it)?].map(|value| value.to_string())
+    }
+}
+
+/// The question for a parameter of a whole namespace that can be asked by a message, which goes
+/// with others: whether packets are forwarded.
+pub(crate) fn find(path: &str) -> Option<Message> {
+    let family = match path {
+        "net/ipv4/ip_forward" | "net/ipv4/conf/all/forwarding" => AF_INET,
+        "net/ipv6/conf/all/forwarding" => AF_INET6,
+        _ => return None,
+    };
+    let mut message = Message::get(RTM_GETNETCONF);
+    let [family, _] = family.to_ne_bytes();
+    message.raw(&[family]).bytes(NETCONFA_IFINDEX, &NETCONFA_IFINDEX_ALL.to_ne_bytes());
+    Some(message)
+}
+
+/// Reads the answer to [`find`].
+pub(crate) fn read(reply: &Reply<'_>) -> Option<String> {
+    /// Length of `struct netconfmsg`, padded.
+    const HEADER: usize = 4;
+    if reply.kind != RTM_NEWNETCONF {
+        return None;
+    }
+    let mut answer = Attributes::behind(reply.payload, HEADER);
+    let value = answer.find(|attribute| attribute.kind == NETCONFA_FORWARDING);
+    value.and_then(Attribute::u32).map(|value| value.cast_signed().to_string())
+}
 
 /// The file of a parameter; `None` for a path that would leave `/proc/sys`.
 pub(crate) fn file(path: &str) -> Option<PathBuf> {

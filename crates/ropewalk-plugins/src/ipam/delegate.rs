@@ -43,6 +43,11 @@ impl Ipam {
         })
     }
 
+    /// Whether it runs in this process.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::InProcess(_))
+    }
+
     pub(crate) fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
         match self {
             Self::InProcess(plugin) => plugin.claim(request),

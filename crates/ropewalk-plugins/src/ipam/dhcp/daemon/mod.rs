@@ -18,7 +18,7 @@ use std::{
     ffi::OsString,
     fmt, fs,
     io::{self, Write as _},
-    process::{self, ExitCode},
+    process,
 };
 
 use ropewalk_linux::{Ending, io_reason};
@@ -29,24 +29,24 @@ use self::{
     keeper::Keeper,
 };
 
-/// Runs the daemon until it is told to end.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+/// Runs the daemon until it is told to end. Returns the exit status.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(Mistake::Help) => {
             say(flags::help());
-            return ExitCode::SUCCESS;
+            return 0;
         }
         Err(Mistake::Wrong(message)) => {
             say(format_args!("{message}\n{}", flags::help()));
-            return ExitCode::from(2);
+            return 2;
         }
     };
     match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(message) => {
             say(message);
-            ExitCode::FAILURE
+            1
         }
     }
 }
