@@ -7,8 +7,9 @@
 //! nothing open but its socket: it must not hold the caller's pipe or a lock.
 
 use std::{
+    mem::ManuallyDrop,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ropewalk_netstate::{KernelError, Place};
@@ -16,11 +17,7 @@ use ropewalk_netstate::{KernelError, Place};
 use rustix::net::SendFlags;
 
 use super::{Linux, release};
-use crate::{
-    error::{error, is},
-    netlink::EventSocket,
-    translate::link,
-};
+use crate::{error::is, netlink::EventSocket, translate::link};
 
 /// A deletion takes long where many links go at once, but not as long as this.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -29,19 +26,19 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// says follows within the same hold of the kernel's RTNL lock, before anything can be made anew.
 pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result<(), KernelError> {
     // Subscribed first, so that no announcement is missed; the answer comes to the same socket.
-    let mut events = linux.within(place, EventSocket::of_links)??;
+    // Nor is it closed, since the process ends next.
+    let mut events = ManuallyDrop::new(linux.within(place, || EventSocket::of_links(LONGEST))??);
     let mut message = link::delete(index);
     if !send_from_child(events.as_fd(), message.finish(1)) {
         return linux.route(place)?.request(link::delete(index));
     }
-    let deadline = Instant::now() + LONGEST;
-    while events.wait_for_more(deadline)? {
+    loop {
         let (mut is_gone, mut answer) = (false, None);
-        let is_complete = events.read(|reply| {
+        let is_complete = events.receive(|reply| {
             is_gone |= link::is_deletion(reply, index);
             // There are no verdicts among events.
             answer = answer.take().or_else(|| reply.verdict("RTNETLINK"));
-        });
+        })?;
         if let Some(verdict) = answer {
             return verdict;
         }
@@ -49,7 +46,6 @@ pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result
             return Ok(());
         }
     }
-    Err(error("the kernel did not delete the link in time"))
 }
 
 fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelError> {

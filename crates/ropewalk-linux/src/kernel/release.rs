@@ -1,11 +1,13 @@
 //! Which release of Linux this is, for what cannot be found out by asking.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, sync::OnceLock};
 
 /// Whether this kernel is of this release or a later one. One that tells nothing readable is taken
 /// for an old one.
 pub(super) fn is_at_least(wanted: (u32, u32)) -> bool {
-    version(rustix::system::uname().release()).is_some_and(|version| version >= wanted)
+    static VERSION: OnceLock<Option<(u32, u32)>> = OnceLock::new();
+    let this = VERSION.get_or_init(|| version(rustix::system::uname().release()));
+    this.is_some_and(|this| this >= wanted)
 }
 
 fn version(release: &CStr) -> Option<(u32, u32)> {

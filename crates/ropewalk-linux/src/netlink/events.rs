@@ -2,13 +2,18 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ropewalk_netstate::KernelError;
 use rustix::{
     io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, socket_with},
+    net::{
+        AddressFamily, SocketFlags, SocketType, bind,
+        netlink::SocketAddrNetlink,
+        socket_with,
+        sockopt::{Timeout, set_socket_timeout},
+    },
 };
 
 use super::{Replies, Reply, mailbox::Mailbox};
@@ -32,13 +37,18 @@ impl EventSocket {
     }
 
     /// Subscribes to link events of the current network namespace.
-    pub(crate) fn of_links() -> Result<Self, KernelError> {
-        Self::subscribe(&[RTNLGRP_LINK])
+    ///
+    /// [`Self::receive`] waits so long for each.
+    pub(crate) fn of_links(patience: Duration) -> Result<Self, KernelError> {
+        let socket = Self::subscribe(&[RTNLGRP_LINK])?;
+        set_socket_timeout(&socket.fd, Timeout::Recv, Some(patience))
+            .map_err(|errno| error_about(errno, "subscribe to kernel events"))?;
+        Ok(socket)
     }
 
     fn subscribe(groups: &[u32]) -> Result<Self, KernelError> {
         let open = || {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let flags = SocketFlags::CLOEXEC;
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
             let groups = groups.iter().fold(0, |all, group| all | (1 << (group - 1)));
             bind(&fd, &SocketAddrNetlink::new(0, groups))?;
@@ -58,6 +68,19 @@ impl EventSocket {
     /// Waits until there is something to read; `false` if the deadline came first.
     pub(crate) fn wait_for_more(&self, deadline: Instant) -> Result<bool, KernelError> {
         wait_until_input(&[self.fd.as_fd()], deadline)
+    }
+
+    /// Waits for events and reads them; `false` if the kernel had to drop some.
+    pub(crate) fn receive(&mut self, mut see: impl FnMut(&Reply<'_>)) -> Result<bool, KernelError> {
+        match self.mailbox.wait(self.fd.as_fd()) {
+            Ok(()) => {
+                self.mailbox.datagrams().flat_map(Replies).for_each(|reply| see(&reply));
+                Ok(true)
+            }
+            Err(Errno::NOBUFS) => Ok(false),
+            Err(Errno::AGAIN) => Err(error_about(Errno::TIMEDOUT, "wait for kernel events")),
+            Err(errno) => Err(error_about(errno, "receive from kernel")),
+        }
     }
 
     /// Reads the events that are there; `false` if the kernel had to drop some.

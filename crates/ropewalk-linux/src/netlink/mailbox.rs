@@ -36,6 +36,15 @@ impl Mailbox {
 
     /// Receives what is there, without waiting: at least one datagram, or an error.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.take(socket, libc::MSG_DONTWAIT)
+    }
+
+    /// Waits until there is something, as long as the socket's timeout says, and receives it.
+    pub(super) fn wait(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.take(socket, libc::MSG_WAITFORONE)
+    }
+
+    fn take(&mut self, socket: BorrowedFd<'_>, flags: i32) -> Result<(), Errno> {
         self.lengths.clear();
         self.long.clear();
         let (beginnings, rests) = self.room.split_at_mut(ORDINARY * AT_ONCE);
@@ -46,7 +55,7 @@ impl Mailbox {
             .map(|(beginning, rest)| [space(beginning), space(rest)])
             .collect();
         let mut headers: Vec<libc::mmsghdr> = places.iter_mut().map(header).collect();
-        let count = rustix::io::retry_on_intr(|| receive(socket, &mut headers))?;
+        let count = rustix::io::retry_on_intr(|| receive(socket, &mut headers, flags))?;
         for header in headers.iter().take(count) {
             if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
                 return Err(Errno::MSGSIZE);
@@ -98,7 +107,11 @@ fn header(places: &mut [libc::iovec; 2]) -> libc::mmsghdr {
     header
 }
 
-fn receive(socket: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> Result<usize, Errno> {
+fn receive(
+    socket: BorrowedFd<'_>,
+    headers: &mut [libc::mmsghdr],
+    flags: i32,
+) -> Result<usize, Errno> {
     let count = libc::c_uint::try_from(headers.len()).unwrap_or(0);
     // SAFETY: the descriptor is open for as long as it is borrowed; each header leads to
     // places of its own, of the lengths that are written there, and all live until the call returns.
@@ -107,7 +120,7 @@ fn receive(socket: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> Result<usiz
             socket.as_raw_fd(),
             headers.as_mut_ptr(),
             count,
-            libc::MSG_DONTWAIT as _,
+            flags as _,
             std::ptr::null_mut(),
         )
     };

@@ -49,6 +49,7 @@ pub(crate) struct Socket {
     sequence: u32,
     mailbox: Mailbox,
     ahead: Ahead,
+    is_strict: bool,
 }
 
 impl Socket {
@@ -62,13 +63,18 @@ impl Socket {
         let flags = SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, number)
             .map_err(|errno| error_about(errno, "open netlink socket"))?;
-        // Kernels that lack one of these answer with fewer words or check less; both is bearable.
+        // Kernels that do not know it answer with fewer words.
         let _ = set_option(fd.as_fd(), NETLINK_EXT_ACK);
-        if protocol == Protocol::Route {
-            let _ = set_option(fd.as_fd(), NETLINK_GET_STRICT_CHK);
-        }
         let (mailbox, ahead) = (Mailbox::new(), Ahead::default());
-        Ok(Self { fd, protocol, sequence: 0, mailbox, ahead })
+        Ok(Self { fd, protocol, sequence: 0, mailbox, ahead, is_strict: false })
+    }
+
+    /// Lets the kernel heed what a request for a list leaves out. Those that cannot list more.
+    fn be_strict(&mut self) {
+        if self.protocol == Protocol::Route && !self.is_strict {
+            let _ = set_option(self.fd.as_fd(), NETLINK_GET_STRICT_CHK);
+            self.is_strict = true;
+        }
     }
 
     fn speaker(&self) -> &'static str {
@@ -274,6 +280,9 @@ impl Socket {
 
     /// Numbers the messages and sends them; returns the first number.
     fn send(&mut self, messages: &mut [Message]) -> Result<u32, KernelError> {
+        if messages.iter().any(Message::is_dump) {
+            self.be_strict();
+        }
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
         for message in messages {

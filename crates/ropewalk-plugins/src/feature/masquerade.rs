@@ -107,7 +107,11 @@ pub(crate) fn declare(
         layer3.into_iter().flat_map(|l| &l.ips).map(|ip| layer3::prefix(ip.address)).collect();
     if given.deleting {
         for family in FAMILIES {
-            desired.push(Place::Host, Lifetime::Attachment, elements(owner, family, &ips));
+            let elements = elements(owner, family, &ips);
+            // Who is known by addresses has no others; nobody's keys are all of the owner's.
+            if ips.is_empty() || !elements.elements.is_empty() {
+                desired.push(Place::Host, Lifetime::Attachment, elements);
+            }
             let chain = iptables_chain(family, &chain_name(owner));
             desired.push(Place::Host, Lifetime::Attachment, chain);
         }
