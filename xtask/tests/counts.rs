@@ -5,15 +5,15 @@ use xtask::bench;
 
 /// List of plugins, verb, and the most system calls and netlink sends.
 const BUDGETS: [(&str, &str, u64, u64); 9] = [
-    ("bridge", "ADD", 88, 9),
-    ("bridge", "CHECK", 68, 5),
-    ("bridge", "DEL", 79, 4),
-    ("masquerade", "ADD", 99, 13),
-    ("masquerade", "CHECK", 76, 8),
-    ("masquerade", "DEL", 88, 7),
-    ("chain", "ADD", 312, 39),
-    ("chain", "CHECK", 240, 30),
-    ("chain", "DEL", 290, 30),
+    ("bridge", "ADD", 59, 6),
+    ("bridge", "CHECK", 45, 5),
+    ("bridge", "DEL", 62, 4),
+    ("masquerade", "ADD", 70, 10),
+    ("masquerade", "CHECK", 53, 8),
+    ("masquerade", "DEL", 66, 6),
+    ("chain", "ADD", 242, 35),
+    ("chain", "CHECK", 180, 29),
+    ("chain", "DEL", 232, 28),
 ];
 
 #[test]
