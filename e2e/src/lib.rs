@@ -26,6 +26,7 @@
 
 mod binaries;
 pub mod chain;
+pub mod faults;
 mod hardware;
 mod lab;
 mod links;
@@ -33,8 +34,10 @@ mod outcome;
 mod patience;
 mod plugin;
 mod process;
+mod random;
 mod samples;
 mod snapshot;
+mod state;
 mod traffic;
 
 pub use binaries::{PLUGIN_NAMES, command_path, reference};
@@ -45,6 +48,8 @@ pub use outcome::{CniError, Outcome};
 pub use patience::patience;
 pub use plugin::{Plugin, Running};
 pub use process::Process;
+pub use random::Random;
 pub use samples::{Host, Role, SAMPLES, Sample, VERSIONS};
 pub use serde_json::{Value, json};
 pub use snapshot::Snapshot;
+pub use state::State;

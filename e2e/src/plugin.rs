@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_mins(1);
 pub struct Plugin<'lab> {
     lab: &'lab Lab,
     executable: String,
+    /// A program that runs the plugin, with its arguments.
+    runner: Vec<String>,
     variables: BTreeMap<String, String>,
     stdin: Vec<u8>,
     directory: String,
@@ -31,6 +33,7 @@ impl<'lab> Plugin<'lab> {
         let plugin = Self {
             lab,
             executable,
+            runner: Vec::new(),
             variables: BTreeMap::new(),
             stdin: Vec::new(),
             directory: "/".to_owned(),
@@ -43,6 +46,12 @@ impl<'lab> Plugin<'lab> {
     /// Runs another program in place of the plugin, a wrapper around it for one.
     pub fn program(mut self, path: &str) -> Self {
         path.clone_into(&mut self.executable);
+        self
+    }
+
+    /// Runs the plugin by another program, which takes it as its last argument.
+    pub fn by(mut self, runner: &[&str]) -> Self {
+        self.runner = runner.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -179,7 +188,7 @@ impl<'lab> Plugin<'lab> {
         command.args(["/usr/bin/env", "-C", &self.directory]);
         let seconds = patience(DEADLINE).as_secs().to_string();
         command.args(["/usr/bin/timeout", "--foreground", "-k", "1", &seconds]);
-        command.arg(&self.executable);
+        command.args(&self.runner).arg(&self.executable);
         command.env_clear().envs(&self.variables);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -159,25 +159,16 @@ impl Sample {
             lab.reference_fails("there is no such plugin");
             return None;
         }
-        lab.netns("c1");
-        lab.netns("c2");
         let mut processes = Vec::new();
         match self.name {
             "dhcp" => processes = serve_dhcp(&lab),
-            "host-device" => make_devices(&lab),
-            // The kernel's own rule for all of them comes with the first and stays.
-            "vrf" => ["c1", "c2"].iter().for_each(|netns| {
-                lab.sh_in(netns, "ip link add first type vrf table 9; ip link del first");
-            }),
-            // It keeps its addresses once it was up.
-            "loopback" => {
-                lab.sh(
-                    "for c in c1 c2; do ip -n $c link set lo up; ip -n $c link set lo down; done",
-                );
-            }
+            "host-device" | "vrf" | "loopback" => {}
             _ => lab.uplink(),
         }
-        Some(Host { lab, sample: self, _processes: processes })
+        let host = Host { lab, sample: self, _processes: processes };
+        host.begin("c1");
+        host.begin("c2");
+        Some(host)
     }
 }
 
@@ -230,12 +221,31 @@ impl Host {
         list.0[skipped..].iter().for_each(|plugin| plugin.check(result).silent());
     }
 
-    /// Ends a container and makes it anew.
+    /// Ends a container, if it has not ended, and makes it anew.
     pub fn renew(&self, container: &str) {
-        self.lab.sh(&format!("ip netns del {container}; ip netns add {container}"));
-        if self.sample.name == "host-device" {
+        self.lab.try_sh(&format!("ip netns del {container}"));
+        self.begin(container);
+    }
+
+    /// Makes a container, with what its attachments need.
+    fn begin(&self, container: &str) {
+        let lab = &self.lab;
+        lab.netns(container);
+        match self.sample.name {
             // The kernel gives back hardware, and ends what is none.
-            make_devices(&self.lab);
+            "host-device" => {
+                let numbers = if container == "c1" { 0..2 } else { 2..3 };
+                numbers.for_each(|number| make_device(lab, number));
+            }
+            // The kernel's own rule for all of them comes with the first and stays.
+            "vrf" => {
+                lab.sh_in(container, "ip link add first type vrf table 9; ip link del first");
+            }
+            // It keeps its addresses once it was up.
+            "loopback" => {
+                lab.sh_in(container, "ip link set lo up; ip link set lo down");
+            }
+            _ => {}
         }
     }
 
@@ -248,17 +258,15 @@ impl Host {
     }
 }
 
-/// The devices `dev0`, `dev1` and `dev2`, each with its other end, made anew: a namespace may take
-/// its time to end, and a device with it.
-fn make_devices(lab: &Lab) {
-    for number in 0..3 {
-        lab.sh(&format!(
-            "ip link del far{number} 2>/dev/null || true
-             ip link add dev{number} address 02:00:00:00:00:0{number} type veth \
-                peer name far{number} address 02:00:00:00:01:0{number}
-             ip link set far{number} addrgenmode none up"
-        ));
-    }
+/// A device `dev…` with its other end, made anew: a namespace may take its time to end, and a device
+/// with it.
+fn make_device(lab: &Lab, number: usize) {
+    lab.sh(&format!(
+        "ip link del far{number} 2>/dev/null || true
+         ip link add dev{number} address 02:00:00:00:00:0{number} type veth \
+            peer name far{number} address 02:00:00:00:01:0{number}
+         ip link set far{number} addrgenmode none up"
+    ));
 }
 
 /// A server for addresses from 10.7.0.0/24 on the bridge `lan0`, and the daemon.

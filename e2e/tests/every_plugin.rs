@@ -14,8 +14,6 @@ mod failures;
 mod life;
 #[path = "every_plugin/names.rs"]
 mod names;
-#[path = "every_plugin/state.rs"]
-mod state;
 #[path = "every_plugin/versions.rs"]
 mod versions;
 

@@ -350,7 +350,7 @@ fn kill_all(lab: &Lab, plugins: &[&'static str], verb: &str, answers: &[Answer])
     for name in plugins {
         let mut own = Vec::new();
         let kills = Stage::new(lab, name).kill_everywhere(verb, answers, &mut own);
-        eprintln!("{name} {verb}: killed {kills} times");
+        eprintln!("FAULTS TRIED: {kills} of {name}, {verb} was killed");
         failures.extend(own);
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -398,7 +398,7 @@ fn whatever_is_half_done_on_a_fresh_host_is_completed_by_the_next_add() {
     for name in PLUGINS.iter().filter(|name| **name != "tuning") {
         let mut stage = Stage::new(&lab, name);
         let calls = stage.kill_everywhere_on_a_fresh_host(&whole, &mut failures);
-        eprintln!("{name} ADD on a fresh host: killed at {calls} calls");
+        eprintln!("FAULTS TRIED: {calls} of {name}, ADD on a fresh host was killed");
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

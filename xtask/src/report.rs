@@ -5,6 +5,12 @@ use std::{collections::BTreeSet, fmt};
 /// What a test prints that this kernel cannot serve.
 const NOT_RUN: &str = "NOT RUN HERE";
 
+/// What a test prints before the number of faults that it tried.
+const FAULTS: &str = "FAULTS TRIED: ";
+
+/// Fewer tell too little.
+const FEWEST_FAULTS: u64 = 2_000;
+
 /// What the test programs say about themselves, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -15,6 +21,7 @@ pub(crate) struct Report {
     passing: BTreeSet<String>,
     not_run: BTreeSet<String>,
     failing: Vec<String>,
+    faults: u64,
     in_successes: bool,
     /// The test whose output is being read.
     current: String,
@@ -50,7 +57,17 @@ impl Report {
         if is_not_run {
             self.not_run.insert(self.current.clone());
         }
+        let faults = line.strip_prefix(FAULTS).and_then(|rest| rest.split(' ').next());
+        self.faults += faults.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
         is_not_run || !self.in_successes
+    }
+
+    /// Whether enough faults were tried for a run of everything.
+    pub(crate) fn check_faults(&self) -> Result<(), String> {
+        if self.faults >= FEWEST_FAULTS {
+            return Ok(());
+        }
+        Err(format!("only {} faults were tried, and {FEWEST_FAULTS} should be", self.faults))
     }
 
     /// Reads a result such as `ok. 12 passed; 0 failed; 1 ignored; …`.
@@ -84,6 +101,9 @@ impl fmt::Display for Report {
         write!(f, "{} passed, {} failed, {} ignored", self.passed, self.failed, self.ignored)?;
         if !self.not_run.is_empty() {
             write!(f, "; {} could not be tried, see {NOT_RUN} above", self.not_run.len())?;
+        }
+        if self.faults > 0 {
+            write!(f, "; {} faults tried", self.faults)?;
         }
         self.failing.iter().try_for_each(|name| write!(f, "\n         {name} FAILED"))
     }
@@ -120,6 +140,8 @@ mod tests {
             ("---- a stdout ----", false),
             ("NOT RUN HERE: no VLANs", true),
             ("a measurement", false),
+            ("FAULTS TRIED: 140 of bridge, seed 1", false),
+            ("FAULTS TRIED: 60 of ptp, seed 1", false),
             ("failures:", true),
             ("---- b stdout ----", true),
             ("test result: FAILED. 1 passed; 1 failed; 0 ignored", true),
@@ -127,7 +149,9 @@ mod tests {
         for (line, shown) in lines {
             assert_eq!(report.read(line), shown, "{line}");
         }
-        assert_eq!((report.passed, report.failed), (1, 1));
+        assert_eq!((report.passed, report.failed, report.faults), (1, 1, 200));
+        assert!(report.to_string().contains("; 200 faults tried"));
+        report.check_faults().unwrap_err();
         assert_eq!(report.not_run().iter().collect::<Vec<_>>(), ["a"]);
         assert!(!report.has_tried("a"));
     }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     fs::{Mode, OFlags},
-    io::Errno,
+    io::{Errno, retry_on_intr},
     mount::{MountFlags, MountPropagationFlags, UnmountFlags},
     thread::{LinkNameSpaceType, UnshareFlags},
 };
@@ -19,7 +19,7 @@ use crate::error::errno_text;
 /// The namespace of the calling thread.
 const OWN: &str = "/proc/thread-self/ns/net";
 
-/// Why a namespace could not be used. The first two texts are the reference plugins'.
+/// Why a namespace could not be used. All texts but the last are the reference plugins'.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetnsError {
     /// Nothing is at the path; runtimes delete namespaces before they call DEL.
@@ -27,6 +27,13 @@ pub enum NetnsError {
         /// The path.
         path: String,
         /// Why, usually "no such file or directory".
+        reason: String,
+    },
+    /// Nobody can tell what is at the path.
+    Unreadable {
+        /// The path.
+        path: String,
+        /// Why.
         reason: String,
     },
     /// Something else than a namespace is at the path.
@@ -48,7 +55,9 @@ pub enum NetnsError {
 impl fmt::Display for NetnsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { path, reason } => write!(f, "failed to Statfs {path:?}: {reason}"),
+            Self::Missing { path, reason } | Self::Unreadable { path, reason } => {
+                write!(f, "failed to Statfs {path:?}: {reason}")
+            }
             Self::NotNamespace { path, magic } => {
                 write!(f, "unknown FS magic on {path:?}: {magic:x}")
             }
@@ -76,10 +85,15 @@ impl Netns {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, NetnsError> {
         let path = path.as_ref();
         let name = || path.display().to_string();
-        let missing = |errno| NetnsError::Missing { path: name(), reason: errno_text(errno) };
-        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(missing)?;
-        let magic = rustix::fs::fstatfs(&fd).map_err(missing)?.f_type;
+        let failed = |errno| match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG => {
+                NetnsError::Missing { path: name(), reason: errno_text(errno) }
+            }
+            _ => NetnsError::Unreadable { path: name(), reason: errno_text(errno) },
+        };
+        let open = || rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let fd = retry_on_intr(open).map_err(failed)?;
+        let magic = retry_on_intr(|| rustix::fs::fstatfs(&fd)).map_err(failed)?.f_type;
         // Kernels before 3.19 had namespaces in procfs; the reference plugins accept that too.
         if magic == libc::NSFS_MAGIC || magic == libc::PROC_SUPER_MAGIC {
             return Ok(Self(fd));
@@ -110,7 +124,7 @@ impl Netns {
     /// Waits until nobody has the namespace locked, and locks it until this value is dropped.
     pub(crate) fn lock(&self) -> Result<(), NetnsError> {
         let lock = || rustix::fs::flock(&self.0, rustix::fs::FlockOperation::LockExclusive);
-        rustix::io::retry_on_intr(lock).map_err(refused("lock the network namespace"))
+        retry_on_intr(lock).map_err(refused("lock the network namespace"))
     }
 
     /// Whether two are the same namespace.
@@ -139,11 +153,8 @@ impl Netns {
         act: impl FnOnce() -> T,
     ) -> Result<T, NetnsError> {
         self.enter()?;
-        let way_back = WayBack(home);
-        let value = act();
-        std::mem::forget(way_back);
-        home.enter()?;
-        Ok(value)
+        let _way_back = WayBack(home);
+        Ok(act())
     }
 
     /// Moves the calling thread into this namespace for good.
@@ -193,12 +204,17 @@ impl AsFd for Netns {
     }
 }
 
-/// Brings a panicking thread home.
+/// How often the way home is tried: the kernel needs memory for it.
+const WAYS_HOME: usize = 100;
+
+/// Brings a thread home, also one that panics. One that cannot go home must do nothing more: it
+/// would do to the container what was meant for the host, and undo it there.
 struct WayBack<'a>(&'a Netns);
 
 impl Drop for WayBack<'_> {
     fn drop(&mut self) {
-        let _ = self.0.enter();
+        let is_home = (0..WAYS_HOME).any(|_| self.0.enter().is_ok());
+        assert!(is_home || thread::panicking(), "no way back from the container's namespace");
     }
 }
 

@@ -37,6 +37,7 @@ fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     let previous = previous(device, request)?;
     let mut kernel = sandbox(request)?;
     let facts = device.facts(&mut kernel, &adding.attachment, previous.as_ref());
+    refuse_silence(&kernel)?;
     let given = Given { previous, facts, ..Given::default() };
     let Some(name) = device.ipam() else { return adding.make(&mut kernel, &given, None) };
     let ipam = Ipam::find(name, request)?;
@@ -139,6 +140,13 @@ fn refuse_unusable(given: &Given) -> Result<(), CniError> {
     }
 }
 
+/// What the kernel did not answer is not known, and must not be taken for a no.
+fn refuse_silence(kernel: &Linux) -> Result<(), CniError> {
+    let silence = kernel.unanswered();
+    silence
+        .map_or(Ok(()), |error| Err(internal(error.clone()).prefixed("failed to ask the kernel")))
+}
+
 fn internal(error: KernelError) -> CniError {
     CniError::internal(error.reason)
 }
@@ -175,6 +183,7 @@ fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     }
     check_sandbox(device, &attachment, &previous)?;
     let given = known_before(device, &mut kernel, &attachment, Some(previous));
+    refuse_silence(&kernel)?;
     let desired = device.declare(&attachment, &given)?;
     let findings = converge::check(&mut *kernel, &desired).map_err(texts::converge_error)?;
     let Some((first, others)) = findings.split_first() else {
@@ -228,6 +237,9 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         _ => Vec::new(),
     };
     let given = known_before(device, &mut kernel, &attachment, previous);
+    // What it did not answer may be what there is to delete: whatever is known goes, and the runtime
+    // has to come again.
+    let complete = refuse_silence(&kernel);
     let given = Given { deleting: true, leased, ..given };
     let ipam = device.ipam();
     let release = || match ipam {
@@ -238,6 +250,7 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         let desired = device.declare(&attachment, &given)?;
         converge::del(&mut *kernel, &mut *device.memory(&attachment), &desired)
             .map_err(texts::converge_error)
+            .and(complete)
     };
     give_back(ipam, release, delete)
 }
@@ -351,6 +364,6 @@ fn sandbox_if_there(request: &Request) -> Result<OneShot, CniError> {
 fn guard(request: &Request, sandbox: Netns) -> Result<Linux, CniError> {
     let mut kernel = Linux::with_sandbox(sandbox);
     let acts = matches!(request.command, Command::Add | Command::Del);
-    let same = acts && !request.netns_override && kernel.sandbox_is_host().unwrap_or(false);
+    let same = acts && !request.netns_override && kernel.sandbox_is_host().map_err(internal)?;
     if same { Err(texts::same_netns_error()) } else { Ok(kernel) }
 }

@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Sample, Value, json};
 
-use crate::state::State;
+use ropewalk_e2e::State;
 
 /// What has lost its owner goes; what has one stays; without a list nothing is known to be lost.
 pub(crate) fn collects(name: &str) {

@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Host, Outcome, Role, Sample, json};
 
-use crate::state::State;
+use ropewalk_e2e::State;
 
 /// Asserts that it failed and changed nothing.
 #[track_caller]

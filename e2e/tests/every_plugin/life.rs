@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Host, Plugin, Role, Sample};
 
-use crate::state::State;
+use ropewalk_e2e::State;
 
 /// Ends what was before the plugin in the list, and everything in the container.
 #[track_caller]

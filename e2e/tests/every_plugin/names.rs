@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Role, Sample, json};
 
-use crate::state::State;
+use ropewalk_e2e::State;
 
 /// Containers, networks and interfaces may have any name that the specification allows.
 pub(crate) fn odd(name: &str) {

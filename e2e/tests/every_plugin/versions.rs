@@ -2,7 +2,7 @@
 
 use ropewalk_e2e::{Role, Sample, VERSIONS, Value, json, reference};
 
-use crate::state::State;
+use ropewalk_e2e::State;
 
 /// ADD, CHECK where there is one, and DEL in every version; the others are refused.
 pub(crate) fn all(name: &str) {

@@ -9,12 +9,16 @@
 use std::{
     mem::ManuallyDrop,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ropewalk_netstate::{KernelError, Place};
 
-use rustix::net::SendFlags;
+use rustix::{
+    io::Errno,
+    net::SendFlags,
+    process::{Pid, WaitOptions, waitpid},
+};
 
 use super::{Linux, release};
 use crate::{error::is, netlink::EventSocket, translate::link};
@@ -22,23 +26,37 @@ use crate::{error::is, netlink::EventSocket, translate::link};
 /// A deletion takes long where many links go at once, but not as long as this.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// Nearly all are announced earlier. After it we look whether the child is still at it.
+const ORDINARY: Duration = Duration::from_millis(200);
+
 /// Deletes a link; returns when it is gone for everybody who asks by netlink. What /sys/class/net
 /// says follows within the same hold of the kernel's RTNL lock, before anything can be made anew.
 pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result<(), KernelError> {
     // Subscribed first, so that no announcement is missed; the answer comes to the same socket.
     // Nor is it closed, since the process ends next.
-    let mut events = ManuallyDrop::new(linux.within(place, || EventSocket::of_links(LONGEST))??);
+    let mut events = ManuallyDrop::new(linux.within(place, || EventSocket::of_links(ORDINARY))??);
     let mut message = link::delete(index);
-    if !send_from_child(events.as_fd(), message.finish(1)) {
+    let Some(child) = send_from_child(events.as_fd(), message.finish(1)) else {
         return linux.route(place)?.request(link::delete(index));
-    }
+    };
+    let deadline = Instant::now() + LONGEST;
     loop {
         let (mut is_gone, mut answer) = (false, None);
-        let is_complete = events.receive(|reply| {
+        let received = events.receive(|reply| {
             is_gone |= link::is_deletion(reply, index);
             // There are no verdicts among events.
             answer = answer.take().or_else(|| reply.verdict("RTNETLINK"));
-        })?;
+        });
+        let is_complete = match received {
+            Err(error) if is(&error, Errno::TIMEDOUT) && Instant::now() < deadline => {
+                // One that was killed, or that the kernel had no memory for, has sent nothing.
+                if has_ended(child) && !events.wait_for_more(Instant::now())? {
+                    return linux.route(place)?.request(link::delete(index));
+                }
+                continue;
+            }
+            received => received?,
+        };
         if let Some(verdict) = answer {
             return verdict;
         }
@@ -51,7 +69,7 @@ pub(super) fn delete_link(linux: &mut Linux, place: Place, index: u32) -> Result
 fn exists(linux: &mut Linux, place: Place, index: u32) -> Result<bool, KernelError> {
     let found = linux.route(place)?.get(link::find_by_index(index), link::read);
     match found {
-        Err(error) if is(&error, rustix::io::Errno::NODEV) => Ok(false),
+        Err(error) if is(&error, Errno::NODEV) => Ok(false),
         found => Ok(found?.is_some()),
     }
 }
@@ -68,9 +86,14 @@ struct Errand {
 /// The child calls nothing that goes deep; in bytes.
 const STACK: usize = 16 * 1024;
 
-/// Sends a message from a child of this process; `false` if there can be none. The child shares our
+/// Whether a child of ours is no more, or cannot be found.
+fn has_ended(child: Pid) -> bool {
+    !matches!(waitpid(Some(child), WaitOptions::NOHANG), Ok(None) | Err(Errno::INTR))
+}
+
+/// Sends a message from a child of this process; nothing if there can be none. The child shares our
 /// memory, since a copy would cost more than all the rest, and has a stack of its own.
-fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
+fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> Option<Pid> {
     let errand = Errand {
         socket: socket.as_raw_fd(),
         message: bytes.to_vec(),
@@ -82,7 +105,8 @@ fn send_from_child(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
     let argument = (&raw const *errand).cast_mut().cast();
     // SAFETY: errand and stack live as long as the memory, which the child keeps. It writes nothing
     // but its stack, takes no lock and makes system calls only.
-    unsafe { libc::clone(child, stack.as_mut_ptr_range().end.cast(), flags, argument) != -1 }
+    let child = unsafe { libc::clone(child, stack.as_mut_ptr_range().end.cast(), flags, argument) };
+    Pid::from_raw(child).filter(|_| child > 0)
 }
 
 extern "C" fn child(errand: *mut libc::c_void) -> libc::c_int {

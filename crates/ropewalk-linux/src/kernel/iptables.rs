@@ -196,7 +196,8 @@ impl Linux {
         if packet_filter::drops_by_default(self, place, &table, chain)? == Some(true) {
             return Ok(true);
         }
-        if !self.has_legacy_table(place, family, "filter")? {
+        let has_legacy_table = self.has_legacy_table(place, family, "filter");
+        if !self.note(has_legacy_table)? {
             return Ok(false);
         }
         let program = program_for(family, Variant::Legacy);

@@ -63,6 +63,8 @@ pub struct Linux {
     sandbox_is_host: Option<bool>,
     /// Whether the kernel has nftables, once it has said so.
     has_nftables: Option<bool>,
+    /// The first question that got no answer at all.
+    unanswered: Option<KernelError>,
     /// When elements were last told to expire.
     expired_at: Option<Instant>,
 }
@@ -103,6 +105,7 @@ impl Linux {
             links_in_advance: Links::new(),
             sandbox_is_host: None,
             has_nftables: None,
+            unanswered: None,
             expired_at: None,
         }
     }
@@ -135,7 +138,8 @@ impl Linux {
 
 impl Kernel for Linux {
     fn observe(&mut self, probes: &[Probe<'_>]) -> Result<Observed, KernelError> {
-        observe::observe(self, probes)
+        let observed = observe::observe(self, probes);
+        self.note(observed)
     }
 
     fn apply(&mut self, steps: &[Step]) -> Result<(), Partial> {

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, mem, os::fd::AsFd};
 
 use ropewalk_netstate::{KernelError, Place};
+use rustix::io::Errno;
 
 use super::Linux;
 use crate::{
-    error::error,
+    error::{error, is},
     netlink::{Protocol, Socket},
     netns::{Netns, NetnsError},
     translate::link::Link,
@@ -33,6 +34,12 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// The first question that could not be asked, or whose answer did not come.
+    fn unanswered(&self) -> Option<&KernelError> {
+        let mut sockets = [&self.route, &self.netfilter, &self.generic].into_iter().flatten();
+        sockets.find_map(Socket::unanswered)
+    }
+
     /// Forgets what was asked ahead.
     pub(super) fn forget_answers(&mut self) {
         for socket in [&mut self.route, &mut self.netfilter].into_iter().flatten() {
@@ -71,10 +78,35 @@ impl Linux {
         }
     }
 
+    /// The first question that the kernel could not be asked, or did not answer; that it has not what
+    /// is asked for is an answer. Who asks many things and takes silence for a no has to look here
+    /// before acting on it.
+    pub fn unanswered(&self) -> Option<&KernelError> {
+        let places = [&self.on_host, &self.in_sandbox];
+        let in_sockets = || places.into_iter().find_map(Sockets::unanswered);
+        self.unanswered.as_ref().or_else(in_sockets)
+    }
+
+    /// Remembers a question that got no answer.
+    pub(super) fn note<T>(&mut self, answer: Result<T, KernelError>) -> Result<T, KernelError> {
+        if let (None, Err(error)) = (&self.unanswered, &answer) {
+            self.unanswered = Some(error.clone());
+        }
+        answer
+    }
+
+    /// Opens a socket at a place. A part that the kernel lacks is no failure.
+    fn open(&mut self, place: Place, protocol: Protocol) -> Result<Socket, KernelError> {
+        match self.within(place, || Socket::open(protocol)).and_then(|socket| socket) {
+            Err(error) if is(&error, Errno::PROTONOSUPPORT) => Err(error),
+            socket => self.note(socket),
+        }
+    }
+
     /// The rtnetlink socket at a place.
     pub(super) fn route(&mut self, place: Place) -> Result<&mut Socket, KernelError> {
         if self.sockets(place).route.is_none() {
-            let socket = self.within(place, || Socket::open(Protocol::Route))??;
+            let socket = self.open(place, Protocol::Route)?;
             self.sockets(place).route = Some(socket);
         }
         self.sockets(place).route.as_mut().ok_or_else(|| error("no socket"))
@@ -83,7 +115,7 @@ impl Linux {
     /// The netfilter socket at a place.
     pub(super) fn netfilter(&mut self, place: Place) -> Result<&mut Socket, KernelError> {
         if self.sockets(place).netfilter.is_none() {
-            let socket = self.within(place, || Socket::open(Protocol::Netfilter))??;
+            let socket = self.open(place, Protocol::Netfilter)?;
             self.sockets(place).netfilter = Some(socket);
         }
         self.sockets(place).netfilter.as_mut().ok_or_else(|| error("no socket"))
@@ -92,7 +124,7 @@ impl Linux {
     /// The generic netlink socket at a place.
     pub(super) fn generic(&mut self, place: Place) -> Result<&mut Socket, KernelError> {
         if self.sockets(place).generic.is_none() {
-            let socket = self.within(place, || Socket::open(Protocol::Generic))??;
+            let socket = self.open(place, Protocol::Generic)?;
             self.sockets(place).generic = Some(socket);
         }
         self.sockets(place).generic.as_mut().ok_or_else(|| error("no socket"))

@@ -50,6 +50,8 @@ pub(crate) struct Socket {
     mailbox: Mailbox,
     ahead: Ahead,
     is_strict: bool,
+    /// The first call that failed.
+    unanswered: Option<KernelError>,
 }
 
 impl Socket {
@@ -66,7 +68,8 @@ impl Socket {
         // Kernels that do not know it answer with fewer words.
         let _ = set_option(fd.as_fd(), NETLINK_EXT_ACK);
         let (mailbox, ahead) = (Mailbox::new(), Ahead::default());
-        Ok(Self { fd, protocol, sequence: 0, mailbox, ahead, is_strict: false })
+        let (is_strict, unanswered) = (false, None);
+        Ok(Self { fd, protocol, sequence: 0, mailbox, ahead, is_strict, unanswered })
     }
 
     /// Lets the kernel heed what a request for a list leaves out. Those that cannot list more.
@@ -75,6 +78,11 @@ impl Socket {
             let _ = set_option(self.fd.as_fd(), NETLINK_GET_STRICT_CHK);
             self.is_strict = true;
         }
+    }
+
+    /// The first call that failed, apart from what the kernel itself had to say.
+    pub(crate) fn unanswered(&self) -> Option<&KernelError> {
+        self.unanswered.as_ref()
     }
 
     fn speaker(&self) -> &'static str {
@@ -299,12 +307,18 @@ impl Socket {
         }
         let sent =
             rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()));
-        sent.map_err(|errno| error_about(errno, "send to kernel")).map(|_| first)
+        sent.map_err(|errno| self.note(errno, "send to kernel")).map(|_| first)
     }
 
     fn receive(&mut self) -> Result<(), KernelError> {
         let received = self.mailbox.receive(self.fd.as_fd());
-        received.map_err(|errno| error_about(errno, "receive from kernel"))
+        received.map_err(|errno| self.note(errno, "receive from kernel"))
+    }
+
+    fn note(&mut self, errno: Errno, what: &str) -> KernelError {
+        let error = error_about(errno, what);
+        self.unanswered.get_or_insert_with(|| error.clone());
+        error
     }
 }
 

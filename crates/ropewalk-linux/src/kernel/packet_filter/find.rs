@@ -89,7 +89,9 @@ pub(in crate::kernel) fn drops_by_default(
     linux.filter_get(place, chain::find(table, chain), chain::read_drops_by_default)
 }
 
-/// Whether the kernel has nftables and lets us use it.
+/// Whether the kernel has nftables. A question that failed for another reason is no sign of a lack:
+/// whoever asks next is told what is wrong, instead of working with another packet filter than the
+/// one that the next verb will find.
 pub(in crate::kernel) fn is_usable(linux: &mut Linux, place: Place) -> bool {
     if let Some(answer) = linux.has_nftables {
         return answer;
@@ -100,7 +102,7 @@ pub(in crate::kernel) fn is_usable(linux: &mut Linux, place: Place) -> bool {
         Ok(_) => Some(true),
         Err(error) => tells_of_a_lack(error).then_some(false),
     };
-    answer.is_ok()
+    linux.has_nftables.unwrap_or(true)
 }
 
 impl Linux {

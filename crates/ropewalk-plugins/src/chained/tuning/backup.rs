@@ -153,12 +153,11 @@ pub(crate) fn collect(
     network: &str,
     valid: &[AttachmentId],
 ) -> Result<(), CniError> {
+    let unreadable = |error| CniError::internal(format!("open {}: {error}", directory.display()));
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(CniError::internal(format!("open {}: {error}", directory.display())));
-        }
+        Err(error) => return Err(unreadable(error)),
     };
     let writer = Owner::network_hash(network);
     let valid: Vec<String> = valid
@@ -166,8 +165,9 @@ pub(crate) fn collect(
         .map(|id| file_name(&id.container_id, &id.ifname))
         .flat_map(|name| [StateFile::temporary_name(&name, &writer), name])
         .collect();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    for name in names.filter(|name| !valid.contains(name)) {
+    for entry in entries {
+        let name = entry.map_err(unreadable)?.file_name().into_string();
+        let Some(name) = name.ok().filter(|name| !valid.contains(name)) else { continue };
         // What a writer of this network who was killed has left tells so by its name.
         let is_unfinished = name.ends_with(&format!(".{writer}.tmp"));
         let file = StateFile::new(directory, &name, &writer);

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use ropewalk_e2e::{Host, patience};
+use crate::{Host, patience};
 
 /// Links, addresses, routes, rules, disciplines and some settings of a namespace.
 const NETWORK: &str = "
@@ -56,14 +56,22 @@ fn lasting(line: &str) -> Option<String> {
     Some(words.collect::<Vec<_>>().join(" "))
 }
 
+/// Packet filters and files. What is done and undone for an attachment shows in its elements; a list
+/// of them is in no order.
+const RULES_AND_FILES: &str = "
+    nft -s list ruleset 2>/dev/null | tr , '\\n' | sed 's/^[[:space:]]*//'
+    find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f \\
+        ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' \\
+        ! -path '/run/ropewalk/leases/*' 2>/dev/null || true";
+
 /// What there is at one moment, a line each.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct State(Vec<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State(Vec<String>);
 
 impl State {
     /// What there is now on the host and in `c1`.
     #[track_caller]
-    pub(crate) fn of(host: &Host) -> Self {
+    pub fn of(host: &Host) -> Self {
         let lab = &host.lab;
         let mut lines: Vec<String> = lab.snapshot().lines().map(str::to_owned).collect();
         for (name, text) in [("host", lab.sh(NETWORK)), ("c1", lab.sh_in("c1", NETWORK))] {
@@ -74,20 +82,42 @@ impl State {
         Self(lines)
     }
 
-    /// Asserts that everything is as at this moment, within a deadline: the kernel takes its time
-    /// with some things.
+    /// The same in one look, for those who look a thousand times: rules as nft prints them, and so
+    /// those of the iptables that is built on it.
     #[track_caller]
-    pub(crate) fn is_still_so(&self, host: &Host, what: &str) {
+    pub fn glance(host: &Host) -> Self {
+        let text = host.lab.sh(&format!(
+            "({NETWORK})\necho c1\nnsenter --net=/run/netns/c1 sh <<'END'\n{NETWORK}\nEND\n\
+             {RULES_AND_FILES}"
+        ));
+        let mut lines: Vec<String> = text.lines().filter_map(lasting).collect();
+        lines.sort();
+        Self(lines)
+    }
+
+    /// What is not as at this moment when a deadline is over: the kernel takes its time with some
+    /// things. Empty if all is well.
+    #[track_caller]
+    pub fn difference(&self, look: impl Fn() -> Self) -> Vec<String> {
         let deadline = Instant::now() + patience(Duration::from_secs(2));
-        let mut now = Self::of(host);
+        let mut now = look();
         while now != *self && Instant::now() < deadline {
-            now = Self::of(host);
+            now = look();
         }
         let only = |sign: char, here: &Self, there: &Self| -> Vec<String> {
             let lines = here.0.iter().filter(|line| !there.0.contains(line));
             lines.map(|line| format!("{sign} {line}")).collect()
         };
-        let difference = [only('+', &now, self), only('-', self, &now)].concat();
-        assert!(now == *self, "{what}: not as before:\n{}", difference.join("\n"));
+        match [only('+', &now, self), only('-', self, &now)].concat() {
+            none if none.is_empty() && now != *self => vec!["something is there twice".to_owned()],
+            difference => difference,
+        }
+    }
+
+    /// Asserts that everything is as at this moment, within a deadline.
+    #[track_caller]
+    pub fn is_still_so(&self, host: &Host, what: &str) {
+        let difference = self.difference(|| Self::of(host));
+        assert!(difference.is_empty(), "{what}: not as before:\n{}", difference.join("\n"));
     }
 }
