@@ -30,6 +30,14 @@ pub const PLUGIN_NAMES: &[&str] = &[
     "vrf",
 ];
 
+/// Plugins that are programs of their own, with the programs' names.
+pub(crate) const SEPARATE: &[(&str, &str)] = &[("sql", "ropewalk-sql")];
+
+/// The best build of a program of ours that is a plugin.
+pub(crate) fn separate(program: &str) -> Option<PathBuf> {
+    builds(&target_directory(), program).into_iter().find(|path| path.is_file())
+}
+
 /// Where the plugins under test come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Plugins {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::binaries::{PLUGIN_NAMES, Plugins};
+use crate::binaries::{PLUGIN_NAMES, Plugins, SEPARATE, separate};
 use crate::{Outcome, Plugin, Snapshot, patience, reference};
 
 /// What the holder does before it waits. Directories are fresh, so that no two tests meet in them;
@@ -73,6 +73,13 @@ impl Lab {
                     let link = self.outside(&format!("/run/lab/plugins/{name}"));
                     std::os::unix::fs::symlink(&binary, link)
                         .expect("a fresh directory takes links");
+                }
+                for (name, program) in SEPARATE {
+                    if let Some(program) = separate(program) {
+                        let link = self.outside(&format!("/run/lab/plugins/{name}"));
+                        std::os::unix::fs::symlink(program, link)
+                            .expect("a fresh directory takes links");
+                    }
                 }
                 "/run/lab/plugins".to_owned()
             }

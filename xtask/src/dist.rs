@@ -1,4 +1,4 @@
-//! Building what goes onto a node: the plugin binary and the `ropewalk` command.
+//! Building what goes onto a node: the plugin binary, the plugin `sql` and the `ropewalk` command.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 use crate::{
     console::say,
     elf::{self, Linkage},
-    process,
+    packages, process,
     target::{self, Libc},
 };
 
@@ -23,6 +23,11 @@ pub fn plugins_path(root: &Path, libc: Libc) -> PathBuf {
     target_directory(root).join(libc.triple()).join("release/ropewalk-plugins")
 }
 
+/// Where the plugin `sql` is after a build.
+pub fn sql_path(root: &Path, libc: Libc) -> PathBuf {
+    plugins_path(root, libc).with_file_name("ropewalk-sql")
+}
+
 /// Where the command is after a build.
 pub fn command_path(root: &Path) -> PathBuf {
     target_directory(root).join("release/ropewalk")
@@ -30,15 +35,26 @@ pub fn command_path(root: &Path) -> PathBuf {
 
 /// Builds the plugin binary, static and optimised.
 pub fn build_plugins(root: &Path, libc: Libc) -> Result<String, String> {
+    build_static(root, libc, "ropewalk-plugins", &plugins_path(root, libc))
+}
+
+/// Builds the plugin `sql`, static and optimised. SQLite is written in C: musl needs its compiler.
+pub fn build_sql(root: &Path, libc: Libc) -> Result<String, String> {
+    if libc == Libc::Musl {
+        packages::prepare_for(&[packages::MUSL_GCC])?;
+    }
+    build_static(root, libc, "ropewalk-sql", &sql_path(root, libc))
+}
+
+fn build_static(root: &Path, libc: Libc, package: &str, path: &Path) -> Result<String, String> {
     let mut cargo = process::cargo(root);
-    cargo.args(["build", "--release", "--package", "ropewalk-plugins", "--target"]);
+    cargo.args(["build", "--release", "--package", package, "--target"]);
     cargo.arg(libc.triple());
     if let Some(flags) = libc.rustflags() {
         cargo.env("RUSTFLAGS", flags);
     }
     process::run(&mut cargo)?;
-    let path = plugins_path(root, libc);
-    match describe(root, &path)? {
+    match describe(root, path)? {
         (Linkage::Static, text) => Ok(text),
         (Linkage::Dynamic, text) => Err(format!("{text}, but it has to be static")),
     }
@@ -63,8 +79,10 @@ pub(crate) fn plugins_under_test(root: &Path) -> Result<Option<PathBuf>, String>
     install.arg("install").arg(&directory).arg("--from").arg(&plugins);
     process::output(&mut install)?;
     // The binary under its own name tells that these are not somebody else's plugins.
-    fs::copy(&plugins, directory.join("ropewalk-plugins"))
-        .map_err(|error| format!("failed to copy {}: {error}", plugins.display()))?;
+    for (from, name) in [(plugins, "ropewalk-plugins"), (sql_path(root, libc), "sql")] {
+        fs::copy(&from, directory.join(name))
+            .map_err(|error| format!("failed to copy {}: {error}", from.display()))?;
+    }
     Ok(Some(directory))
 }
 
@@ -80,13 +98,13 @@ fn describe(root: &Path, path: &Path) -> Result<(Linkage, String), String> {
     Ok((linkage, format!("{shown}: {} KiB, {kind}", file.len().div_ceil(1024))))
 }
 
-/// The task: builds both and says what they are.
+/// The task: builds all and says what they are.
 pub fn run() -> bool {
     let root = crate::Workspace::root();
     let (libc, text) = target::prepare();
     say(&text);
     let mut worked = true;
-    for built in [build_plugins(&root, libc), build_command(&root)] {
+    for built in [build_plugins(&root, libc), build_sql(&root, libc), build_command(&root)] {
         worked &= built.is_ok();
         say(&built.unwrap_or_else(|error| format!("FAILED: {error}")));
     }

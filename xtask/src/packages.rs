@@ -26,6 +26,12 @@ const LIBCNI: &str = "/usr/share/gocode/src/github.com/containernetworking/cni/l
 /// Debian's Python finds it there.
 const JSONSCHEMA: &str = "/usr/lib/python3/dist-packages/jsonschema/__init__.py";
 
+/// The C compiler for the first choice of targets.
+pub(crate) const MUSL_GCC: &str = "musl-gcc";
+
+/// Debian's packages of the server have their version in every path but this.
+const POSTGRES: &str = "/usr/bin/pg_ctlcluster";
+
 /// Every program that a machine may lack.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "tests look at links, addresses and routes with it"),
@@ -60,6 +66,8 @@ const TOOLS: &[Tool] = &[
         "opens the socket of the DHCP daemon for it",
     ),
     tool("go", "golang-go", "builds a program on libcni, whose records ours must equal"),
+    tool(MUSL_GCC, "musl-tools", "compiles SQLite for the plugin `sql`"),
+    tool(POSTGRES, "postgresql", "a database that many hosts lease addresses from"),
     tool(LIBCNI, "golang-github-appc-cni-dev", "libcni itself"),
 ];
 

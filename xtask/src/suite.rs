@@ -41,6 +41,7 @@ pub fn run(extent: Extent) -> bool {
             Ok(text)
         });
         steps.run("build plugins", || dist::build_plugins(&root, libc));
+        steps.run("build sql", || dist::build_sql(&root, libc));
         steps.run("build command", || dist::build_command(&root));
     }
     steps.run("format", || quiet(process::cargo(&root).args(["fmt", "--all", "--check"])));

@@ -24,8 +24,8 @@ mod texts;
 mod verbs;
 
 pub use hand_over::{Form, hand_over, preview_hand_over};
-pub use ipam::dhcp::run_daemon as run_dhcp_daemon;
+pub use ipam::{IpamPlugin, dhcp::run_daemon as run_dhcp_daemon, host_local::ranges::Range, sql};
 pub use lint::{Remark, RemarkKind, lint, suggestion};
 pub use owned::owned;
 pub use preview::{Preview, preview};
-pub use program::{is_plugin, main, names};
+pub use program::{is_plugin, main, names, serve};

@@ -36,13 +36,7 @@ const FAILURE: u8 = 1;
 /// Runs the plugin of this name with these words of the command line and this process's
 /// environment, input and output. Returns the exit status.
 pub fn main(name: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let error = CniError::internal(format!("internal error at {place}"))
-            .with_details("hint: this is a defect of the plugin; please report it");
-        print(&error.to_json());
-        std::process::exit(FAILURE.into());
-    }));
+    answer_panics();
     let mut words = words.into_iter();
     if name == "dhcp" && words.next().is_some_and(|word| word == "daemon") {
         return ipam::dhcp::run_daemon(words);
@@ -54,6 +48,27 @@ pub fn main(name: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
             known.join(", ")
         )));
     };
+    run(plugin)
+}
+
+/// Runs a plugin that is a program of its own. Returns the exit status.
+pub fn serve(plugin: &Plugin) -> u8 {
+    answer_panics();
+    run(plugin)
+}
+
+/// A caller is told of a defect in the words of the protocol.
+fn answer_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let error = CniError::internal(format!("internal error at {place}"))
+            .with_details("hint: this is a defect of the plugin; please report it");
+        print(&error.to_json());
+        std::process::exit(FAILURE.into());
+    }));
+}
+
+fn run(plugin: &Plugin) -> u8 {
     let environment = Environment::read(|variable| std::env::var(variable).ok());
     if wants_about(&environment) {
         let text = about(plugin.name, env!("CARGO_PKG_VERSION"), plugin.versions);

@@ -65,6 +65,18 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "vrf", versions: SINCE_0_3_1, kind: Kind::Device(vrf::load) },
 ];
 
+/// A plugin that is a program of its own: what it needs has no place in the binary of all others.
+#[derive(Debug)]
+pub struct Separate {
+    /// The plugin's name.
+    pub name: &'static str,
+    /// The program, as it is built; it is installed under the plugin's name.
+    pub program: &'static str,
+}
+
+/// All of these.
+pub static SEPARATE: &[Separate] = &[Separate { name: "sql", program: "ropewalk-sql" }];
+
 /// The plugin of this name.
 pub fn find(name: &str) -> Option<&'static Plugin> {
     PLUGINS.iter().find(|plugin| plugin.name == name)

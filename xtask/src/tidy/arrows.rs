@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ropewalk-cni", &["ropewalk-addr"]),
     ("ropewalk-dhcp", &["ropewalk-addr"]),
     ("ropewalk-store", &["ropewalk-addr"]),
+    ("ropewalk-ledger", &["ropewalk-addr"]),
     ("ropewalk-linux", &["ropewalk-addr", "ropewalk-netstate"]),
     ("ropewalk-runtime", &["ropewalk-cni"]),
     (
@@ -26,11 +27,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ropewalk-store",
         ],
     ),
+    // A program of its own, so that no database is in the plugin binary.
+    ("ropewalk-sql", &["ropewalk-cni", "ropewalk-ledger", "ropewalk-linux", "ropewalk-plugins"]),
     (
         "ropewalk-cli",
         &[
             "ropewalk-addr",
             "ropewalk-cni",
+            "ropewalk-ledger",
             "ropewalk-linux",
             "ropewalk-netstate",
             "ropewalk-plugins",

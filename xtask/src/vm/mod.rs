@@ -102,9 +102,11 @@ fn build_what_is_tested(root: &Path) -> Result<(), String> {
     let libc = Libc::present();
     if dist::plugins_path(root, libc).exists() {
         dist::build_plugins(root, libc)?;
+        dist::build_sql(root, libc)?;
         return dist::build_command(root).map(drop);
     }
-    let packages = ["--package", "ropewalk-plugins", "--package", "ropewalk-cli"];
+    let packages =
+        ["--package=ropewalk-plugins", "--package=ropewalk-sql", "--package=ropewalk-cli"];
     process::run(process::cargo(root).args(["build", "--quiet"]).args(packages))
 }
 

@@ -92,6 +92,7 @@ pub static DESCRIPTIONS: &[Description] = &[
     chained::portmap::DESCRIPTION,
     interface::ptp::DESCRIPTION,
     chained::sbr::DESCRIPTION,
+    ipam::sql::DESCRIPTION,
     ipam::static_addresses::DESCRIPTION,
     interface::tap::DESCRIPTION,
     chained::tuning::DESCRIPTION,

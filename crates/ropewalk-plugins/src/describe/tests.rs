@@ -14,6 +14,7 @@ use super::{Absent, Class, DESCRIPTIONS, Description, Kind, find};
 use crate::{
     config,
     device::{Attachment, Given},
+    ipam::sql,
     lint,
     table::{self, PLUGINS},
 };
@@ -35,7 +36,10 @@ fn every_plugin_is_described() {
          src/chained/tuning/keys.rs, and add it to DESCRIPTIONS in src/describe/mod.rs; \
          then run `cargo xtask docs`",
     );
-    let unknown = DESCRIPTIONS.iter().filter(|found| table::find(found.plugin).is_none());
+    let is_known = |name| {
+        table::find(name).is_some() || table::SEPARATE.iter().any(|plugin| plugin.name == name)
+    };
+    let unknown = DESCRIPTIONS.iter().filter(|found| !is_known(found.plugin));
     let unknown = unknown.map(|found| format!("{} is described, but no plugin", found.plugin));
     none(&unknown.collect::<Vec<_>>(), "the name must be the one in src/table.rs");
 }
@@ -77,6 +81,7 @@ const REFERENCE: &[(&str, &str)] = &[
     ),
     ("ptp", "ipMasq ipMasqBackend mtu dns ipam"),
     ("sbr", "table gateways addSourceHints"),
+    ("sql", ""),
     (
         "static",
         "ipam.addresses[].address ipam.addresses[].gateway ipam.routes ipam.dns args.cni.ips \
@@ -383,9 +388,10 @@ fn complaint(description: &Description, args: &str) -> Option<String> {
     let key = place.1.first().or(key);
     let configuration = key.map_or(empty(description), |key| full(description, place, key));
     let request = request(&configuration, args);
-    let error = match table::find(description.plugin)?.kind {
-        table::Kind::Device(load) => load(&request).err()?,
-        table::Kind::Ipam(plugin) => plugin.preview(&request).err()?,
+    let error = match table::find(description.plugin).map(|plugin| &plugin.kind) {
+        Some(table::Kind::Device(load)) => load(&request).err()?,
+        Some(table::Kind::Ipam(plugin)) => plugin.preview(&request).err()?,
+        None => sql::Config::read(&request).err()?,
     };
     Some(error.msg).filter(|message| message.starts_with("ARGS: unknown args"))
 }

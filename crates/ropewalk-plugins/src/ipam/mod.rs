@@ -5,6 +5,7 @@ mod delegate;
 pub(crate) mod dhcp;
 pub(crate) mod host_local;
 mod newer;
+pub mod sql;
 pub(crate) mod static_addresses;
 
 use ropewalk_cni::{CniError, CniResult, Command, Request};

@@ -7,7 +7,7 @@ mod markdown;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use ropewalk_plugins::describe::find;
+use ropewalk_plugins::describe::{DESCRIPTIONS, find};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -19,7 +19,7 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// A plugin whose object to describe; without it, a whole list of plugins
-    #[arg(value_parser = PossibleValuesParser::new(ropewalk_plugins::names()))]
+    #[arg(value_parser = PossibleValuesParser::new(described()))]
     plugin: Option<String>,
 
     /// Print tables in Markdown: of the plugin's keys, or of all plugins
@@ -41,6 +41,11 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
         (None, false) => format!("{:#}\n", document::of_list()),
     };
     output.raw(text.as_bytes())
+}
+
+/// The names of all plugins that are described, those with a program of their own too.
+fn described() -> impl Iterator<Item = &'static str> {
+    DESCRIPTIONS.iter().map(|description| description.plugin)
 }
 
 #[cfg(test)]

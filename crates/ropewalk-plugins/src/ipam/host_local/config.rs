@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use ropewalk_cni::{Cidr, CniError, Fields, Request, RouteConfig, args::invalid_value, parse_args};
+use ropewalk_cni::{
+    Cidr, CniArgs, CniError, Fields, Request, RouteConfig, args::invalid_value, parse_args,
+};
 
 use super::ranges::{RangeSet, RawRange};
 use crate::{config, layer3};
@@ -25,7 +27,7 @@ impl Config {
         let Some(ipam) = fields.object("ipam") else {
             return Err(CniError::invalid_config("IPAM config missing 'ipam' key"));
         };
-        let mut requested = from_arguments(&request.args)?;
+        let mut requested = addresses_of_args(&parse_args(&request.args, &["IP"])?)?;
         for source in ["args.cni", "runtimeConfig"] {
             requested.extend(addresses(&fields, source));
         }
@@ -68,13 +70,13 @@ pub(crate) fn lint(fields: &Fields<'_>) {
     }
 }
 
-fn path(ipam: &Fields<'_>, key: &str) -> Option<PathBuf> {
+/// An optional path.
+pub(crate) fn path(ipam: &Fields<'_>, key: &str) -> Option<PathBuf> {
     ipam.text(key).map(PathBuf::from)
 }
 
 /// `IP` of `CNI_ARGS`.
-fn from_arguments(args: &str) -> Result<Vec<IpAddr>, CniError> {
-    let args = parse_args(args, &["IP"])?;
+pub(crate) fn addresses_of_args(args: &CniArgs) -> Result<Vec<IpAddr>, CniError> {
     let Some(text) = args.get("IP").filter(|text| !text.is_empty()) else {
         return Ok(Vec::new());
     };
@@ -86,7 +88,7 @@ fn from_arguments(args: &str) -> Result<Vec<IpAddr>, CniError> {
 }
 
 /// `ips` of `args.cni` or of `runtimeConfig`.
-fn addresses(fields: &Fields<'_>, source: &str) -> Vec<IpAddr> {
+pub(crate) fn addresses(fields: &Fields<'_>, source: &str) -> Vec<IpAddr> {
     let Some(inner) = config::nested(fields, source) else {
         return Vec::new();
     };
@@ -149,7 +151,8 @@ fn nested_ranges(fields: &Fields<'_>, key: &str) -> Vec<(String, Vec<RawRange>)>
     sets.filter_map(read).collect()
 }
 
-fn raw_range(fields: &Fields<'_>) -> Option<RawRange> {
+/// A range as an object has it.
+pub(crate) fn raw_range(fields: &Fields<'_>) -> Option<RawRange> {
     let ip = |key| {
         let text = fields.text(key)?;
         fields.parsed(key, |_| {

@@ -4,8 +4,8 @@
 mod allocate;
 mod config;
 mod keys;
-mod ranges;
-mod resolv_conf;
+pub(crate) mod ranges;
+pub(crate) mod resolv_conf;
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -16,6 +16,7 @@ use self::{allocate::Wanted, config::Config};
 use super::{IpamPlugin, newer::newer_holders};
 use crate::texts::store_error;
 
+pub(crate) use config::{addresses, addresses_of_args, path, raw_range};
 pub(crate) use keys::DESCRIPTION;
 
 /// The plugin.

@@ -9,13 +9,17 @@ use crate::layer3;
 
 /// Addresses from `start` to `end` of a subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
-    pub(crate) subnet: Subnet,
-    pub(crate) start: IpAddr,
-    pub(crate) end: IpAddr,
-    pub(crate) gateway: IpAddr,
+pub struct Range {
+    /// What the addresses are a part of.
+    pub subnet: Subnet,
+    /// The first address.
+    pub start: IpAddr,
+    /// The last one.
+    pub end: IpAddr,
+    /// Told to the attachment, and never given.
+    pub gateway: IpAddr,
     /// Addresses that are never given, as numbers.
-    pub(crate) excluded: Vec<RangeInclusive<u128>>,
+    pub excluded: Vec<RangeInclusive<u128>>,
 }
 
 /// Alternative ranges: an attachment gets one address from the set.

@@ -1,0 +1,74 @@
+//! Looking after the leases of a host: which of them nobody needs any more, and whether there is
+//! room for others.
+
+use crate::{
+    database::{Row, Statement, some},
+    ledger::{Holder, Ledger, Rest},
+    trouble::Trouble,
+};
+
+/// How many rows are read or changed at once.
+const PAGE: usize = 1000;
+
+/// A lease, as far as it decides whether it is still needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Who has it.
+    pub holder: Holder,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+}
+
+impl Ledger {
+    /// Gives back the leases of a host on a network that are not needed any more. The answer is how
+    /// many these were.
+    pub fn collect(
+        &mut self,
+        network: &str,
+        host: &str,
+        rest: Rest,
+        is_needed: impl Fn(&Standing) -> bool,
+    ) -> Result<u64, Trouble> {
+        let mut count = 0;
+        let mut last = String::new();
+        loop {
+            let sql = format!(
+                "SELECT address, space, container, interface, since FROM ropewalk_lease \
+                 WHERE host = $1 AND network = $2 AND free_at IS NULL AND address > $3 \
+                 ORDER BY address LIMIT {PAGE}"
+            );
+            let values = vec![some(host), some(network), some(&last)];
+            let rows = self.read(Statement::new(sql, values))?.rows;
+            let Some(end) = rows.last().and_then(|row| row.first().cloned().flatten()) else {
+                return Ok(count);
+            };
+            last = end;
+            let unneeded = |row: &&Row| standing(network, row).is_some_and(|one| !is_needed(&one));
+            let changes: Vec<_> = rows.iter().filter(unneeded).map(|row| free(row, rest)).collect();
+            if !changes.is_empty() {
+                let answers = self.change(&changes)?;
+                count += answers.iter().map(|answer| answer.changed).sum::<u64>();
+            }
+        }
+    }
+}
+
+fn standing(network: &str, row: &Row) -> Option<Standing> {
+    let [_, _, Some(container), Some(interface), Some(since)] = &row[..] else { return None };
+    let holder = Holder {
+        network: network.to_owned(),
+        container: container.clone(),
+        interface: interface.clone(),
+    };
+    Some(Standing { holder, since: since.parse().ok()? })
+}
+
+/// Gives an address back, if the same container still has it.
+fn free(row: &Row, rest: Rest) -> Statement<'static> {
+    let sql = format!(
+        "UPDATE ropewalk_lease SET free_at = {} WHERE address = $1 AND space = $2 \
+         AND container = $3 AND interface = $4 AND since = $5 AND free_at IS NULL",
+        rest.free_at()
+    );
+    Statement::new(sql, row.clone())
+}

@@ -1,0 +1,13 @@
+//! The configuration of the plugin `sql`: addresses from pools that a database keeps the books of.
+//!
+//! The plugin itself is a program of its own, so that no database is in the plugin binary; what is
+//! here never reaches one.
+
+mod config;
+mod keys;
+mod selection;
+
+pub use config::{Config, PoolConfig, Share};
+pub use selection::{Grouped, Wanting};
+
+pub(crate) use keys::DESCRIPTION;
