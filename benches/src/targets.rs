@@ -110,8 +110,10 @@ const AT_ONCE: usize = 64;
 const RATES: [f64; 2] = [8.0, 15.0];
 
 /// What options are worth: how many times one's quantity is another's.
-const OPTIONS: [((&str, &str), usize, Limit); 1] =
-    [((options::BIG, options::PLAIN), 2, Limit::Least(1.5))];
+const OPTIONS: [((&str, &str), usize, Limit); 2] = [
+    ((options::BIG, options::PLAIN), 2, Limit::Least(1.5)),
+    ((options::FAST, options::DIRECT), 0, Limit::Most(1.08)),
+];
 
 /// What the verbs of these lists may do, in the order of [`Verb::ALL`].
 const COUNTED: [&str; 2] = ["bridge", "masquerade"];

@@ -33,9 +33,38 @@ pub fn command_path(root: &Path) -> PathBuf {
     target_directory(root).join("release/ropewalk")
 }
 
+/// What is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// What needs nothing but Rust.
+    Ordinary,
+    /// With the fast path of bridges, for which clang is needed.
+    WithEbpf,
+}
+
+impl Build {
+    /// The most that this machine can build.
+    pub(crate) fn possible() -> Self {
+        if packages::is_there(COMPILER) { Self::WithEbpf } else { Self::Ordinary }
+    }
+
+    /// The words for cargo.
+    pub(crate) fn features(self, package: &str) -> Vec<String> {
+        match self {
+            Self::Ordinary => Vec::new(),
+            Self::WithEbpf => vec!["--features".to_owned(), format!("{package}/ebpf")],
+        }
+    }
+}
+
+/// What compiles eBPF programs.
+const COMPILER: &str = "clang";
+
 /// Builds the plugin binary, static and optimised.
-pub fn build_plugins(root: &Path, libc: Libc) -> Result<String, String> {
-    build_static(root, libc, "ropewalk-plugins", &plugins_path(root, libc))
+pub fn build_plugins(root: &Path, libc: Libc, build: Build) -> Result<String, String> {
+    let features = build.features("ropewalk-plugins");
+    build_static(root, libc, "ropewalk-plugins", &features)?;
+    describe_static(root, &plugins_path(root, libc))
 }
 
 /// Builds the plugin `sql`, static and optimised. SQLite is written in C: musl needs its compiler.
@@ -43,17 +72,21 @@ pub fn build_sql(root: &Path, libc: Libc) -> Result<String, String> {
     if libc == Libc::Musl {
         packages::prepare_for(&[packages::MUSL_GCC])?;
     }
-    build_static(root, libc, "ropewalk-sql", &sql_path(root, libc))
+    build_static(root, libc, "ropewalk-sql", &[])?;
+    describe_static(root, &sql_path(root, libc))
 }
 
-fn build_static(root: &Path, libc: Libc, package: &str, path: &Path) -> Result<String, String> {
+fn build_static(root: &Path, libc: Libc, package: &str, words: &[String]) -> Result<(), String> {
     let mut cargo = process::cargo(root);
     cargo.args(["build", "--release", "--package", package, "--target"]);
-    cargo.arg(libc.triple());
+    cargo.arg(libc.triple()).args(words);
     if let Some(flags) = libc.rustflags() {
         cargo.env("RUSTFLAGS", flags);
     }
-    process::run(&mut cargo)?;
+    process::run(&mut cargo)
+}
+
+fn describe_static(root: &Path, path: &Path) -> Result<String, String> {
     match describe(root, path)? {
         (Linkage::Static, text) => Ok(text),
         (Linkage::Dynamic, text) => Err(format!("{text}, but it has to be static")),
@@ -61,8 +94,10 @@ fn build_static(root: &Path, libc: Libc, package: &str, path: &Path) -> Result<S
 }
 
 /// Builds the command.
-pub fn build_command(root: &Path) -> Result<String, String> {
-    process::run(process::cargo(root).args(["build", "--release", "--package", "ropewalk-cli"]))?;
+pub fn build_command(root: &Path, build: Build) -> Result<String, String> {
+    let mut cargo = process::cargo(root);
+    cargo.args(["build", "--release", "--package", "ropewalk-cli"]);
+    process::run(cargo.args(build.features("ropewalk-cli")))?;
     describe(root, &command_path(root)).map(|(_, text)| text)
 }
 
@@ -99,12 +134,18 @@ fn describe(root: &Path, path: &Path) -> Result<(Linkage, String), String> {
 }
 
 /// The task: builds all and says what they are.
-pub fn run() -> bool {
+pub fn run(build: Build) -> bool {
+    if build == Build::WithEbpf && Build::possible() == Build::Ordinary {
+        say("eBPF programs are compiled with clang, which is missing; hint: apt-get install clang");
+        return false;
+    }
     let root = crate::Workspace::root();
     let (libc, text) = target::prepare();
     say(&text);
     let mut worked = true;
-    for built in [build_plugins(&root, libc), build_sql(&root, libc), build_command(&root)] {
+    let built =
+        [build_plugins(&root, libc, build), build_sql(&root, libc), build_command(&root, build)];
+    for built in built {
         worked &= built.is_ok();
         say(&built.unwrap_or_else(|error| format!("FAILED: {error}")));
     }

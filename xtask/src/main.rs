@@ -20,7 +20,8 @@ usage: cargo xtask TASK
   bench [--quick|--full] [--rounds N] [--against DIR] [--counts] [--json] [--svg FILE] [WHAT...]
                  measure the plugins as built by dist against the reference plugins and against the
                  least that the kernel demands; see docs/guide/benchmarks.md (needs root)
-  dist           build the plugin binary and the command, and say what they are
+  dist [--ebpf]  build the plugin binary and the command, and say what they are; --ebpf with the
+                 fast path of bridges, for which clang has to be there
 ";
 
 fn main() -> ExitCode {
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::run(),
         ["bench", ref words @ ..] => bench::run(words),
-        ["dist"] => dist::run(),
+        ["dist"] => dist::run(dist::Build::Ordinary),
+        ["dist", "--ebpf"] => dist::run(dist::Build::WithEbpf),
         [] | ["help" | "--help" | "-h"] => {
             console::say(USAGE.trim_end());
             true

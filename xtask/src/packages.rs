@@ -65,6 +65,8 @@ const TOOLS: &[Tool] = &[
         "systemd",
         "opens the socket of the DHCP daemon for it",
     ),
+    tool("clang", "clang", "compiles the fast path of bridges"),
+    tool("python3", "python3", "tests ask bpf(2) with it"),
     tool("go", "golang-go", "builds a program on libcni, whose records ours must equal"),
     tool(MUSL_GCC, "musl-tools", "compiles SQLite for the plugin `sql`"),
     tool(POSTGRES, "postgresql", "a database that many hosts lease addresses from"),
@@ -74,7 +76,7 @@ const TOOLS: &[Tool] = &[
 /// System programs are there even where `PATH` is that of an ordinary user.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = SYSTEM_DIRECTORIES.into_iter().map(PathBuf::from);
     // An absolute path replaces the directory it is joined to.

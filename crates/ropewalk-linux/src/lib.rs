@@ -7,6 +7,8 @@
 //! `iptables`.
 
 mod arena;
+#[cfg(feature = "ebpf")]
+mod bpf;
 #[cfg(all(target_arch = "x86_64", any(test, target_env = "musl")))]
 mod copy;
 mod datagram;

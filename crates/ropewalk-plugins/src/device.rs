@@ -106,6 +106,8 @@ pub struct Facts {
     pub master: Master,
     /// The sandbox's links and their masters, or why they could not be read.
     pub links: Result<Vec<DomainLink>, String>,
+    /// Why this host or this container can have no fast path, or nothing beside one.
+    pub fast_path: Result<(), String>,
     /// What limits packets of many segments. Asked at ADD only.
     pub packet_limit: PacketLimit,
 }
@@ -126,6 +128,7 @@ impl Default for Facts {
             stray_device: None,
             master: Master::Unasked,
             links: Ok(Vec::new()),
+            fast_path: Ok(()),
             packet_limit: PacketLimit::Unasked,
         }
     }

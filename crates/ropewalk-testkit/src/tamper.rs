@@ -53,6 +53,9 @@ pub fn tampered(resource: &Resource) -> Variants {
                 );
             }
         }
+        Resource::FastPath(path) => {
+            vary!(variants, path, is_attached = false, is_listed = false);
+        }
         Resource::LinkAttribute(attribute) => {
             variants.push(("attribute", other_value(attribute).into()));
         }

@@ -101,9 +101,10 @@ fn directory(root: &Path) -> PathBuf {
 fn build_what_is_tested(root: &Path) -> Result<(), String> {
     let libc = Libc::present();
     if dist::plugins_path(root, libc).exists() {
-        dist::build_plugins(root, libc)?;
+        let build = dist::Build::possible();
+        dist::build_plugins(root, libc, build)?;
         dist::build_sql(root, libc)?;
-        return dist::build_command(root).map(drop);
+        return dist::build_command(root, build).map(drop);
     }
     let packages =
         ["--package=ropewalk-plugins", "--package=ropewalk-sql", "--package=ropewalk-cli"];

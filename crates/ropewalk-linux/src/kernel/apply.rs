@@ -5,7 +5,8 @@ use std::ops::Range;
 use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
 
 use super::{
-    Linux, conflicts, firewalld, flows, iptables, offloads, packet_filter, simple, sysctl, wait,
+    Linux, conflicts, fast_path, firewalld, flows, iptables, offloads, packet_filter, simple,
+    sysctl, wait,
 };
 use crate::error::error;
 
@@ -129,6 +130,7 @@ fn create(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::VirtualLink(link) => linux.create_virtual_link(place, link),
         Resource::Membership(membership) => linux.set_membership(place, membership),
         Resource::BridgePort(port) => linux.set_bridge_port(place, port),
+        Resource::FastPath(wanted) => fast_path::create(linux, place, wanted),
         Resource::AddressGuard(_) | Resource::IdleBridge(_) => Ok(()),
         Resource::Address(address) => simple::create_pinning(linux, place, address),
         Resource::Offloads(wanted) => offloads::set(linux, place, wanted),
@@ -155,6 +157,7 @@ fn change(
         (Resource::Veth(from), Resource::Veth(to)) => linux.change_veth(place, from, to),
         (Resource::Membership(_), Resource::Membership(to)) => linux.set_membership(place, to),
         (Resource::BridgePort(_), Resource::BridgePort(to)) => linux.set_bridge_port(place, to),
+        (Resource::FastPath(_), Resource::FastPath(to)) => fast_path::create(linux, place, to),
         (Resource::Offloads(_), Resource::Offloads(to)) => offloads::set(linux, place, to),
         (Resource::Sysctl(_), Resource::Sysctl(to)) => sysctl::set(linux, place, to),
         (Resource::Address(_), Resource::Address(_))
@@ -184,6 +187,7 @@ fn delete(linux: &mut Linux, place: Place, resource: &Resource) -> Result<(), Ke
         Resource::Membership(membership) => linux.end_membership(place, membership),
         // These go with their link, or are not things that can be away.
         Resource::BridgePort(_)
+        | Resource::FastPath(_)
         | Resource::AddressGuard(_)
         | Resource::Offloads(_)
         | Resource::Sysctl(_)

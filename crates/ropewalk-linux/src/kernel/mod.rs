@@ -5,6 +5,8 @@ mod conflicts;
 mod devices;
 mod domains;
 mod farewell;
+#[cfg_attr(not(feature = "ebpf"), path = "no_fast_path.rs")]
+mod fast_path;
 mod firewalld;
 mod flows;
 mod idle_bridge;

@@ -15,7 +15,7 @@ use ropewalk_netstate::{
 use rustix::io::Errno;
 
 use super::{
-    Linux, firewalld, iptables,
+    Linux, fast_path, firewalld, iptables,
     known::{self, Links},
     offloads, packet_filter, questions, sysctl,
 };
@@ -127,6 +127,13 @@ impl Survey<'_> {
             Resource::VirtualLink(link) => self.virtual_link(at, link),
             Resource::Membership(membership) => self.membership(at, membership),
             Resource::BridgePort(port) => self.bridge_port(at, port),
+            Resource::FastPath(wanted) => {
+                let Some(link) = self.link(at, &wanted.link)? else { return Ok(None) };
+                let Some(bridge) = self.link(at, &wanted.bridge)? else { return Ok(None) };
+                let indices = (link.index, bridge.index);
+                let found = fast_path::find(self.linux, at, wanted, indices)?;
+                Ok(found.map(Resource::FastPath))
+            }
             Resource::LinkAttribute(attribute) => self.attribute(at, attribute),
             Resource::Address(address) => self.address(at, address),
             Resource::AddressGuard(guard) => self.address_guard(at, guard),

@@ -14,12 +14,13 @@ use super::{
 use crate::{
     netlink::{Attribute, Attributes, Message, Reply},
     uapi::{
-        IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_GRO_IPV4_MAX_SIZE,
-        IFLA_GSO_IPV4_MAX_SIZE, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
-        IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-        IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_TSO_MAX_SIZE,
-        IFLA_TXQLEN, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, RTEXT_FILTER_SKIP_STATS, RTM_DELLINK,
-        RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK, VETH_INFO_PEER,
+        IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BR_NF_CALL_IP6TABLES, IFLA_BR_NF_CALL_IPTABLES,
+        IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_GRO_IPV4_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE,
+        IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_LINK,
+        IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD,
+        IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_TSO_MAX_SIZE, IFLA_TXQLEN,
+        NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, RTEXT_FILTER_SKIP_STATS, RTM_DELLINK, RTM_GETLINK,
+        RTM_NEWLINK, RTM_SETLINK, VETH_INFO_PEER,
     },
 };
 
@@ -58,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) operational_state: u8,
     /// `None` where the kernel is built without it, and for what is not a bridge.
     pub(crate) vlan_filtering: Option<bool>,
+    /// Whether packets that stay on this bridge pass iptables, whatever holds for others.
+    pub(crate) filters_packets: bool,
     /// What it is as a bridge port.
     pub(crate) port: Option<PortFlags>,
     /// What it is as a virtual link.
@@ -170,6 +173,9 @@ fn read_kind(link: &mut Link, information: Attributes<'_>) {
                 link.virtual_kind = virtual_link::read_kind(kind, &attribute.nested());
                 let filtering = attribute.inner(IFLA_BR_VLAN_FILTERING).and_then(Attribute::u8);
                 link.vlan_filtering = filtering.map(|on| on != 0);
+                let is_on = |kind| attribute.inner(kind).and_then(Attribute::u8) == Some(1);
+                let filters = [IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES];
+                link.filters_packets = link.is("bridge") && filters.into_iter().any(is_on);
             }
             IFLA_INFO_SLAVE_DATA => link.port = Some(read_port(&attribute.nested())),
             _ => {}

@@ -5,6 +5,8 @@
 pub(crate) mod address;
 pub(crate) mod arp;
 pub(crate) mod bridge_port;
+#[cfg(feature = "ebpf")]
+pub(crate) mod fast_path;
 pub(crate) mod flow;
 #[cfg(test)]
 mod golden;

@@ -37,13 +37,13 @@ const TOLERANCE_TICKS: u32 = 32;
 const DIRECT_QUEUE: u32 = 1000;
 
 /// `struct tcmsg`.
-fn header(message: &mut Message, index: u32, handle: u32, parent: u32, info: u32) {
+pub(super) fn header(message: &mut Message, index: u32, handle: u32, parent: u32, info: u32) {
     let numbers = [0, index, handle, parent, info].map(u32::to_ne_bytes);
     message.raw(&numbers.concat());
 }
 
 /// The number in the header at an offset.
-fn number_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn number_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
@@ -242,7 +242,7 @@ pub(crate) fn read_class(reply: &Reply<'_>, wanted: &TrafficClass) -> Option<Tra
 }
 
 /// Priority and protocol, as a filter's header tells them.
-fn filter_info(priority: u16, protocol: u16) -> u32 {
+pub(super) fn filter_info(priority: u16, protocol: u16) -> u32 {
     u32::from(priority) << 16 | u32::from(protocol.to_be())
 }
 

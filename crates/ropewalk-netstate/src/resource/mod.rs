@@ -5,6 +5,7 @@
 
 mod address;
 mod announcement;
+mod fast_path;
 mod firewalld;
 mod flow;
 mod idle_bridge;
@@ -31,6 +32,7 @@ use core::fmt;
 
 pub use address::{Address, AddressGuard, Conflicting};
 pub use announcement::Announcement;
+pub use fast_path::FastPath;
 pub use firewalld::FirewalldSource;
 pub use flow::StaleFlows;
 pub use idle_bridge::IdleBridge;
@@ -125,6 +127,8 @@ pub enum Key {
     Membership(IfName),
     /// The bridge port settings of a link.
     BridgePort(IfName),
+    /// The fast path of a port.
+    FastPath(IfName),
     /// One attribute of a link.
     LinkAttribute(IfName, &'static str),
     /// An address on a link.
@@ -229,6 +233,7 @@ kinds!(
     VirtualLink,
     Membership,
     BridgePort,
+    FastPath,
     LinkAttribute,
     Address,
     AddressGuard,
@@ -339,6 +344,7 @@ impl Resource {
             Self::VirtualLink(link) => Some(&link.name),
             Self::Membership(membership) => Some(&membership.link),
             Self::BridgePort(port) => Some(&port.link),
+            Self::FastPath(path) => Some(&path.link),
             Self::LinkAttribute(attribute) => Some(&attribute.link),
             Self::Address(address) => Some(&address.link),
             Self::AddressGuard(guard) => Some(&guard.link),

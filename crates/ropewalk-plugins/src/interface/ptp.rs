@@ -21,6 +21,7 @@ use crate::{
     device::{Attachment, Device, Facts, Given},
     feature::{
         big_packets::{BIG_TCP, BigPackets},
+        fast_path::{self, NO_FAST_PATH},
         masquerade::{self, Backend},
     },
     layer3, names,
@@ -33,6 +34,7 @@ struct Ptp {
     masquerade: Backend,
     mtu: Option<u32>,
     big_packets: BigPackets,
+    fast_path: bool,
     options: layer3::Options,
     dns: Option<Dns>,
     ipam: String,
@@ -53,9 +55,9 @@ fn lint(fields: &Fields<'_>) {
 fn read(fields: &Fields<'_>) -> Option<Ptp> {
     let (masquerade, mtu) = (Backend::read(fields), config::mtu(fields));
     let (big_packets, options) = (BigPackets::read(fields), layer3::Options::read(fields));
-    let dns = config::dns(fields, "dns");
+    let (fast_path, dns) = (fast_path::read(fields), config::dns(fields, "dns"));
     let ipam = config::required_ipam_type(fields)?;
-    Some(Ptp { masquerade, mtu, big_packets, options, dns, ipam })
+    Some(Ptp { masquerade, mtu, big_packets, fast_path, options, dns, ipam })
 }
 
 pub(crate) const DESCRIPTION: Description = Description {
@@ -69,6 +71,7 @@ const KEYS: &[Key] = &[
     MASQUERADE_BACKEND,
     common::mtu("MTU of both ends of the pair. 0 leaves it to the kernel"),
     BIG_TCP,
+    NO_FAST_PATH,
     DETECT_DUPLICATES,
     ACCEPT_RA,
     WAIT_FOR_RA,
@@ -86,6 +89,9 @@ impl Device for Ptp {
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
+        if self.fast_path && !given.deleting {
+            return Err(fast_path::refused_routing());
+        }
         let mut desired = Desired::new();
         self.declare_pair(&mut desired, attachment, given);
         self.big_packets.declare(&mut desired, attachment, given, None)?;

@@ -74,6 +74,7 @@ fn bridges() -> Vec<Sample> {
         ),
         sample("big packets", "bridge", json!({"bigTCP": true, "ipam": ipam})),
         limited(sample("packets as big as they may be", "bridge", json!({"bigTCP": "auto"}))),
+        sample("a fast path", "bridge", json!({"fastPath": "ebpf", "ipam": ipam})),
         sample("no default route", "bridge", json!({"defaultRoute": false, "ipam": ipam})),
         sample(
             "spoof check, hairpin and isolation",

@@ -18,6 +18,7 @@ use ropewalk_netstate::{
 use self::{config::Config, point::Point};
 use crate::{
     device::{Attachment, Device, Facts, Given, Passage},
+    feature::fast_path,
     layer3, names,
 };
 
@@ -56,7 +57,13 @@ impl Device for Bandwidth {
                 Ok(None) | Err(_) => Passage::Itself(own),
             },
         };
-        Facts { passage, ..Facts::default() }
+        let fast_path = match &passage {
+            Passage::HostEnd(host, _) if !self.config.limits_nothing() => {
+                fast_path::beside(kernel, host, "bandwidth")
+            }
+            _ => Ok(()),
+        };
+        Facts { passage, fast_path, ..Facts::default() }
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
@@ -68,6 +75,7 @@ impl Device for Bandwidth {
         };
         let mut desired = Desired::new();
         if !self.config.limits_nothing() {
+            fast_path::refuse(given)?;
             self.point(attachment, given, previous)?.declare(&mut desired, &self.config.peers);
         }
         Ok(desired)

@@ -17,7 +17,7 @@ use self::config::{Backend, Config, IngressPolicy};
 use super::all_addresses;
 use crate::{
     device::{Attachment, Device, Facts, Firewalld, Given},
-    feature::{bridged_packets, forward_accept},
+    feature::{bridged_packets, fast_path, forward_accept},
     names,
 };
 
@@ -47,11 +47,16 @@ impl Device for Firewall {
         let addresses = previous.map(|result| all_addresses(result, attachment));
         let unfiltered_port =
             self.unfiltered_port(kernel, attachment, &addresses.unwrap_or_default());
+        let fast_path = match &unfiltered_port {
+            Some(port) => fast_path::beside(kernel, port, "ingressPolicy \"isolated\""),
+            None => Ok(()),
+        };
         if self.config.backend == Backend::Iptables {
-            return Facts { unfiltered_port, ..Facts::default() };
+            return Facts { unfiltered_port, fast_path, ..Facts::default() };
         }
         Facts {
             unfiltered_port,
+            fast_path,
             nftables: kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
             firewalld: firewalld::presence(kernel),
@@ -77,6 +82,7 @@ impl Device for Firewall {
             self.declare_owned(&mut desired, attachment, given, &addresses)?;
             return Ok(desired);
         }
+        fast_path::refuse(given)?;
         if let Some(link) = given.facts.unfiltered_port.clone() {
             let port = BridgePort { link, hairpin: None, isolated: Some(true), vlans: None };
             desired.push(Place::Host, Lifetime::Dependent, port);

@@ -7,7 +7,7 @@ use ropewalk_netstate::resource::{PortVlans, VlanRange};
 use super::ports::{self, Port};
 use crate::{
     config,
-    feature::{big_packets::BigPackets, masquerade::Backend},
+    feature::{big_packets::BigPackets, fast_path, masquerade::Backend},
     layer3::Options,
 };
 
@@ -36,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) remove_unused: bool,
     pub(crate) spoof_check: bool,
     pub(crate) big_packets: BigPackets,
+    pub(crate) fast_path: bool,
     pub(crate) options: Options,
     pub(crate) container_interface_up: bool,
     pub(crate) mac: Option<Mac>,
@@ -73,6 +74,7 @@ impl Config {
             remove_unused: flag("removeUnused"),
             spoof_check: flag("macspoofchk"),
             big_packets: BigPackets::read(fields),
+            fast_path: fast_path::read(fields),
             options: Options::read(fields),
             container_interface_up: !flag("disableContainerInterface"),
             mac: mac(fields, requested_mac),
@@ -97,6 +99,9 @@ impl Config {
             let message = "cannot use IPAM when DisableContainerInterface flag is set";
             fields.report_at("disableContainerInterface", message);
         }
+        if self.fast_path {
+            self.check_fast_path(fields);
+        }
         // They are about an interface that this plugin makes.
         let of_the_container = [
             ("ipam", self.ipam.is_some()),
@@ -104,10 +109,28 @@ impl Config {
             ("macspoofchk", self.spoof_check),
             ("disableContainerInterface", !self.container_interface_up),
             ("bigTCP", self.big_packets != BigPackets::Off),
+            ("fastPath", self.fast_path),
         ];
         for (key, is_set) in of_the_container {
             if self.chained && is_set {
                 fields.report_at(key, format!("{key} cannot be used with chained"));
+            }
+        }
+    }
+
+    /// What happens to frames on the bridge does not happen to those that pass it by.
+    fn check_fast_path(&self, fields: &Fields<'_>) {
+        let of_the_bridge = [
+            ("promiscMode", self.promiscuous),
+            ("portIsolation", self.isolated),
+            ("vlan", self.vlan.is_some()),
+            ("vlanTrunk", self.vlan.is_none() && self.vlans.is_some()),
+            ("macspoofchk", self.spoof_check),
+        ];
+        for (key, is_set) in of_the_bridge {
+            if is_set {
+                let message = format!("{key} cannot be used with fastPath, which it would not see");
+                fields.report_at(key, message);
             }
         }
     }

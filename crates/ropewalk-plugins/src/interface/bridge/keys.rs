@@ -8,7 +8,7 @@ use crate::describe::{
     },
     flag, key,
 };
-use crate::feature::big_packets::BIG_TCP;
+use crate::feature::{big_packets::BIG_TCP, fast_path::FAST_PATH};
 
 pub(crate) const DESCRIPTION: Description = Description {
     keys: KEYS,
@@ -88,6 +88,7 @@ const KEYS: &[Key] = &[
     flag("preserveDefaultVlan", "The port also keeps VLAN 1, which it otherwise loses"),
     flag("macspoofchk", "Frames from another MAC than the container's are dropped"),
     BIG_TCP,
+    FAST_PATH,
     DETECT_DUPLICATES,
     ACCEPT_RA,
     WAIT_FOR_RA,

@@ -20,7 +20,7 @@ use ropewalk_netstate::{
 use self::config::Config;
 use crate::{
     device::{Attachment, Device, Facts, Given},
-    feature::{masquerade, spoof_check},
+    feature::{fast_path, masquerade, spoof_check},
     layer3, names,
 };
 
@@ -54,7 +54,9 @@ impl Device for Bridge {
         let config = &self.config;
         let ports: Vec<_> = config.ports.iter().map(|port| &port.name).collect();
         let packet_limit = config.big_packets.limit(kernel, previous, Some(&config.bridge), &ports);
-        Facts { packet_limit, ..masquerade::facts(config.masquerade, kernel) }
+        let fast_path =
+            if config.fast_path { fast_path::possible(kernel, &config.bridge) } else { Ok(()) };
+        Facts { fast_path, packet_limit, ..masquerade::facts(config.masquerade, kernel) }
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
@@ -176,6 +178,12 @@ impl Bridge {
         let config = &self.config;
         self.declare_pair(desired, attachment, given);
         config.big_packets.declare(desired, attachment, given, Some(&config.bridge))?;
+        if config.fast_path {
+            if config.mac.is_some() && !given.deleting {
+                return Err(fast_path::refused_mac());
+            }
+            fast_path::declare(desired, attachment, given, &config.bridge)?;
+        }
         if config.spoof_check {
             spoof_check::declare(desired, attachment, self.container_mac(attachment, given));
         }
@@ -228,10 +236,14 @@ impl Bridge {
     }
 
     /// The container's MAC: what the chain ended with, else what was asked for, else, where a rule
-    /// will name it, one that follows from the attachment.
+    /// or a map will name it, one that follows from the attachment.
     fn container_mac(&self, attachment: &Attachment, given: &Given) -> Option<Mac> {
         let recorded = given.recorded_mac(&attachment.ifname, &attachment.netns);
-        let derived = || self.config.spoof_check.then(|| spoof_check::mac(&attachment.owner));
+        let derived = || match &self.config {
+            config if config.fast_path => Some(fast_path::mac(&attachment.owner)),
+            config if config.spoof_check => Some(spoof_check::mac(&attachment.owner)),
+            _ => None,
+        };
         recorded.or(self.config.mac).or_else(derived)
     }
 }
