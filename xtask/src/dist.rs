@@ -143,11 +143,11 @@ pub fn run(build: Build) -> bool {
     let (libc, text) = target::prepare();
     say(&text);
     let mut worked = true;
-    let built =
+    let programs =
         [build_plugins(&root, libc, build), build_sql(&root, libc), build_command(&root, build)];
-    for built in built {
-        worked &= built.is_ok();
-        say(&built.unwrap_or_else(|error| format!("FAILED: {error}")));
+    for program in programs {
+        worked &= program.is_ok();
+        say(&program.unwrap_or_else(|error| format!("FAILED: {error}")));
     }
     worked
 }
