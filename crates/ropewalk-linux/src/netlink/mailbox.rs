@@ -17,6 +17,14 @@ const ORDINARY: usize = 2048;
 /// How many datagrams are received at once.
 const AT_ONCE: usize = 8;
 
+/// How long the first datagram is waited for.
+#[derive(Clone, Copy)]
+enum Patience {
+    None,
+    /// As long as the socket's timeout says.
+    OfSocket,
+}
+
 /// Room for datagrams; memory is only taken by what arrives.
 #[derive(Debug)]
 pub(super) struct Mailbox {
@@ -36,15 +44,15 @@ impl Mailbox {
 
     /// Receives what is there, without waiting: at least one datagram, or an error.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.take(socket, libc::MSG_DONTWAIT)
+        self.take(socket, Patience::None)
     }
 
     /// Waits until there is something, as long as the socket's timeout says, and receives it.
     pub(super) fn wait(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.take(socket, libc::MSG_WAITFORONE)
+        self.take(socket, Patience::OfSocket)
     }
 
-    fn take(&mut self, socket: BorrowedFd<'_>, flags: i32) -> Result<(), Errno> {
+    fn take(&mut self, socket: BorrowedFd<'_>, patience: Patience) -> Result<(), Errno> {
         self.lengths.clear();
         self.long.clear();
         let (beginnings, rests) = self.room.split_at_mut(ORDINARY * AT_ONCE);
@@ -55,7 +63,7 @@ impl Mailbox {
             .map(|(beginning, rest)| [space(beginning), space(rest)])
             .collect();
         let mut headers: Vec<libc::mmsghdr> = places.iter_mut().map(header).collect();
-        let count = rustix::io::retry_on_intr(|| receive(socket, &mut headers, flags))?;
+        let count = rustix::io::retry_on_intr(|| receive(socket, &mut headers, patience))?;
         for header in headers.iter().take(count) {
             if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
                 return Err(Errno::MSGSIZE);
@@ -110,7 +118,7 @@ fn header(places: &mut [libc::iovec; 2]) -> libc::mmsghdr {
 fn receive(
     socket: BorrowedFd<'_>,
     headers: &mut [libc::mmsghdr],
-    flags: i32,
+    patience: Patience,
 ) -> Result<usize, Errno> {
     let count = libc::c_uint::try_from(headers.len()).unwrap_or(0);
     // SAFETY: the descriptor is open for as long as it is borrowed; each header leads to
@@ -120,7 +128,10 @@ fn receive(
             socket.as_raw_fd(),
             headers.as_mut_ptr(),
             count,
-            flags as _,
+            match patience {
+                Patience::None => libc::MSG_DONTWAIT as _,
+                Patience::OfSocket => libc::MSG_WAITFORONE as _,
+            },
             std::ptr::null_mut(),
         )
     };
