@@ -148,12 +148,21 @@ impl Linux {
         // In the same send as the creation, so that whoever is killed leaves no pair without its
         // owner's mark. If the creation fails because the name, a hash of the owner, is there, the
         // link has this mark already.
-        messages.extend(veth.tag.as_ref().map(|tag| link::set_alias(&veth.name, tag.text())));
+        let is_port = veth.bridge.is_some();
+        if is_port || veth.tag.is_some() {
+            messages.push(link::finish_veth(veth, is_port));
+        }
         let mut verdicts = self.exchange_about_links(place, messages)?.into_iter();
         if let Some(Err(error)) = verdicts.next() {
             return Err(self.explain_veth(place, veth, error));
         }
-        let marked = verdicts.next().unwrap_or(Ok(()));
+        let marked = match verdicts.next() {
+            // A kernel without IPv6, or a link that is too short for it, gives itself no address.
+            Some(Err(error)) if is_port && is(&error, Errno::AFNOSUPPORT) => {
+                self.route(place)?.request(link::finish_veth(veth, false))
+            }
+            verdict => verdict.unwrap_or(Ok(())),
+        };
         if marked.is_err() {
             let _ = self.delete_link(place, &veth.name);
         }

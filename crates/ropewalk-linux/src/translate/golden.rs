@@ -382,6 +382,7 @@ fn samples() -> Vec<Vec<u8>> {
         link::create_veth(&veth(), around),
         link::create_bridge(&bridge(), Mac([2; 6])),
         link::set_alias(&name(), elements.tag.text()),
+        link::finish_veth(&veth(), true),
         bridge_port::set_flags(index, &port),
         bridge_port::add_vlans(index, &[membership]),
         address::create(&address, index),
