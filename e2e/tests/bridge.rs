@@ -256,6 +256,21 @@ fn br_122_the_mtu_is_that_of_the_pair_and_of_a_new_bridge() {
 }
 
 #[test]
+fn br_122_a_port_gives_itself_no_address_also_where_it_could_not_have_one() {
+    for mtu in [1400, 1000] {
+        let lab = Lab::new();
+        let plugin = bridge(&lab).key("mtu", &json!(mtu));
+        let result = plugin.add().result();
+        let port = host_interface(&result);
+        let addresses = lab.ip_json(&format!("addr show dev {port}"))[0]["addr_info"].take();
+        assert_eq!(addresses, json!([]), "with an MTU of {mtu}");
+        let alias = lab.ip_json(&format!("link show dev {port}"))[0]["ifalias"].take();
+        assert!(alias.is_string(), "the owner's mark, with an MTU of {mtu}");
+        plugin.del(&result).silent();
+    }
+}
+
+#[test]
 fn br_122_an_existing_bridge_keeps_its_own_properties() {
     let lab = Lab::new();
     lab.sh("ip link add cni0 mtu 1450 type bridge; ip addr add 10.9.9.1/24 dev cni0");
