@@ -7,7 +7,7 @@ use ropewalk_e2e::{PLUGIN_NAMES, faults::try_faults};
 
 /// How many faults are chosen of each plugin. Not all come to pass: a call may not be made when
 /// another container has come in between.
-const FAULTS: usize = 180;
+const FAULTS: usize = 200;
 
 /// A test for each plugin, so that they are told apart and run beside each other.
 macro_rules! tests_of_each {

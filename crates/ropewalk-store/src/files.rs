@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{AtFlags, CWD, Mode, OFlags, StatxFlags},
     io::Errno,
 };
 
@@ -104,14 +104,24 @@ pub(crate) fn write_lease(
         Err(Errno::EXIST) => return Ok(false),
         Err(error) => return Err(StoreError::new("open", &path, error.into())),
     };
-    let interface = holder.interface.as_deref().unwrap_or_default();
-    let content = format!("{}\r\n{interface}", holder.container);
-    file.write_all_at(content.as_bytes(), 0).map_err(|error| {
+    file.write_all_at(holder.text().as_bytes(), 0).map_err(|error| {
         // A reservation without its holder could never be released.
         let _ = fs::remove_file(&path);
         StoreError::new("write", &path, error)
     })?;
     Ok(true)
+}
+
+/// Whether nobody has written into a reservation since it was made. A file system that does not tell
+/// when that was makes all of them so.
+pub(crate) fn is_unwritten(path: &Path) -> bool {
+    let wanted = StatxFlags::BTIME | StatxFlags::MTIME;
+    let Ok(found) = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted) else {
+        return false;
+    };
+    let moment = |time: &rustix::fs::StatxTimestamp| (time.tv_sec, time.tv_nsec);
+    let tells = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+    !tells || moment(&found.stx_btime) == moment(&found.stx_mtime)
 }
 
 pub(crate) fn read_leases(directory: &Path) -> Result<Vec<Lease>, StoreError> {

@@ -24,7 +24,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::leases::{Holder, Lease};
+use crate::{Holder, leases::Lease};
 
 const FORMAT: u32 = 1;
 const HEADER: usize = 16;

@@ -20,42 +20,13 @@ use rustix::{
 };
 
 use crate::{
-    StoreError,
-    files::{LastReserved, boot_file, last_reserved_path, read_lease, read_leases, write_lease},
+    Holder, StoreError,
+    files::{
+        LastReserved, boot_file, is_unwritten, last_reserved_path, read_lease, read_leases,
+        write_lease,
+    },
     index::Index,
 };
-
-/// Who holds a lease. Very old reservations name the container only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Holder {
-    /// CNI container id.
-    pub container: String,
-    /// Interface name; `None` in a reservation made before interfaces were recorded.
-    pub interface: Option<String>,
-}
-
-impl Holder {
-    /// A container's interface.
-    pub fn new(container: &str, interface: &str) -> Self {
-        Self { container: container.to_owned(), interface: Some(interface.to_owned()) }
-    }
-
-    /// Reads a reservation file. Anything that is not two lines is taken as a container id, so
-    /// that a damaged file belongs to nobody rather than to somebody else.
-    pub(crate) fn parse(content: &str) -> Self {
-        let content = content.trim();
-        match content.split_once("\r\n") {
-            Some((container, interface)) => Self::new(container, interface),
-            None => Self { container: content.to_owned(), interface: None },
-        }
-    }
-
-    /// Whether a reservation of `self` is one of `asking`.
-    fn is(&self, asking: &Self) -> bool {
-        self.container == asking.container
-            && (self.interface.is_none() || self.interface == asking.interface)
-    }
-}
 
 /// A leased address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,11 +232,13 @@ impl LockedLeases {
     }
 
     /// Drops what the holder has: its own reservations, else those that name its container only.
-    /// Reservations without any holder go too: whoever made one was killed in the middle, since
-    /// the lock is ours now.
+    /// Reservations into which no holder was ever written go too: whoever made one was killed in the
+    /// middle, since the lock is ours now.
     pub fn release_all(&self, holder: &Holder) -> Result<Vec<IpAddr>, StoreError> {
-        for abandoned in self.leases_of(&Holder { container: String::new(), interface: None })? {
-            self.release(abandoned.ip)?;
+        for empty in self.leases_of(&Holder { container: String::new(), interface: None })? {
+            if self.is_unwritten(&empty) {
+                self.release(empty.ip)?;
+            }
         }
         let mut leases = self.leases_of(holder)?;
         if leases.is_empty() {
@@ -282,12 +255,28 @@ impl LockedLeases {
         Ok(released)
     }
 
+    /// Whether a reservation is one into which no holder was ever written.
+    fn is_unwritten(&self, lease: &Lease) -> bool {
+        lease.holder.text().is_empty() && is_unwritten(&self.path.join(lease.ip.to_string()))
+    }
+
     /// Drops every reservation whose holder is not valid. One that names a container only stays
-    /// while any interface of that container is valid.
+    /// while any interface of that container is valid. A damaged one stays while it may be that of a
+    /// valid holder who has none of its family: an address that is in use must not be given again.
     pub fn retain(&self, valid: &HashSet<Holder>) -> Result<Vec<Lease>, StoreError> {
-        let keep = |lease: &Lease| valid.iter().any(|holder| lease.holder.is(holder));
+        let leases = self.leases()?;
+        let is_of = |lease: &Lease, holder: &Holder| lease.holder.is(holder);
+        let keep = |lease: &Lease| {
+            let has_one = |holder: &Holder| {
+                let mut others = leases.iter();
+                others.any(|one| one.ip.is_ipv4() == lease.ip.is_ipv4() && is_of(one, holder))
+            };
+            let lost = |holder: &Holder| lease.holder.may_have_been(holder) && !has_one(holder);
+            valid.iter().any(|holder| is_of(lease, holder))
+                || (!self.is_unwritten(lease) && valid.iter().any(lost))
+        };
         let mut dropped = Vec::new();
-        for lease in self.leases()?.into_iter().filter(|lease| !keep(lease)) {
+        for lease in leases.iter().filter(|lease| !keep(lease)).cloned() {
             self.release(lease.ip)?;
             dropped.push(lease);
         }
@@ -414,6 +403,31 @@ mod tests {
         let dropped = leases.retain(&HashSet::from([valid])).unwrap();
         assert_eq!(dropped.len(), 2);
         assert_eq!(fs::read_dir(root.path().join("lan")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn an_address_in_use_is_not_given_again_because_its_file_is_damaged() {
+        let (root, leases) = directory();
+        let (c1, c2) = (Holder::new("c1", "eth0"), Holder::new("c2", "eth0"));
+        let file = |address: &str| root.path().join("lan").join(address);
+        for damaged in ["", "c", "c1\r\net", "\u{fffd}\u{1}"] {
+            leases.reserve(ip("10.0.0.2"), &c1).unwrap();
+            leases.reserve(ip("10.0.0.3"), &c2).unwrap();
+            // The file system's clock goes in steps.
+            let written = fs::metadata(file("10.0.0.2")).unwrap().modified().unwrap();
+            fs::write(file("10.0.0.2"), damaged).unwrap();
+            let later = written + std::time::Duration::from_secs(1);
+            let open = File::options().write(true).open(file("10.0.0.2")).unwrap();
+            open.set_modified(later).unwrap();
+            leases.release_all(&c2).unwrap();
+            leases.retain(&HashSet::from([c1.clone()])).unwrap();
+            assert!(file("10.0.0.2").exists(), "{damaged:?}");
+            leases.retain(&HashSet::new()).unwrap();
+            assert!(!file("10.0.0.2").exists(), "{damaged:?}");
+        }
+        fs::write(file("10.0.0.4"), "").unwrap();
+        leases.release_all(&c2).unwrap();
+        assert!(!file("10.0.0.4").exists(), "nobody ever had it");
     }
 
     #[test]

@@ -6,10 +6,12 @@
 
 mod error;
 mod files;
+mod holder;
 mod index;
 mod leases;
 mod state_file;
 
 pub use error::StoreError;
-pub use leases::{Holder, Lease, LeaseDirectory, LockedLeases};
+pub use holder::Holder;
+pub use leases::{Lease, LeaseDirectory, LockedLeases};
 pub use state_file::StateFile;

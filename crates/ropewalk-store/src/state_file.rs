@@ -2,12 +2,17 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use rustix::{fs::OFlags, io::Errno};
+
 use crate::StoreError;
+
+/// No file of ours is as long, in bytes; what is behind it is not read.
+const LONGEST: u64 = 1024 * 1024;
 
 /// A file, mode 0600, in a directory, mode 0700, that is made when first needed.
 #[derive(Clone, Debug)]
@@ -36,10 +41,18 @@ impl StateFile {
         &self.path
     }
 
-    /// Its content; `None` if it does not exist.
+    /// Its content; `None` if it does not exist. What is no text is damaged, and read as if it were.
+    /// A symbolic link is none of ours and is not followed.
     pub fn read(&self) -> Result<Option<String>, StoreError> {
-        match fs::read_to_string(&self.path) {
+        let read = || {
+            let file = not_following(&mut File::options()).read(true).open(&self.path)?;
+            let mut bytes = Vec::new();
+            file.take(LONGEST).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        match read() {
             Ok(text) => Ok(Some(text)),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
             // Under a name that is too long for the disk there was never a file.
             Err(error)
                 if matches!(
@@ -86,9 +99,15 @@ impl StateFile {
     }
 }
 
+/// Whoever may write into the directory must not lead us out of it.
+fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+}
+
 fn write_new(path: &Path, content: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut file: File = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file: File = not_following(&mut options).open(path)?;
     file.write_all(content.as_bytes())?;
     file.sync_data()
 }
@@ -120,5 +139,28 @@ mod tests {
         file.remove().unwrap();
         file.remove().unwrap();
         assert_eq!(fs::read_dir(file.path().parent().unwrap()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_symbolic_link_leads_nowhere_and_what_is_no_text_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let file = StateFile::new(&directory.path().join("state"), "c1.json", "lan");
+        file.write("first").unwrap();
+        file.remove().unwrap();
+        std::os::unix::fs::symlink(&victim, file.path()).unwrap();
+        assert_eq!(file.read().unwrap(), None);
+        file.write("second").unwrap();
+        assert_eq!(file.read().unwrap().as_deref(), Some("second"));
+        let temporary = file.path().with_file_name(StateFile::temporary_name("c1.json", "lan"));
+        std::os::unix::fs::symlink(&victim, &temporary).unwrap();
+        file.write("third").unwrap_err();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        file.write("third").unwrap();
+        fs::write(file.path(), [0xff, b'x']).unwrap();
+        assert_eq!(file.read().unwrap().as_deref(), Some("\u{fffd}x"));
+        file.remove().unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     }
 }

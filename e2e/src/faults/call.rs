@@ -48,6 +48,7 @@ impl Trace {
         let what = match kind {
             Kind::Kill => "signal=KILL".to_owned(),
             Kind::Error(errno) => format!("error={errno}"),
+            Kind::ContainerEnds => "signal=STOP".to_owned(),
         };
         let (trace, inject) =
             (format!("trace={name}"), format!("inject={name}:{what}:when={number}"));
@@ -59,6 +60,19 @@ impl Trace {
     /// What was recorded last.
     pub fn last(lab: &Lab) -> Self {
         Self(lab.read(RECORD))
+    }
+
+    /// Forgets what was recorded last.
+    pub fn forget(lab: &Lab) {
+        // There may be none.
+        let _ = std::fs::remove_file(lab.outside(RECORD));
+    }
+
+    /// The process that is held, if one is.
+    pub fn held(lab: &Lab) -> Option<u32> {
+        let text = std::fs::read_to_string(lab.outside(RECORD)).ok()?;
+        let line = text.lines().find(|line| line.contains("--- stopped by SIGSTOP ---"))?;
+        line.split(' ').next()?.parse().ok()
     }
 
     /// Whether a call was made to fail, or to be the last.

@@ -13,10 +13,12 @@ pub enum Kind {
     Kill,
     /// It fails with this error, and does nothing.
     Error(&'static str),
+    /// The process is held behind it, and goes on when the container has ended.
+    ContainerEnds,
 }
 
 impl Kind {
-    /// All of them.
+    /// All that may happen at any call.
     pub const ALL: [Self; 7] = [
         Self::Kill,
         Self::Error("ENOSPC"),
@@ -33,6 +35,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Kill => f.write_str("KILL"),
             Self::Error(errno) => f.write_str(errno),
+            Self::ContainerEnds => f.write_str("END"),
         }
     }
 }
@@ -111,18 +114,16 @@ impl FromStr for Fault {
         let &[plugin, verb, call, kind, answer] = &words[..] else {
             return Err(format!("{text:?} is not a fault such as \"bridge ADD sendto#3 EIO Del\""));
         };
-        let kinds = Kind::ALL.into_iter();
-        let answers = Answer::ALL.into_iter();
+        let mut kinds = Kind::ALL.into_iter().chain([Kind::ContainerEnds]);
+        let mut answers = Answer::ALL.into_iter();
         Ok(Self {
             plugin: plugin.to_owned(),
             verb: verb.to_owned(),
             call: call.parse()?,
             kind: kinds
-                .into_iter()
                 .find(|known| known.to_string() == kind)
                 .ok_or_else(|| format!("{kind} is not one of {:?}", Kind::ALL))?,
             answer: answers
-                .into_iter()
                 .find(|known| format!("{known:?}") == answer)
                 .ok_or_else(|| format!("{answer} is not one of {:?}", Answer::ALL))?,
         })

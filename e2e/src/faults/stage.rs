@@ -15,8 +15,10 @@ use super::{Answer, Call, Fault, Kind, Trace};
 use crate::chain::Chain;
 use crate::{Host, Outcome, Plugin, Random, Sample, State, patience};
 
-/// What is tried of each hundred faults, by verb. CHECK changes nothing.
-const SHARES: [(&str, usize); 4] = [("ADD", 40), ("DEL", 35), ("GC", 15), ("CHECK", 10)];
+/// What is tried of each hundred faults, by verb. CHECK changes nothing. The last is an ADD whose
+/// container ends.
+const SHARES: [(&str, usize); 5] =
+    [("ADD", 35), ("DEL", 32), ("GC", 15), ("CHECK", 10), ("END", 8)];
 
 /// So many failures of one plugin tell enough.
 const ENOUGH: usize = 8;
@@ -166,12 +168,15 @@ impl<'host> Stage<'host> {
         let mut random = Random::new(Random::seed());
         let mut chosen = Vec::new();
         for (verb, share) in SHARES {
-            let calls = self.calls(verb);
+            let (kinds, answers, verb) = match verb {
+                "END" => (&[Kind::ContainerEnds][..], &[Answer::DelWithoutNamespace][..], "ADD"),
+                verb => (&Kind::ALL[..], &Answer::ALL[..], verb),
+            };
+            let calls = self.calls(verb).into_iter();
             let mut faults: Vec<Fault> = calls
-                .into_iter()
-                .flat_map(|call| Kind::ALL.map(|kind| (call.clone(), kind)))
-                .zip(Answer::ALL.into_iter().cycle())
-                .map(|((call, kind), answer)| Fault {
+                .flat_map(|call| kinds.iter().map(move |kind| (call.clone(), *kind)))
+                .zip(answers.iter().cycle())
+                .map(|((call, kind), &answer)| Fault {
                     plugin: self.host.sample.name.to_owned(),
                     verb: verb.to_owned(),
                     call,
@@ -194,10 +199,14 @@ impl<'host> Stage<'host> {
         let verb = fault.verb.as_str();
         let mut result = (verb != "ADD").then(|| self.add());
         let begun = Instant::now();
-        let outcome =
-            Trace::spoiling(&self.verb(verb, result.as_ref()), &fault.call, fault.kind).run();
+        let spoiled = Trace::spoiling(&self.verb(verb, result.as_ref()), &fault.call, fault.kind);
+        let (outcome, happened) = match fault.kind {
+            Kind::ContainerEnds => self.run_while_container_ends(&spoiled),
+            Kind::Kill | Kind::Error(_) => {
+                (spoiled.run(), Trace::last(&self.host.lab).has_spoiled())
+            }
+        };
         let took = begun.elapsed();
-        let happened = Trace::last(&self.host.lab).has_spoiled();
         let mut complaints = complaints_about(fault, &outcome);
         if took > patience(LONGEST) {
             complaints.push(format!("took {took:?}: {outcome}"));
@@ -206,7 +215,8 @@ impl<'host> Stage<'host> {
         if succeeded && verb == "ADD" {
             result = serde_json::from_str(&outcome.stdout).ok();
         }
-        if let Some(result) = result.as_ref().filter(|_| ["ADD", "CHECK"].contains(&verb)) {
+        let is_checked = ["ADD", "CHECK"].contains(&verb) && fault.kind != Kind::ContainerEnds;
+        if let Some(result) = result.as_ref().filter(|_| is_checked) {
             complaints.extend(failure_of(&self.check(result), "CHECK after it"));
         }
         match verb {
@@ -219,6 +229,21 @@ impl<'host> Stage<'host> {
             complaints.insert(0, outcome.to_string());
         }
         Attempt { happened, complaints }
+    }
+
+    /// Runs a plugin that holds itself, and ends its container meanwhile; whether it was held.
+    fn run_while_container_ends(&self, held: &Plugin<'_>) -> (Outcome, bool) {
+        let lab = &self.host.lab;
+        Trace::forget(lab);
+        let mut running = held.start();
+        lab.wait_until("the plugin is held or has ended", || {
+            running.has_ended() || Trace::held(lab).is_some()
+        });
+        let pid = Trace::held(lab);
+        if let Some(pid) = pid {
+            lab.sh(&format!("ip netns del c1; kill -CONT {pid}"));
+        }
+        (running.finish(), pid.is_some())
     }
 
     /// What is not as before.
@@ -248,7 +273,7 @@ impl<'host> Stage<'host> {
                 [complaints, self.renew()].concat()
             }
             Answer::DelWithoutNamespace => {
-                self.host.lab.sh("ip netns del c1");
+                self.host.lab.try_sh("ip netns del c1");
                 let complaints = failure_of(&plain.del_without_result(), "DEL without namespace");
                 [complaints, self.renew()].concat()
             }
