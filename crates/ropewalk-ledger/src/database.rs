@@ -58,6 +58,8 @@ pub(crate) struct Dialect {
     pub(crate) version: &'static str,
     /// Behind the columns of a table that is found by its primary key.
     pub(crate) keyed: &'static str,
+    /// Whether it is for many hosts.
+    pub(crate) has_many_hosts: bool,
 }
 
 /// A connection.

@@ -1,5 +1,7 @@
 //! The ledger: a database with our tables in it, and what a plugin does with it.
 
+use std::mem::ManuallyDrop;
+
 use crate::{
     database::{Answer, Database, Statement, some},
     location::{Location, Options},
@@ -36,7 +38,8 @@ pub struct Rest {
 
 /// An open database.
 pub struct Ledger {
-    pub(crate) database: Box<dyn Database>,
+    /// It is not closed: the process ends, and that closes everything at once.
+    pub(crate) database: ManuallyDrop<Box<dyn Database>>,
     pub(crate) location: Location,
     pub(crate) options: Options,
 }
@@ -48,7 +51,7 @@ impl Ledger {
             Location::File(path) => Box::new(Sqlite::open(path, options)?),
             Location::Server(server) => Box::new(Postgres::connect(server, options)?),
         };
-        Ok(Self { database, location: location.clone(), options: options.clone() })
+        Ok(Self { database: ManuallyDrop::new(database), location: location.clone(), options: options.clone() })
     }
 
     /// Begins a transaction in tables that are up to date, and reads.
@@ -66,7 +69,7 @@ impl Ledger {
                 }
             }
         }
-        schema::migrate(&mut *self.database)?;
+        schema::migrate(&mut **self.database)?;
         let begun = self.try_begin(reads).inspect_err(|_| self.database.give_up());
         begun.map(|(_, answers)| answers)
     }

@@ -7,7 +7,8 @@ use crate::{
     trouble::{Kind, Trouble},
 };
 
-/// Each brings the tables one version further. `{keyed}` is [`crate::database::Dialect::keyed`].
+/// Each brings the tables one version further. `{keyed}` is [`crate::database::Dialect::keyed`];
+/// what begins with `{many hosts}` is for databases that have them.
 const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND];
 
 /// The tables of this program.
@@ -56,8 +57,8 @@ const FIRST: &[&str] = &[
         WHERE kept_for IS NOT NULL",
 ];
 
-/// GC and `ropewalk ipam` ask for what one host has.
-const SECOND: &[&str] = &["CREATE INDEX ropewalk_lease_host ON ropewalk_lease (host, network)
+/// GC and `ropewalk ipam` ask for what one host has. A file has the leases of one.
+const SECOND: &[&str] = &["{many hosts}CREATE INDEX ropewalk_lease_host ON ropewalk_lease (host, network)
         WHERE free_at IS NULL"];
 
 /// Makes the tables or brings them up to date; whoever comes second finds it done.
@@ -75,6 +76,10 @@ fn bring_to(database: &mut dyn Database, version: u32) -> Result<(), Trouble> {
     let missing = MIGRATIONS.iter().take(version as usize).skip(found as usize);
     let mut statements: Vec<Statement<'_>> = missing
         .flat_map(|migration| migration.iter())
+        .filter_map(|text| match text.strip_prefix("{many hosts}") {
+            Some(text) => Some(text).filter(|_| dialect.has_many_hosts),
+            None => Some(text),
+        })
         .map(|text| Statement::plain(text.replace("{keyed}", dialect.keyed)))
         .collect();
     if found < version {

@@ -66,7 +66,12 @@ impl Database for Sqlite {
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect { lock_rows: "", version: "PRAGMA user_version", keyed: " WITHOUT ROWID" }
+        Dialect {
+            lock_rows: "",
+            version: "PRAGMA user_version",
+            keyed: " WITHOUT ROWID",
+            has_many_hosts: false,
+        }
     }
 
     fn begin(&self) -> Vec<Statement<'static>> {

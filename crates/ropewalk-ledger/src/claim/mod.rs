@@ -9,7 +9,7 @@ mod shelf;
 use std::net::IpAddr;
 
 use crate::{
-    database::{Answer, Row, Statement, some},
+    database::{Answer, Statement, Value, some},
     ledger::{Holder, Ledger, Rest, held, release},
     pool::Pool,
     trouble::{Kind, Trouble},
@@ -69,14 +69,36 @@ impl Ledger {
     pub fn claim<'a>(&mut self, claim: &Claim<'a>) -> Result<Vec<Given<'a>>, Trouble> {
         let mut attempt = 1;
         loop {
-            let claimed = self.in_transaction(claim);
-            match claimed {
-                Err(trouble) if trouble.kind == Kind::Conflict && attempt < ATTEMPTS => {
-                    attempt += 1;
+            let trouble = match self.in_transaction(claim) {
+                Ok(given) => return Ok(given),
+                Err(trouble) => trouble,
+            };
+            match trouble.kind {
+                Kind::Conflict if attempt < ATTEMPTS => self.refuse_second(claim)?,
+                Kind::Exhausted | Kind::Unavailable => {
+                    self.refuse_second(claim)?;
+                    return Err(trouble);
                 }
-                other => return other,
+                _ => return Err(trouble),
             }
+            attempt += 1;
         }
+    }
+
+    /// What was in the way of a claim may be that its holder has an address already.
+    fn refuse_second(&mut self, claim: &Claim<'_>) -> Result<(), Trouble> {
+        let held = self.read(held(&claim.holder))?.rows;
+        let is_wanted = |slot: &str| claim.groups.iter().any(|group| group.name == slot);
+        let address = held.into_iter().find_map(|row| match &row[..] {
+            [Some(slot), Some(address)] if is_wanted(slot) => Some(address.clone()),
+            _ => None,
+        });
+        let Some(address) = address else { return Ok(()) };
+        let container = &claim.holder.container;
+        let text = format!(
+            "{address} has been allocated to {container}, duplicate allocation is not allowed"
+        );
+        Err(Trouble::new(Kind::Duplicate, text))
     }
 
     fn in_transaction<'a>(&mut self, claim: &Claim<'a>) -> Result<Vec<Given<'a>>, Trouble> {
@@ -134,8 +156,6 @@ impl Ledger {
 struct Claiming<'l, 'c, 'a> {
     ledger: &'l mut Ledger,
     claim: &'c Claim<'a>,
-    /// Groups that the holder has an address of, each with the address.
-    held: Vec<Row>,
     /// Addresses that are kept or reserved for the name.
     kept: Vec<IpAddr>,
     /// What is wanted and was not given yet.
@@ -148,28 +168,24 @@ impl<'l, 'c, 'a> Claiming<'l, 'c, 'a> {
     /// Begins the transaction, reads what is needed and locks what will be changed.
     fn begin(ledger: &'l mut Ledger, claim: &'c Claim<'a>) -> Result<Self, Trouble> {
         let lock_rows = ledger.database.dialect().lock_rows;
-        let mut reads = vec![held(&claim.holder)];
-        reads.extend(kept(claim));
+        let mut reads: Vec<Statement<'_>> = kept(claim).into_iter().collect();
         let pools = reads.len();
         reads.extend(shelf::reads(claim, lock_rows));
         let mut answers = ledger.begin(&reads)?;
         let mut of_pools = answers.split_off(pools).into_iter();
-        let mut answers = answers.into_iter().map(|answer| answer.rows);
-        let held = answers.next().unwrap_or_default();
-        let kept = answers.next().unwrap_or_default();
+        let kept = answers.pop().unwrap_or_default().rows;
         let kept = kept.into_iter().flatten().flatten().filter_map(|ip| ip.parse().ok()).collect();
         let mut shelf = |pool| Shelf::new(pool, of_pools.by_ref().take(2));
         let mut of_group =
             |group: &Group<'a>| group.pools.iter().copied().map(&mut shelf).collect();
         let shelves = claim.groups.iter().map(&mut of_group).collect();
-        Ok(Self { ledger, claim, held, kept, wanted: claim.wanted.clone(), shelves })
+        Ok(Self { ledger, claim, kept, wanted: claim.wanted.clone(), shelves })
     }
 
     fn serve(&mut self) -> Result<Vec<Given<'a>>, Trouble> {
         let claim = self.claim;
         let mut given = Vec::new();
         for (index, group) in claim.groups.iter().enumerate() {
-            self.refuse_second(group)?;
             let mut shelves = std::mem::take(&mut self.shelves[index]);
             given.push(self.one_of(group, &mut shelves)?);
         }
@@ -179,19 +195,6 @@ impl<'l, 'c, 'a> Claiming<'l, 'c, 'a> {
         let left: Vec<String> = self.wanted.iter().map(ToString::to_string).collect();
         let text = format!("failed to allocate all requested IPs: {}", left.join(" "));
         Err(Trouble::new(Kind::Unavailable, text))
-    }
-
-    fn refuse_second(&self, group: &Group<'_>) -> Result<(), Trouble> {
-        let of_group = |row: &&Row| row.first() == Some(&Some(group.name.clone()));
-        let Some(row) = self.held.iter().find(of_group) else { return Ok(()) };
-        let address = row.get(1).and_then(|cell| cell.as_deref()).unwrap_or_default();
-        let container = &self.claim.holder.container;
-        Err(Trouble::new(
-            Kind::Duplicate,
-            format!(
-                "{address} has been allocated to {container}, duplicate allocation is not allowed"
-            ),
-        ))
     }
 
     fn one_of(
@@ -272,28 +275,28 @@ impl<'l, 'c, 'a> Claiming<'l, 'c, 'a> {
 
     /// Writes the lease; `false` if somebody has the address, or it is kept for somebody else.
     fn take(&mut self, group: &Group<'_>, pool: &Pool, ip: IpAddr) -> Result<bool, Trouble> {
-        let answers = self.ledger.database.run(&[self.taking(group, pool, ip)])?;
+        let taking = self.taking(group, pool, ip);
+        let answers = self.ledger.database.run(&[taking])?;
         Ok(was_taken(&answers))
+    }
+
+    /// The statement that writes a lease of an address that nobody has had, as far as we know.
+    fn taking_new(&self, group: &Group<'_>, pool: &Pool, ip: IpAddr) -> Statement<'static> {
+        let sql = format!("{INSERT} DO NOTHING");
+        let mut values = self.values(group, pool, ip);
+        values.pop();
+        Statement::new(sql, values)
     }
 
     /// The statement that writes a lease, if the address can be had.
     fn taking(&self, group: &Group<'_>, pool: &Pool, ip: IpAddr) -> Statement<'static> {
-        const TAKE: &str = "\
-            INSERT INTO ropewalk_lease AS lease (address, space, pool, block, slot, network, \
-            container, interface, pod, namespace, host, since, kept_for) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-            ON CONFLICT (address, space) DO UPDATE SET \
-            pool = excluded.pool, block = excluded.block, slot = excluded.slot, \
-            network = excluded.network, container = excluded.container, \
-            interface = excluded.interface, pod = excluded.pod, \
-            namespace = excluded.namespace, host = excluded.host, since = excluded.since, \
-            free_at = NULL, kept_for = CASE WHEN lease.is_reserved = 1 THEN lease.kept_for \
-            ELSE excluded.kept_for END \
-            WHERE lease.free_at IS NOT NULL AND (lease.kept_for IS NULL OR lease.kept_for = $14 \
-            OR lease.free_at <= excluded.since)";
+        Statement::new(format!("{INSERT} {OR_UPDATE}"), self.values(group, pool, ip))
+    }
+
+    fn values(&self, group: &Group<'_>, pool: &Pool, ip: IpAddr) -> Vec<Value> {
         let claim = self.claim;
         let holder = &claim.holder;
-        let values = vec![
+        vec![
             some(ip),
             some(&claim.space),
             some(&pool.name),
@@ -308,10 +311,25 @@ impl<'l, 'c, 'a> Claiming<'l, 'c, 'a> {
             some(claim.now),
             claim.name.clone().filter(|_| claim.is_kept),
             claim.name.clone(),
-        ];
-        Statement::new(TAKE, values)
+        ]
     }
 }
+
+const INSERT: &str = "\
+    INSERT INTO ropewalk_lease AS lease (address, space, pool, block, slot, network, container, \
+    interface, pod, namespace, host, since, kept_for) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+    ON CONFLICT (address, space)";
+
+/// An address that is free becomes the claim's, unless it is kept for another name.
+const OR_UPDATE: &str = "\
+    DO UPDATE SET pool = excluded.pool, block = excluded.block, slot = excluded.slot, \
+    network = excluded.network, container = excluded.container, interface = excluded.interface, \
+    pod = excluded.pod, namespace = excluded.namespace, host = excluded.host, \
+    since = excluded.since, free_at = NULL, \
+    kept_for = CASE WHEN lease.is_reserved = 1 THEN lease.kept_for ELSE excluded.kept_for END \
+    WHERE lease.free_at IS NOT NULL AND (lease.kept_for IS NULL OR lease.kept_for = $14 \
+    OR lease.free_at <= excluded.since)";
 
 /// Whether the first of several answers is that of a lease that was written.
 fn was_taken(answers: &[Answer]) -> bool {

@@ -188,7 +188,7 @@ impl<'a> Shelf<'a> {
                 };
                 run.next = behind(ip, run.last);
                 let statements =
-                    [claiming.taking(group, self.pool, ip), run.moved(claiming.claim, self.pool)];
+                    [claiming.taking_new(group, self.pool, ip), run.moved(claiming.claim, self.pool)];
                 if was_taken(&claiming.ledger.database.run(&statements)?) {
                     return Ok(Some(ip));
                 }

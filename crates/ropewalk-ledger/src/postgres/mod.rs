@@ -104,6 +104,7 @@ impl Database for Postgres {
             lock_rows: " FOR UPDATE",
             version: "SELECT version FROM ropewalk_schema",
             keyed: "",
+            has_many_hosts: true,
         }
     }
 

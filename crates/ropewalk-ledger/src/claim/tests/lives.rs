@@ -76,7 +76,7 @@ fn live(seed: u64) {
     let mut books = Books::new();
     let mut pools = pools(&mut dice);
     let mut model = Model::new();
-    crate::schema::migrate(&mut *books.ledger.database).unwrap();
+    crate::schema::migrate(&mut **books.ledger.database).unwrap();
     let mut now = 100;
     for step in 0..250 {
         let what = format!("seed {seed} step {step}");
