@@ -51,7 +51,11 @@ impl Ledger {
             Location::File(path) => Box::new(Sqlite::open(path, options)?),
             Location::Server(server) => Box::new(Postgres::connect(server, options)?),
         };
-        Ok(Self { database: ManuallyDrop::new(database), location: location.clone(), options: options.clone() })
+        Ok(Self {
+            database: ManuallyDrop::new(database),
+            location: location.clone(),
+            options: options.clone(),
+        })
     }
 
     /// Begins a transaction in tables that are up to date, and reads.

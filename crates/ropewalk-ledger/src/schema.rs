@@ -58,7 +58,8 @@ const FIRST: &[&str] = &[
 ];
 
 /// GC and `ropewalk ipam` ask for what one host has. A file has the leases of one.
-const SECOND: &[&str] = &["{many hosts}CREATE INDEX ropewalk_lease_host ON ropewalk_lease (host, network)
+const SECOND: &[&str] =
+    &["{many hosts}CREATE INDEX ropewalk_lease_host ON ropewalk_lease (host, network)
         WHERE free_at IS NULL"];
 
 /// Makes the tables or brings them up to date; whoever comes second finds it done.

@@ -187,8 +187,10 @@ impl<'a> Shelf<'a> {
                     break;
                 };
                 run.next = behind(ip, run.last);
-                let statements =
-                    [claiming.taking_new(group, self.pool, ip), run.moved(claiming.claim, self.pool)];
+                let statements = [
+                    claiming.taking_new(group, self.pool, ip),
+                    run.moved(claiming.claim, self.pool),
+                ];
                 if was_taken(&claiming.ledger.database.run(&statements)?) {
                     return Ok(Some(ip));
                 }
