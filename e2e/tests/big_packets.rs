@@ -7,6 +7,8 @@ use ropewalk_e2e::{Lab, Plugin, Value, json};
 
 const NOT_KNOWN: &str = "it does not know the key";
 const BYTES: usize = 64 << 20;
+/// As large as an ordinary packet can be, with its headers.
+const ORDINARY: f64 = 65_700.0;
 
 /// Two containers on a network of some type, `c1` and `c2`.
 struct Stage<'lab> {
@@ -52,11 +54,16 @@ impl<'lab> Stage<'lab> {
     }
 }
 
-/// Whether this kernel lacks them; says so.
-fn lacks_big_packets(lab: &Lab) -> bool {
+/// Whether this kernel is older than they are.
+fn is_old(lab: &Lab) -> bool {
     let release = lab.sh("uname -r");
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).flat_map(str::parse::<u32>);
-    let is_old = (numbers.next(), numbers.next()) < (Some(6), Some(3));
+    (numbers.next(), numbers.next()) < (Some(6), Some(3))
+}
+
+/// Whether this kernel lacks them; says so.
+fn lacks_big_packets(lab: &Lab) -> bool {
+    let is_old = is_old(lab);
     if is_old {
         lab.not_here("packets of more than 64 KB");
     }
@@ -72,11 +79,12 @@ fn big_packets_pass_from_container_to_container() {
         }
         let stage = Stage::new(&lab, kind, &json!(true));
         let (result, host) = stage.add();
-        let mean = stage.mean_packet(&host, "10.1.2.3");
-        assert!(mean > 70_000.0, "{kind}: packets had {mean} bytes");
+        // TCP makes smaller ones while it is slow, as on a machine that has much else to do.
+        let are_big = || stage.mean_packet(&host, "10.1.2.3") > ORDINARY;
+        lab.wait_until("packets are on average bigger than any ordinary one", are_big);
         // They would be too big for the MTU where they are routed.
         let mean = stage.mean_packet(&host, "fd00:1::3");
-        assert!((30_000.0..65_700.0).contains(&mean), "{kind}: packets of IPv6 had {mean} bytes");
+        assert!(mean < ORDINARY, "{kind}: packets of IPv6 had {mean} bytes");
         stage.plugin.check(&result).silent();
         stage.plugin.del(&result).silent();
     }
@@ -91,7 +99,7 @@ fn without_the_key_packets_are_of_ordinary_size() {
     }
     let (_, host) = stage.add();
     let mean = stage.mean_packet(&host, "10.1.2.3");
-    assert!(mean < 65_700.0, "packets had {mean} bytes");
+    assert!(mean < ORDINARY, "packets had {mean} bytes");
 }
 
 #[test]
@@ -173,7 +181,7 @@ fn an_old_kernel_refuses_them_or_does_without() {
         return;
     }
     let stage = Stage::new(&lab, "ptp", &json!(true));
-    if !lacks_big_packets(&lab) {
+    if !is_old(&lab) {
         lab.not_here("a kernel before Linux 6.3");
         return;
     }
