@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, check, completions, del, demo, dhcp_daemon, gc, handover, install, leases, lint, man,
-    plan, repair, run, schema, show, status, uninstall,
+    add, check, completions, del, demo, dhcp_daemon, gc, handover, install, ipam, leases, lint,
+    man, plan, repair, run, schema, show, status, uninstall,
 };
 use crate::exit::Exit;
 
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Leases(leases::Options),
     Lint(lint::Options),
     Schema(schema::Options),
+    Ipam(ipam::Options),
     Install(install::Options),
     Uninstall(uninstall::Options),
     Handover(handover::Options),

@@ -2,7 +2,7 @@
 //!
 //! A reader who closed the other end has read enough; that is not a failure.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
 
@@ -53,6 +53,12 @@ impl Output {
         }
     }
 
+    /// A bar that shows a person how much of long work is done.
+    pub(crate) fn bar(self, what: &'static str, all: usize) -> Bar {
+        let is_shown = self.format == Format::Text && io::stderr().is_terminal();
+        Bar { what, done: 0, all, shown: 0, is_shown }
+    }
+
     /// Gives a script its document; a person was told before.
     pub(crate) fn document(self, document: impl FnOnce() -> Value) -> Result<(), Failure> {
         self.answer(String::new, document)
@@ -81,6 +87,43 @@ impl Output {
         };
         // A warning that nobody can read is not worth failing for.
         let _ = write_all(&mut io::stderr().lock(), line.as_bytes());
+    }
+}
+
+/// How far long work is, on the terminal of a person: gone when it is done.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    what: &'static str,
+    done: usize,
+    all: usize,
+    shown: usize,
+    is_shown: bool,
+}
+
+/// How many columns a bar has.
+const COLUMNS: usize = 40;
+
+impl Bar {
+    /// One more is done.
+    pub(crate) fn step(&mut self) {
+        self.done += 1;
+        let columns = self.done * COLUMNS / self.all.max(1);
+        if self.is_shown && columns != self.shown {
+            self.shown = columns;
+            let bar = format!("{}{}", "#".repeat(columns), ".".repeat(COLUMNS - columns));
+            let line = format!("\r[{bar}] {}/{} {}", self.done, self.all, self.what);
+            // A bar that nobody can see is not worth failing for.
+            let _ = write_all(&mut io::stderr().lock(), line.as_bytes());
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if self.shown > 0 {
+            // As above.
+            let _ = write_all(&mut io::stderr().lock(), b"\r\x1b[K");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod pool;
 mod postgres;
 mod schema;
 mod sqlite;
+mod survey;
 mod trouble;
 
 pub use books::Standing;
@@ -21,4 +22,5 @@ pub use claim::{Claim, Given, Group};
 pub use ledger::{Holder, Ledger, Rest};
 pub use location::{Location, Options, Secret, Server};
 pub use pool::{Blocks, Pool};
+pub use survey::{Filter, Lease, Run, State};
 pub use trouble::{Kind, Trouble};

@@ -9,6 +9,7 @@ pub(crate) mod dhcp_daemon;
 pub(crate) mod gc;
 pub(crate) mod handover;
 pub(crate) mod install;
+pub(crate) mod ipam;
 pub(crate) mod leases;
 pub(crate) mod lint;
 pub(crate) mod man;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::DhcpDaemon(options) => return Ok(dhcp_daemon::run(options)),
         Command::Demo(options) => return demo::run(&options, output),
         Command::Handover(options) => handover::run(&options, output)?,
+        Command::Ipam(options) => return ipam::run(&options, output),
         Command::Install(options) => install::run(&options, output)?,
         Command::Uninstall(options) => uninstall::run(&options, output)?,
         Command::Completions(options) => completions::run(&options, output)?,

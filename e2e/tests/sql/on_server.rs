@@ -1,18 +1,14 @@
 //! SQ: `sql` on a real PostgreSQL server, which is asked by many at once, killed, cut off, filled and
 //! replaced.
 
-#[path = "sql/books.rs"]
-mod books;
-#[path = "sql/server.rs"]
-mod server;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ropewalk_e2e::{Lab, Plugin, json};
 
-use books::{addresses, sql};
-use server::{Cut, Proxy, Server, pool};
+use super::books::{addresses, kept_ipam, sql};
+use super::proxy::{Cut, Proxy};
+use super::server::{Server, pool};
 
 /// ADD for these containers at once, each on the host of its number; the addresses.
 fn add_at_once(plugin: &Plugin<'_>, ipam: &ropewalk_e2e::Value, names: &[String]) -> Vec<String> {
@@ -56,7 +52,7 @@ fn sq_21_two_hosts_and_eight_at_once_never_get_one_address_twice() {
     let blocks = json!([{ "name": "blocks", "subnet": "10.1.0.0/26", "blockSize": 29 }]);
     for pools in [flat, blocks] {
         let plugin = sql(&lab, &server.url(), &json!({ "pools": pools }));
-        let ipam = books::kept_ipam(&server.url(), &json!({ "pools": pools }));
+        let ipam = kept_ipam(&server.url(), &json!({ "pools": pools }));
         let mut given = BTreeSet::new();
         for round in 0..3 {
             let names: Vec<String> = (0..8).map(|number| format!("r{round}-{number}")).collect();

@@ -1,0 +1,177 @@
+//! Where the books are: a database, or the folder of the plugin `host-local`.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use ropewalk_ledger::{
+    Filter, Holder, Kind, Lease, Ledger, Location, Options, Rest, Run, State, Trouble,
+};
+use ropewalk_store::LeaseDirectory;
+
+use super::Source;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The scheme of folders, which is no database's.
+const FOLDER: &str = "host-local://";
+
+/// Opened books.
+pub(super) struct Books {
+    /// This host's name in them.
+    pub(super) host: String,
+    place: Place,
+}
+
+enum Place {
+    Database(Ledger),
+    Folder(PathBuf),
+}
+
+impl Books {
+    pub(super) fn open(source: &Source) -> Result<Self, Failure> {
+        let system = rustix::system::uname();
+        let host = source.this_host.clone();
+        let host = host.unwrap_or_else(|| system.nodename().to_string_lossy().into_owned());
+        if let Some(folder) = source.database.strip_prefix(FOLDER) {
+            return Ok(Self { host, place: Place::Folder(PathBuf::from(folder)) });
+        }
+        let wrong = |text| Failure::new(Exit::Usage, format!("failed to read --database: {text}"));
+        let mut location = Location::parse(&source.database).map_err(wrong)?;
+        match &mut location {
+            Location::File(path) if !path.exists() => {
+                let text = format!("failed to open database {}: no such file", path.display());
+                return Err(Failure::failed(text).with_hint("name another with --database"));
+            }
+            Location::File(_) => {}
+            Location::Server(server) => {
+                server.password_file = source.password_file.clone().or(server.password_file.take());
+            }
+        }
+        let ledger =
+            Ledger::open(&location, &Options::default()).map_err(|trouble| failure(&trouble))?;
+        Ok(Self { host, place: Place::Database(ledger) })
+    }
+
+    /// The database, for what a folder has not.
+    pub(super) fn database(&mut self) -> Result<&mut Ledger, Failure> {
+        match &mut self.place {
+            Place::Database(ledger) => Ok(ledger),
+            Place::Folder(_) => {
+                let text = "failed to do this with the folder of host-local: it takes a database";
+                Err(Failure::new(Exit::Usage, text))
+            }
+        }
+    }
+
+    /// The leases, ascending by address.
+    pub(super) fn leases(&mut self, filter: &Filter) -> Result<Vec<Lease>, Failure> {
+        let mut leases = Vec::new();
+        match &mut self.place {
+            Place::Database(ledger) => {
+                let read = ledger.leases(filter, |lease| leases.push(lease));
+                read.map_err(|trouble| failure(&trouble))?;
+            }
+            Place::Folder(folder) => {
+                leases = in_folder(folder, &self.host)?;
+                leases.retain(|lease| is_wanted(filter, lease));
+            }
+        }
+        leases.sort_by(|one, other| (one.ip, &one.space).cmp(&(other.ip, &other.space)));
+        Ok(leases)
+    }
+
+    /// Pools and blocks; a folder knows of none.
+    pub(super) fn runs(&mut self) -> Result<Vec<Run>, Failure> {
+        self.database()?.runs().map_err(|trouble| failure(&trouble))
+    }
+
+    pub(super) fn reserve(
+        &mut self,
+        space: &str,
+        ip: IpAddr,
+        name: Option<&str>,
+        now: u64,
+    ) -> Result<bool, Failure> {
+        let reserved = self.database()?.reserve(space, ip, name, now);
+        reserved.map_err(|trouble| failure(&trouble))
+    }
+
+    pub(super) fn free(&mut self, space: &str, ip: IpAddr, rest: Rest) -> Result<bool, Failure> {
+        match &mut self.place {
+            Place::Database(ledger) => {
+                ledger.free(space, ip, rest).map_err(|trouble| failure(&trouble))
+            }
+            Place::Folder(folder) => {
+                let failed = |error: ropewalk_store::StoreError| Failure::failed(error.to_string());
+                let leases = LeaseDirectory::new(folder, space).lock().map_err(failed)?;
+                let is_there = leases.leases().map_err(failed)?.iter().any(|lease| lease.ip == ip);
+                leases.release(ip).map_err(failed)?;
+                Ok(is_there)
+            }
+        }
+    }
+
+    /// What is kept for long enough, and empty blocks; a folder has neither.
+    pub(super) fn sweep(&mut self, now: u64) -> Result<(u64, u64), Failure> {
+        match &mut self.place {
+            Place::Database(ledger) => {
+                ledger.sweep(&self.host, now).map_err(|trouble| failure(&trouble))
+            }
+            Place::Folder(_) => Ok((0, 0)),
+        }
+    }
+}
+
+pub(super) fn failure(trouble: &Trouble) -> Failure {
+    let exit = if trouble.kind == Kind::Refused { Exit::NotPermitted } else { Exit::Failed };
+    let failure = Failure::new(exit, trouble.to_string());
+    if trouble.hint.is_empty() { failure } else { failure.with_hint(trouble.hint) }
+}
+
+fn is_wanted(filter: &Filter, lease: &Lease) -> bool {
+    let is = |wanted: &Option<String>, found: &String| {
+        wanted.as_ref().is_none_or(|wanted| wanted == found)
+    };
+    is(&filter.network, &lease.holder.network)
+        && is(&filter.host, &lease.host)
+        && is(&filter.container, &lease.holder.container)
+        && filter.ip.is_none_or(|ip| ip == lease.ip)
+}
+
+/// The leases of every network that has a folder. A lease is as old as its file.
+pub(super) fn in_folder(folder: &Path, host: &str) -> Result<Vec<Lease>, Failure> {
+    let failed = |error| Failure::failed(format!("failed to list {}: {error}", folder.display()));
+    let mut leases = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.path().is_dir() {
+            continue;
+        }
+        let network = entry.file_name().to_string_lossy().into_owned();
+        let found = LeaseDirectory::new(folder, &network).leases();
+        let found = found.map_err(|error| Failure::failed(error.to_string()))?;
+        leases.extend(found.into_iter().map(|lease| {
+            let file = fs::metadata(entry.path().join(lease.ip.to_string()));
+            let written = file.and_then(|file| file.modified()).ok();
+            let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+            Lease {
+                ip: lease.ip,
+                space: network.clone(),
+                pool: String::new(),
+                group: if lease.ip.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
+                holder: Holder {
+                    network: network.clone(),
+                    container: lease.holder.container,
+                    interface: lease.holder.interface.unwrap_or_default(),
+                },
+                pod: None,
+                namespace: None,
+                host: host.to_owned(),
+                since: since.unwrap_or_default().as_secs(),
+                state: State::Held,
+            }
+        }));
+    }
+    Ok(leases)
+}
