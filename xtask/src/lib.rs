@@ -7,6 +7,7 @@ pub mod console;
 pub mod dist;
 pub mod docs;
 pub mod elf;
+pub mod fuzz;
 mod packages;
 mod process;
 mod report;

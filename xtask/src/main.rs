@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{bench, console, dist, docs, suite, tidy, vm};
+use xtask::{bench, console, dist, docs, fuzz, suite, tidy, vm};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -16,6 +16,9 @@ usage: cargo xtask TASK
                  run a command as root on a test host; its files are this machine's, read-only
                  below a layer in memory
   tidy           check the rules of the tree
+  fuzz [TARGET] [--seconds N]
+                 feed readers with bytes that nobody would write, each target for a minute or as
+                 long as is said; the corpora are in fuzz/corpus
   docs           write the tables of keys in docs/plugins
   bench [--quick|--full] [--rounds N] [--against DIR] [--counts] [--json] [--svg FILE] [WHAT...]
                  measure the plugins as built by dist against the reference plugins and against the
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let worked = match words[..] {
+        ["fuzz", ref words @ ..] => fuzz::run(words),
         ["test"] => suite::run(suite::Extent::Everything),
         ["test", "--fast"] => suite::run(suite::Extent::Fast),
         ["test", "--vm"] => vm::run(None),

@@ -42,6 +42,8 @@ pub mod result;
 pub mod version;
 
 mod duplicates;
+#[cfg(test)]
+mod fuzz;
 mod go_text;
 mod ordered;
 

@@ -8,6 +8,8 @@ mod address;
 mod books;
 mod claim;
 mod database;
+#[cfg(test)]
+mod fuzz;
 mod ledger;
 mod location;
 mod pool;

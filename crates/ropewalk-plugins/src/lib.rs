@@ -8,6 +8,8 @@ mod config;
 pub mod describe;
 pub mod device;
 mod feature;
+#[cfg(test)]
+mod fuzz;
 mod hand_over;
 mod interface;
 mod ipam;

@@ -31,6 +31,8 @@ mod chain;
 mod config_dir;
 mod error;
 mod exec;
+#[cfg(test)]
+mod fuzz;
 mod gc;
 mod pump;
 mod repair;

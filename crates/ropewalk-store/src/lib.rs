@@ -6,6 +6,8 @@
 
 mod error;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod holder;
 mod index;
 mod leases;

@@ -458,3 +458,8 @@ fn no_bytes_make_a_reader_panic() {
         }
     }
 }
+
+#[test]
+fn fuzz_netlink() {
+    ropewalk_testkit::fuzz("netlink", read_all);
+}
