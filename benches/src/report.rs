@@ -132,11 +132,13 @@ pub fn ms(duration: Duration) -> f64 {
 /// What the machine is.
 pub fn machine() -> Value {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
+    // What a distribution calls its build is of no interest.
+    let release = read("/proc/sys/kernel/osrelease");
     let information = read("/proc/cpuinfo");
     let model = information.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("", |rest| rest.trim_start_matches([' ', '\t', ':']));
     json!({
-        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "kernel": release.split(['-', '\n']).next(),
         "processor": model,
         "processors": std::thread::available_parallelism().map_or(1, usize::from),
     })
