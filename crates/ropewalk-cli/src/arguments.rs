@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     add, check, completions, del, demo, dhcp_daemon, gc, handover, install, ipam, leases, lint,
-    man, plan, repair, run, schema, show, status, uninstall,
+    man, plan, repair, run, schema, show, status, topology, uninstall,
 };
 use crate::exit::Exit;
 
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Demo(demo::Options),
     DhcpDaemon(dhcp_daemon::Options),
     Show(show::Options),
+    Topology(topology::Options),
     Leases(leases::Options),
     Lint(lint::Options),
     Schema(schema::Options),

@@ -20,6 +20,7 @@ mod netlink;
 mod netns;
 mod packet;
 mod service;
+pub mod survey;
 mod translate;
 mod uapi;
 

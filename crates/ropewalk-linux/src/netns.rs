@@ -127,6 +127,11 @@ impl Netns {
         retry_on_intr(lock).map_err(refused("lock the network namespace"))
     }
 
+    /// The number that tells it from the others that exist.
+    pub(crate) fn inode(&self) -> Option<u64> {
+        rustix::fs::fstat(&self.0).ok().map(|stat| stat.st_ino)
+    }
+
     /// Whether two are the same namespace.
     pub fn is_same(&self, other: &Self) -> Result<bool, NetnsError> {
         let identity = |netns: &Self| {

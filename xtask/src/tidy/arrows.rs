@@ -14,7 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ropewalk-dhcp", &["ropewalk-addr"]),
     ("ropewalk-store", &["ropewalk-addr"]),
     ("ropewalk-ledger", &["ropewalk-addr"]),
-    ("ropewalk-linux", &["ropewalk-addr", "ropewalk-netstate"]),
+    ("ropewalk-topology", &["ropewalk-addr"]),
+    ("ropewalk-linux", &["ropewalk-addr", "ropewalk-netstate", "ropewalk-topology"]),
     ("ropewalk-runtime", &["ropewalk-cni"]),
     (
         "ropewalk-plugins",
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ropewalk-plugins",
             "ropewalk-runtime",
             "ropewalk-store",
+            "ropewalk-topology",
         ],
     ),
     (TESTKIT, &["ropewalk-addr", "ropewalk-netstate"]),

@@ -7,8 +7,12 @@ use crate::source::{Source, has_word, numbered};
 const SYSTEM: [&str; 2] = ["crates/ropewalk-linux/", "benches/"];
 
 /// Crates without the standard library.
-const NO_STD: [&str; 3] =
-    ["crates/ropewalk-addr/", "crates/ropewalk-dhcp/", "crates/ropewalk-netstate/"];
+const NO_STD: [&str; 4] = [
+    "crates/ropewalk-addr/",
+    "crates/ropewalk-dhcp/",
+    "crates/ropewalk-netstate/",
+    "crates/ropewalk-topology/",
+];
 
 /// The crate that has the standard library, but none of the modules that reach the world.
 const NO_WORLD: &str = "crates/ropewalk-cni/";

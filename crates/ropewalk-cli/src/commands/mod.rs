@@ -19,6 +19,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod topology;
 pub(crate) mod uninstall;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Status(options) => status::run(&options, output)?,
         Command::Leases(options) => leases::run(&options, output)?,
         Command::Show(options) => show::run(&options, output)?,
+        Command::Topology(options) => topology::run(&options, output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
         Command::Schema(options) => schema::run(&options, output)?,
         Command::Repair(options) => repair::run(&options, output)?,

@@ -93,7 +93,7 @@ fn comment(text: &str) -> Vec<u8> {
 }
 
 /// The comment in user data; other entries are skipped.
-fn read_comment(user_data: Attribute<'_>) -> Option<String> {
+pub(crate) fn read_comment(user_data: Attribute<'_>) -> Option<String> {
     let mut rest = user_data.payload;
     while let [kind, length, tail @ ..] = rest {
         let value = tail.get(..usize::from(*length))?;

@@ -1,0 +1,176 @@
+//! nftables as JSON: expressions by their names in the kernel, with registers and bytes.
+
+use ropewalk_topology::model::{
+    Base, Chain, Comparison, Data, Element, Expression, Rule, Set, Table, Verdict,
+};
+use serde_json::{Map, Value, json};
+
+use super::{hex, list};
+
+pub(super) fn table(table: &Table) -> Value {
+    json!({
+        "family": table.family.name(),
+        "name": table.name,
+        "handle": table.handle,
+        "flags": table.flags,
+        "chains": list(&table.chains, chain),
+        "sets": list(&table.sets, set),
+    })
+}
+
+fn chain(chain: &Chain) -> Value {
+    json!({
+        "name": chain.name,
+        "handle": chain.handle,
+        "base": chain.base.as_ref().map(base),
+        "rules": list(&chain.rules, rule),
+    })
+}
+
+fn base(base: &Base) -> Value {
+    json!({
+        "type": base.kind,
+        "hook": base.hook,
+        "priority": base.priority,
+        "policy": if base.accepts { "accept" } else { "drop" },
+        "devices": base.devices,
+    })
+}
+
+fn rule(rule: &Rule) -> Value {
+    json!({
+        "handle": rule.handle,
+        "comment": rule.comment,
+        "expressions": list(&rule.expressions, expression),
+    })
+}
+
+fn set(set: &Set) -> Value {
+    json!({
+        "name": set.name,
+        "handle": set.handle,
+        "flags": set.flags,
+        "keyType": set.key_type,
+        "keyLength": set.key_length,
+        "dataType": set.data_type,
+        "timeout": set.timeout,
+        "elements": list(&set.elements, element),
+    })
+}
+
+fn element(element: &Element) -> Value {
+    json!({
+        "key": hex(&element.key),
+        "last": element.last.as_deref().map(hex),
+        "data": element.data.as_ref().map(data),
+        "flags": element.flags,
+        "expires": element.expires,
+        "comment": element.comment,
+    })
+}
+
+fn data(data: &Data) -> Value {
+    match data {
+        Data::Value(bytes) => json!({ "value": hex(bytes) }),
+        Data::Verdict(verdict) => json!({ "verdict": verdict_word(verdict) }),
+    }
+}
+
+fn verdict_word(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Accept => json!("accept"),
+        Verdict::Drop => json!("drop"),
+        Verdict::Return => json!("return"),
+        Verdict::Continue => json!("continue"),
+        Verdict::Jump(chain) => json!({ "jump": chain }),
+        Verdict::Goto(chain) => json!({ "goto": chain }),
+        Verdict::Other(code) => json!(code),
+    }
+}
+
+fn comparison_word(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Equal => "==",
+        Comparison::NotEqual => "!=",
+        Comparison::Less => "<",
+        Comparison::AtMost => "<=",
+        Comparison::Greater => ">",
+        Comparison::AtLeast => ">=",
+    }
+}
+
+fn expression(expression: &Expression) -> Value {
+    let (name, value) = match expression {
+        Expression::Meta { key, into } => ("meta", json!({ "key": key, "into": into })),
+        Expression::SetMeta { key, from } => ("meta", json!({ "key": key, "from": from })),
+        Expression::Payload { base, offset, length, into } => {
+            ("payload", json!({ "base": base, "offset": offset, "length": length, "into": into }))
+        }
+        Expression::Compare { register, comparison, value } => (
+            "cmp",
+            json!({ "register": register, "is": comparison_word(*comparison), "value": hex(value) }),
+        ),
+        Expression::Range { register, is_inverted, first, last } => (
+            "range",
+            json!({ "register": register, "inverted": is_inverted, "first": hex(first),
+                "last": hex(last) }),
+        ),
+        Expression::Bitwise { from, into, mask, xor } => {
+            ("bitwise", json!({ "from": from, "into": into, "mask": hex(mask), "xor": hex(xor) }))
+        }
+        Expression::Immediate { into, data: one } => {
+            ("immediate", json!({ "into": into, "data": data(one) }))
+        }
+        Expression::Lookup { set, from, into, is_inverted } => {
+            ("lookup", json!({ "set": set, "from": from, "into": into, "inverted": is_inverted }))
+        }
+        Expression::Connection { key, direction, into } => {
+            ("ct", json!({ "key": key, "direction": direction, "into": into }))
+        }
+        Expression::Fib { result, flags, into } => {
+            ("fib", json!({ "result": result, "flags": flags, "into": into }))
+        }
+        other => return action(other),
+    };
+    json!({ name: value })
+}
+
+/// Steps that do something with the packet, those of iptables, and unknown ones.
+fn action(expression: &Expression) -> Value {
+    match expression {
+        Expression::Nat { of_source, family, addresses, ports, flags } => json!({ "nat": {
+            "type": if *of_source { "snat" } else { "dnat" },
+            "family": family,
+            "addresses": addresses,
+            "ports": ports,
+            "flags": flags,
+        } }),
+        Expression::Masquerade { flags } => json!({ "masq": { "flags": flags } }),
+        Expression::Redirect { ports } => json!({ "redir": { "ports": ports } }),
+        Expression::Reject { kind, code } => json!({ "reject": { "type": kind, "code": code } }),
+        Expression::Counter { packets, bytes } => {
+            json!({ "counter": { "packets": packets, "bytes": bytes } })
+        }
+        Expression::Match { name, revision, info } => {
+            json!({ "match": { "name": name, "revision": revision, "info": hex(info) } })
+        }
+        Expression::Target { name, revision, info } => {
+            json!({ "target": { "name": name, "revision": revision, "info": hex(info) } })
+        }
+        Expression::Other { name, attributes } => {
+            let pairs =
+                attributes.iter().map(|(kind, bytes)| (kind.to_string(), json!(hex(bytes))));
+            json!({ name: pairs.collect::<Map<String, Value>>() })
+        }
+        Expression::Meta { .. }
+        | Expression::SetMeta { .. }
+        | Expression::Payload { .. }
+        | Expression::Compare { .. }
+        | Expression::Range { .. }
+        | Expression::Bitwise { .. }
+        | Expression::Immediate { .. }
+        | Expression::Lookup { .. }
+        | Expression::Connection { .. }
+        | Expression::Fib { .. } => Value::Null,
+    }
+}

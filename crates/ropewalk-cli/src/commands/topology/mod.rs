@@ -1,0 +1,61 @@
+//! `ropewalk topology`: the host's whole network, whoever made it.
+//!
+//! It only reads. What cannot be read is said in its place.
+
+mod json;
+mod names;
+
+use clap::Args;
+use ropewalk_linux::survey::{Depth, Selection, Survey, survey};
+use ropewalk_topology::draw;
+
+use crate::failure::Failure;
+use crate::options::CacheOptions;
+use crate::output::Output;
+
+/// Show the network of this host: namespaces, bridges, pairs, and who is behind them
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Read only this namespace and these: names, paths, process or container numbers
+    #[arg(value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
+
+    /// Write a graph for Graphviz
+    #[arg(long, conflicts_with_all = ["svg", "json"])]
+    dot: bool,
+
+    /// Write a picture
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
+
+    /// Read tracked connections too, of which there may be very many; only JSON tells them
+    #[arg(long)]
+    connections: bool,
+
+    #[command(flatten)]
+    cache: CacheOptions,
+}
+
+pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
+    let depth = if options.connections { Depth::Everything } else { Depth::WithoutConnections };
+    let selection = match options.namespaces.as_slice() {
+        [] => Selection::All,
+        names => Selection::Named(names.to_vec()),
+    };
+    let Survey { mut host, unknown } = survey(depth, &selection);
+    for name in unknown {
+        output.warn(&format!("no network namespace is called {name:?}"));
+    }
+    if host.namespaces.is_empty() {
+        let reason = "failed to find a network namespace: /proc is not mounted or not readable";
+        return Err(Failure::failed(reason));
+    }
+    names::add(&mut host, &options.cache, output);
+    if options.dot {
+        return output.raw(draw::dot(&host).as_bytes());
+    }
+    if options.svg {
+        return output.raw(draw::svg(&host).as_bytes());
+    }
+    output.answer(|| draw::tree(&host), || json::document(&host))
+}

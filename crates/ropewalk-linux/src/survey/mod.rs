@@ -1,0 +1,198 @@
+//! Reads a host's whole network into the model: every namespace, whoever made it.
+//!
+//! It must never change anything: it makes no object, loads no module and waits for nobody. What
+//! cannot be read is noted in the model, not an error.
+
+mod bridges;
+mod connections;
+mod expressions;
+mod filter;
+mod layer3;
+mod links;
+mod modules;
+mod namespaces;
+mod numbers;
+mod owners;
+mod qdiscs;
+mod settings;
+mod uapi;
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use ropewalk_netstate::KernelError;
+use ropewalk_topology::model::{Content, Gap, Host, Namespace};
+
+use self::{modules::Modules, namespaces::Found};
+use crate::{
+    netlink::{Message, Protocol, Reply, Socket},
+    netns::Netns,
+};
+
+/// More threads would only wait for each other in the kernel.
+const MOST_THREADS: usize = 4;
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything but tracked connections, of which a host may have very many.
+    WithoutConnections,
+    /// Everything.
+    Everything,
+}
+
+/// Which namespaces are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// All that can be found.
+    All,
+    /// The own one, and those with such a path, last part of a path, process number, or beginning
+    /// of a container's number.
+    Named(Vec<String>),
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// The host.
+    pub host: Host,
+    /// Names in the selection that no namespace has.
+    pub unknown: Vec<String>,
+}
+
+/// Reads namespaces. The calling thread stays where it is.
+pub fn survey(depth: Depth, selection: &Selection) -> Survey {
+    let modules = Modules::read();
+    let mut found = namespaces::find();
+    let mut unknown = Vec::new();
+    if let Selection::Named(names) = selection {
+        let is_known = |name: &&String| found.iter().any(|one| one.is_called(name));
+        unknown = names.iter().filter(|name| !is_known(name)).cloned().collect();
+        let is_wanted = |one: &Found| names.iter().any(|name| one.is_called(name));
+        found.retain(|one| one.namespace.is_own || is_wanted(one));
+    }
+    let contents = read_all(&found, depth, modules);
+    let (mut sources, mut host) = (Vec::new(), Host::default());
+    for (found, content) in found.into_iter().zip(contents) {
+        // It went away in the meantime.
+        let Some(content) = content else { continue };
+        host.namespaces.push(Namespace { content, ..found.namespace });
+        sources.push(found.source);
+    }
+    numbers::resolve(&sources, &mut host);
+    Survey { host, unknown }
+}
+
+/// What was read in a namespace, or why it could not be.
+type Read = Result<Content, String>;
+
+fn read_all(found: &[Found], depth: Depth, modules: Modules) -> Vec<Option<Read>> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(vec![None; found.len()]);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(found.len()) {
+            // These threads enter namespaces, and end there.
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = found.get(at) else { return };
+                    let read = read_one(one, depth, modules);
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results[at] = read;
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_one(found: &Found, depth: Depth, modules: Modules) -> Option<Read> {
+    let netns = match found.open() {
+        Ok(Some(netns)) => netns,
+        Ok(None) => return None,
+        Err(reason) => return Some(Err(reason)),
+    };
+    Some(enter_and_read(&netns, depth, modules))
+}
+
+fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
+    netns.enter().map_err(|error| error.to_string())?;
+    let mut socket = Socket::open(Protocol::Route).map_err(|error| error.to_string())?;
+    let mut content = Content::default();
+    let mut reader = Reader { socket: &mut socket, gaps: &mut content.gaps };
+    content.links = reader.list("links", &links::list(), links::read);
+    content.links.sort_by_key(|link| link.index);
+    content.addresses = reader.list("addresses", &layer3::addresses(), layer3::read_address);
+    content.routes = reader.list("routes", &layer3::routes(), layer3::read_route);
+    content.rules = reader.list("routing rules", &layer3::rules(), layer3::read_rule);
+    content.neighbours = reader.list("neighbours", &layer3::neighbours(), layer3::read_neighbour);
+    let answered = reader.list("neighbours", &layer3::answered(), layer3::read_neighbour);
+    content.neighbours.extend(answered);
+    content.forwarding = reader.list("forwarding", &bridges::entries(), bridges::read_entry);
+    content.qdiscs = reader.list("queues", &qdiscs::list(), qdiscs::read);
+    if content.links.iter().any(bridges::filters_vlans) {
+        for (index, vlans) in reader.list("VLANs", &bridges::vlans(), bridges::read_vlans) {
+            if let Some(link) = content.links.iter_mut().find(|link| link.index == index) {
+                link.vlans = vlans;
+            }
+        }
+    }
+    content.settings = settings::read(&mut socket, &content.links);
+    read_netfilter(&mut content, depth, modules);
+    Ok(content)
+}
+
+fn read_netfilter(content: &mut Content, depth: Depth, modules: Modules) {
+    content.filter.legacy_tables = filter::legacy_tables();
+    for table in &content.filter.legacy_tables {
+        let what = format!("rules of the old iptables in {table}");
+        content.gaps.push(Gap { what, reason: "ropewalk does not read these yet".into() });
+    }
+    let wants_connections = depth == Depth::Everything && modules.has_connections;
+    if !modules.has_nftables && !wants_connections {
+        return;
+    }
+    let mut socket = match Socket::open(Protocol::Netfilter) {
+        Ok(socket) => socket,
+        Err(error) => {
+            content.gaps.push(Gap { what: "nftables".into(), reason: error.to_string() });
+            return;
+        }
+    };
+    let mut reader = Reader { socket: &mut socket, gaps: &mut content.gaps };
+    if modules.has_nftables {
+        content.filter.tables = filter::read(&mut reader);
+    }
+    if wants_connections {
+        let list = connections::list();
+        content.connections = Some(reader.list("connections", &list, connections::read));
+    }
+}
+
+/// Asks for lists, and notes those that were refused.
+struct Reader<'a> {
+    socket: &'a mut Socket,
+    gaps: &'a mut Vec<Gap>,
+}
+
+impl Reader<'_> {
+    fn list<T>(
+        &mut self,
+        what: &str,
+        question: &Message,
+        read: impl FnMut(&Reply<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let answer = self.socket.dump(question, read);
+        answer.unwrap_or_else(|error| {
+            self.miss(what, &error);
+            Vec::new()
+        })
+    }
+
+    fn miss(&mut self, what: &str, error: &KernelError) {
+        self.gaps.push(Gap { what: what.into(), reason: error.to_string() });
+    }
+}

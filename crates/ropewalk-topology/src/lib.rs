@@ -1,0 +1,14 @@
+//! A host's network as it is, whoever made it: a model, who hangs on whom, and its drawings.
+//!
+//! `ropewalk-linux` fills the model. This crate is pure (`no_std`): it never asks a kernel, and it
+//! never leaves out of the model what it cannot draw.
+
+#![no_std]
+
+extern crate alloc;
+
+pub mod draw;
+mod graph;
+pub mod model;
+
+pub use graph::{Graph, LinkAt, Relation};

@@ -1,0 +1,258 @@
+//! `ropewalk topology` against what `ip`, `bridge`, `tc`, `nft` and `iptables-save` say of the
+//! same namespaces, object by object.
+//!
+//! It must never look at more of the machine than its own hosts: all others come and go.
+
+mod topology {
+    pub(crate) mod ours;
+    pub(crate) mod theirs;
+}
+
+use std::time::{Duration, Instant};
+
+use ropewalk_e2e::{Lab, Value, command_path, patience};
+use topology::{ours, theirs};
+
+/// What is compared: a name, ours and theirs.
+type Kind = (&'static str, fn(&Value) -> Vec<String>, fn(&Lab, &str) -> Vec<String>);
+
+const KINDS: [Kind; 9] = [
+    ("links", ours::links, theirs::links),
+    ("addresses", ours::addresses, theirs::addresses),
+    ("routes", ours::routes, theirs::routes),
+    ("rules", ours::rules, theirs::rules),
+    ("neighbours", ours::neighbours, theirs::neighbours),
+    ("forwarding", ours::forwarding, theirs::forwarding),
+    ("qdiscs", ours::qdiscs, theirs::qdiscs),
+    ("nftables", ours::nftables, theirs::nftables),
+    ("iptables", ours::iptables, theirs::iptables),
+];
+
+/// A host with what people make by hand.
+const BY_HAND: &str = r#"
+ip link add br0 type bridge
+ip address add 10.1.0.1/24 dev br0
+ip address add fd00:1::1/64 dev br0 nodad
+ip link set br0 up
+for number in 1 2 3; do
+    ip netns add c$number
+    ip link add v$number mtu 1400 type veth peer name eth0 mtu 1400 netns c$number
+    ip link set v$number master br0 up alias "of c$number"
+    ip -n c$number link set lo up
+    ip -n c$number link set eth0 up
+    ip -n c$number address add 10.1.0.1$number/24 dev eth0
+    ip -n c$number route add default via 10.1.0.1 metric 50
+done
+bridge link set dev v2 hairpin on isolated on
+ip link add vx0 type vxlan id 42 remote 10.9.0.2 local 10.1.0.1 dstport 4789
+ip link set vx0 master br0 up
+bridge fdb append 02:00:00:00:00:09 dev vx0 dst 10.9.0.9 self
+ip netns add m1
+ip link add mv0 link br0 netns m1 type macvlan mode bridge
+ip -n m1 link set mv0 up
+ip tuntap add tap0 mode tap
+ip link add near type veth peer name far
+ip link set near up
+ip address add 10.3.0.1 peer 10.3.0.2/32 dev near
+ip route add 10.4.0.0/16 nexthop via 10.1.0.12 weight 2 nexthop dev near
+ip route add unreachable 10.5.0.0/16 metric 7
+ip route add 10.99.0.0/16 via 10.1.0.11 table 100 src 10.1.0.1 mtu 1300
+ip rule add from 10.1.0.0/24 lookup 100 pref 1000
+ip rule add fwmark 0x10/0xf0 iif br0 lookup 200 pref 1001
+ip -6 rule add to fd00:9::/64 ipproto tcp dport 80-90 lookup 200 pref 1002
+ip neighbour add 10.1.0.77 lladdr 02:00:00:00:00:77 dev br0
+ip neighbour add proxy 10.1.0.78 dev br0
+tc qdisc add dev v1 root tbf rate 10mbit burst 32kb latency 50ms
+tc qdisc add dev v3 ingress
+nft -f - <<'END'
+table inet by-hand {
+    set ports { type inet_service; flags interval; elements = { 80, 8000-8099 } }
+    map ways { type ipv4_addr : verdict; elements = { 10.0.0.1 : jump inner } }
+    chain inner { tcp dport @ports counter accept comment "ours" }
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state established,related accept
+        ip saddr vmap @ways
+        iifname "br0" ip daddr != 10.0.0.0/8 tcp dport { 22, 443 } limit rate 5/second reject
+    }
+    chain after { type nat hook postrouting priority srcnat; ip saddr 10.1.0.0/24 masquerade }
+}
+table bridge by-hand { chain input { type filter hook input priority 0; ether type arp accept; } }
+END
+iptables-nft -t nat -A POSTROUTING -s 10.1.0.0/24 ! -o br0 -m comment --comment mine -j MASQUERADE
+iptables-nft -A FORWARD -p tcp -m multiport --dports 1,2,3 -m statistic --mode random --probability 0.5 -j DROP
+nsenter --net=/run/netns/c2 nft add table ip inside
+"#;
+
+/// What Docker makes: a bridge, a namespace that is mounted in its own place, iptables.
+const AS_DOCKER: &str = "
+mkdir -p /run/docker/netns
+touch /run/docker/netns/3f2a11bb77cc
+ip link add docker0 type bridge
+ip address add 172.17.0.1/16 dev docker0
+ip link set docker0 up
+unshare --net=/run/docker/netns/3f2a11bb77cc true
+ip link add vethdock type veth peer name dockend
+ip link set dockend netns /run/docker/netns/3f2a11bb77cc
+nsenter --net=/run/docker/netns/3f2a11bb77cc ip link set dockend name eth0 up
+ip link set vethdock master docker0 up
+iptables-nft -t nat -N DOCKER
+iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+iptables-nft -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+iptables-nft -N DOCKER-USER
+iptables-nft -A FORWARD -j DOCKER-USER
+iptables-nft -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+";
+
+/// Runs the command for the host itself and what is made by hand or as Docker does, which keeps it
+/// away from what other tests have made.
+fn command(lab: &Lab, arguments: &str) -> String {
+    let arguments = format!("{arguments} c1 c2 c3 m1 3f2a11bb77cc");
+    lab.sh(&format!("{} topology {arguments}", command_path().display()))
+}
+
+/// What the command says of a namespace; the own one is at `/proc/self/ns/net`.
+fn namespace(lab: &Lab, path: &str) -> Value {
+    let inode: u64 = lab.sh(&format!("stat -Lc %i {path}")).parse().expect("a number");
+    let document: Value = command(lab, "--json").parse().expect("JSON");
+    let all = document["namespaces"].as_array().expect("namespaces");
+    let found = all.iter().find(|one| one["inode"] == inode).cloned();
+    found.unwrap_or_else(|| panic!("{path} ({inode}) is missing"))
+}
+
+/// Asserts that the command says the same of a namespace as the other programs. What the kernel
+/// changes by itself meanwhile (neighbours age) is looked at again.
+#[track_caller]
+fn same(lab: &Lab, path: &str) {
+    let deadline = Instant::now() + patience(Duration::from_secs(20));
+    loop {
+        let said = namespace(lab, path);
+        assert_eq!(said["error"], Value::Null, "{path}");
+        assert_eq!(said["gaps"], Value::Array(Vec::new()), "{path}");
+        let different: Vec<String> = KINDS
+            .iter()
+            .filter_map(|(name, ours, theirs)| {
+                let (ours, theirs) = (ours(&said), theirs(lab, path));
+                let only = |some: &[String], others: &[String]| -> Vec<String> {
+                    some.iter().filter(|one| !others.contains(one)).cloned().collect()
+                };
+                let (mine, other) = (only(&ours, &theirs), only(&theirs, &ours));
+                let is_same = ours == theirs;
+                (!is_same).then(|| format!("{name}:\n  ours {mine:#?}\n  theirs {other:#?}"))
+            })
+            .collect();
+        if different.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{path}: {}", different.join("\n"));
+    }
+}
+
+#[test]
+fn everything_made_by_hand_is_what_the_other_programs_say() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh(BY_HAND);
+    lab.sh("ping -c 1 -w 2 10.1.0.12");
+    for path in ["/proc/self/ns/net", "/run/netns/c1", "/run/netns/c2", "/run/netns/m1"] {
+        same(&lab, path);
+    }
+}
+
+#[test]
+fn what_docker_would_make_is_what_the_other_programs_say() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh(AS_DOCKER);
+    same(&lab, "/proc/self/ns/net");
+    same(&lab, "/run/docker/netns/3f2a11bb77cc");
+    let tree = command(&lab, "");
+    assert!(tree.contains("vethdock  ⇄ eth0 in 3f2a11bb77cc"), "{tree}");
+}
+
+#[test]
+fn pairs_and_parents_are_found_across_namespaces() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh(BY_HAND);
+    let document: Value = command(&lab, "--json").parse().expect("JSON");
+    let place = |path: &str, link: &str| {
+        let inode = lab.sh(&format!("stat -Lc %i {path}"));
+        let index =
+            lab.sh(&format!("nsenter --net={path} ip -j link show dev {link} | jq '.[0].ifindex'"));
+        format!("{inode}/{index}")
+    };
+    let end = |end: &Value| format!("{}/{}", end["namespace"], end["link"]);
+    let relations: Vec<(String, String, String)> = document["relations"]
+        .as_array()
+        .expect("relations")
+        .iter()
+        .map(|one| (end(&one["from"]), one["kind"].as_str().unwrap().into(), end(&one["to"])))
+        .collect();
+    let are = |from: &str, kind: &str, to: &str| {
+        relations.iter().any(|one| {
+            let ends = (one.0.as_str(), one.2.as_str());
+            one.1 == kind && (ends == (from, to) || kind == "peer" && ends == (to, from))
+        })
+    };
+    let here = "/proc/self/ns/net";
+    for number in 1..=3 {
+        let near = place(here, &format!("v{number}"));
+        let far = place(&format!("/run/netns/c{number}"), "eth0");
+        assert!(are(&near, "peer", &far), "{near} {far}: {relations:?}");
+        assert!(are(&near, "port", &place(here, "br0")), "{relations:?}");
+    }
+    assert!(are(&place(here, "near"), "peer", &place(here, "far")));
+    assert!(are(&place("/run/netns/m1", "mv0"), "upper", &place(here, "br0")));
+}
+
+#[test]
+fn the_drawings_show_every_container() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh(BY_HAND);
+    let tree = command(&lab, "");
+    for number in 1..=3 {
+        assert!(tree.contains(&format!("⇄ eth0 in c{number}")), "{tree}");
+        assert!(tree.contains(&format!("10.1.0.1{number}/24")), "{tree}");
+    }
+    assert!(tree.starts_with("host\n├─ br0"), "{tree}");
+    assert!(command(&lab, "--dot").starts_with("graph network {"));
+    let svg = command(&lab, "--svg");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"), "{svg}");
+    assert!(svg.contains(">c1</text>"), "{svg}");
+}
+
+#[test]
+fn looking_changes_nothing() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh(BY_HAND);
+    // Counters, ages and timers move by themselves, and so do states until all links are up.
+    let state = "ip address; ip route show table all; ip rule; bridge fdb; ls /run/netns; \
+                 nft list ruleset | sed 's/packets.*bytes [0-9]*//'; cat /proc/modules || true";
+    let settled = || {
+        let mut last = lab.sh(state);
+        lab.wait_until("nothing changes", || {
+            let now = lab.sh(state);
+            let is_same = now == last;
+            last = now;
+            is_same
+        });
+        last
+    };
+    let before = settled();
+    command(&lab, "--json --connections");
+    assert_eq!(settled(), before);
+}
