@@ -34,4 +34,4 @@ pub use kernel::{
 };
 pub use netns::{Netns, NetnsError, unshare_private_host};
 pub use packet::{Hears, PacketSocket, wait_for_input};
-pub use service::{Ending, sockets_handed_over, take_handed_over};
+pub use service::{Ending, is_peer_trusted, sockets_handed_over, take_handed_over};

@@ -5,7 +5,7 @@ use std::{
     env,
     os::{
         fd::{FromRawFd, OwnedFd},
-        unix::net::UnixListener,
+        unix::net::{UnixListener, UnixStream},
     },
     process,
 };
@@ -33,6 +33,14 @@ pub fn take_handed_over() -> Option<UnixListener> {
     // A program that we start must not have it.
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC).ok()?;
     Some(socket.into())
+}
+
+/// Whether root, or whoever this process runs as, is at the other end of a connection. The kernel
+/// tells who that was when it connected.
+pub fn is_peer_trusted(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid();
+    rustix::net::sockopt::socket_peercred(stream)
+        .is_ok_and(|peer| peer.uid.is_root() || peer.uid == own)
 }
 
 /// The signals that ask a service to end.

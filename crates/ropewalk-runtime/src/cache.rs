@@ -124,6 +124,8 @@ impl Cache {
         let temporary = temporary_name(path);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
+        // Whoever may write into the folder must not lead us out of it.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(&temporary)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_data());
         let renamed = written.and_then(|()| fs::rename(&temporary, path));

@@ -36,7 +36,8 @@ impl LastReserved {
     /// Opens the file, for writing if that is allowed, and reads it.
     pub(crate) fn open(directory: &Path, range_set: usize) -> Result<Self, Errno> {
         let path = last_reserved_path(directory, range_set);
-        let open = |how| rustix::fs::open(&path, how | OFlags::CLOEXEC, Mode::empty());
+        let open =
+            |how| rustix::fs::open(&path, how | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
         let file = match open(OFlags::RDWR) {
             Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => open(OFlags::RDONLY)?,
             file => file?,
@@ -47,7 +48,7 @@ impl LastReserved {
 
     pub(crate) fn create(directory: &Path, range_set: usize) -> Result<Self, Errno> {
         let path = last_reserved_path(directory, range_set);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
         Ok(Self { file, content: Vec::new() })
     }
@@ -71,7 +72,11 @@ impl LastReserved {
 
 /// The beginning of a file, which is all that counts.
 fn read(path: &Path) -> Result<Vec<u8>, Errno> {
-    beginning(&rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    beginning(&rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::empty(),
+    )?)
 }
 
 fn beginning(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
@@ -98,7 +103,7 @@ pub(crate) fn write_lease(
     holder: &Holder,
 ) -> Result<bool, StoreError> {
     let path = directory.join(ip.to_string());
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => File::from(file),
         Err(Errno::EXIST) => return Ok(false),

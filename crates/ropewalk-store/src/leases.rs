@@ -132,11 +132,12 @@ impl LeaseDirectory {
 }
 
 fn open_lock(path: &Path) -> Result<File, Errno> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let lock = rustix::fs::open(path, flags, Mode::from_raw_mode(0o750));
     // Releasing and checking need no write access to the lock itself.
     let read = |error| {
-        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|_| error)
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+            .map_err(|_| error)
     };
     lock.or_else(read).map(File::from)
 }

@@ -14,7 +14,7 @@ use ropewalk_cni::{
     interpret,
 };
 
-use super::IpamPlugin;
+use super::{IpamPlugin, execution};
 use crate::table::{self, Kind};
 
 /// An IPAM plugin, found.
@@ -133,7 +133,7 @@ fn execute(path: &str, request: &Request, command: Command) -> Result<Output, Cn
     let mut process = Process::new(path);
     process.env("CNI_COMMAND", command.as_str());
     process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = match process.spawn() {
+    let child = match process.spawn() {
         Err(error) if error.raw_os_error() == Some(TEXT_FILE_BUSY) => {
             return Err(CniError::new(
                 ropewalk_cni::ErrorCode::TryAgainLater,
@@ -142,9 +142,6 @@ fn execute(path: &str, request: &Request, command: Command) -> Result<Output, Cn
         }
         other => other.map_err(|error| not_started(&error))?,
     };
-    if let Some(mut stdin) = child.stdin.take() {
-        // A plugin need not read its input (RELEASE may not care); its answer tells.
-        let _ = stdin.write_all(request.stdin.as_bytes());
-    }
-    child.wait_with_output().map_err(|error| not_started(&error))
+    execution::finish(child, &request.stdin)
+        .map_err(|error| CniError::internal(format!("failed to run {path}: {error}")))
 }

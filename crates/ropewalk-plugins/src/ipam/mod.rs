@@ -3,6 +3,7 @@
 
 mod delegate;
 pub(crate) mod dhcp;
+mod execution;
 pub(crate) mod host_local;
 mod newer;
 pub mod sql;

@@ -16,7 +16,7 @@ use ropewalk_cni::{CniResult, valid_attachments};
 use ropewalk_dhcp::rpc::{
     ALLOCATE, Arguments, COLLECT, CONFIRM, Call, Callee, HELLO, RELEASE, UNKNOWN_METHOD, WELCOME,
 };
-use ropewalk_linux::{io_reason, sockets_handed_over, take_handed_over};
+use ropewalk_linux::{io_reason, is_peer_trusted, sockets_handed_over, take_handed_over};
 
 use super::{
     super::result,
@@ -78,6 +78,11 @@ impl Socket {
         };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                // Whoever may ask for a lease has us enter namespaces and send packets there.
+                if !is_peer_trusted(&stream) {
+                    say(format_args!("a process that is not root was turned away"));
+                    continue;
+                }
                 let desk = Desk { orders: orders.clone(), host_prefix: host_prefix.clone() };
                 thread::spawn(move || desk.serve(stream));
             }
