@@ -15,7 +15,9 @@ pub const BURSTS: &str = "bursts";
 pub const TRAFFIC: &str = "traffic";
 /// See [`START`].
 pub const PODS: &str = "pods";
-const PARTS: [&str; 4] = [START, BURSTS, TRAFFIC, PODS];
+/// See [`START`].
+pub const SQL: &str = "sql";
+const PARTS: [&str; 5] = [START, BURSTS, TRAFFIC, PODS, SQL];
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +108,7 @@ impl Arguments {
 
     /// Whether a part is to be measured.
     pub fn has(&self, part: &str) -> bool {
-        let is_quick = part != TRAFFIC && part != PODS;
+        let is_quick = ![TRAFFIC, PODS, SQL].contains(&part);
         !self.is_counts_only && self.wants(part, self.extent != Extent::Quick || is_quick)
     }
 

@@ -44,6 +44,11 @@ impl Contestant {
         for plugin in NAMES {
             symlink(&installed, format!("{directory}/{plugin}")).map_err(failed(plugin))?;
         }
+        // A program of its own, which others do not have.
+        let sql = path.with_file_name("ropewalk-sql");
+        if name == OURS && sql.is_file() {
+            symlink(sql, format!("{directory}/sql")).map_err(failed("sql"))?;
+        }
         Ok(Self { name, directory })
     }
 

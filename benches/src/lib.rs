@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod attachment;
+pub mod books;
 pub mod burst;
 pub mod call;
 pub mod console;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Outcome,
+    books::Books,
     burst::{self, Burst},
     call::{Cost, Verb},
     console::tell,
@@ -35,6 +36,8 @@ pub struct Report {
     pub traffic: Vec<Traffic>,
     /// What options of ours do to packets.
     pub options: Vec<Traffic>,
+    /// Books of addresses.
+    pub books: Vec<Books>,
     /// Whole pods.
     pub pods: Vec<Pods>,
     /// Bursts.
@@ -78,6 +81,7 @@ impl Report {
             measured: Vec::new(),
             traffic: Vec::new(),
             options: Vec::new(),
+            books: Vec::new(),
             pods: Vec::new(),
             bursts: Vec::new(),
             starts: Vec::new(),
@@ -116,6 +120,7 @@ impl Report {
             "costs": self.measured.iter().filter(|of| of.is_timed()).flat_map(costs).collect::<Vec<_>>(),
             "traffic": self.traffic.iter().map(Traffic::to_json).collect::<Vec<_>>(),
             "options": self.options.iter().map(Traffic::to_json).collect::<Vec<_>>(),
+            "books": self.books.iter().map(Books::to_json).collect::<Vec<_>>(),
             "pods": self.pods.iter().map(Pods::to_json).collect::<Vec<_>>(),
             "bursts": self.bursts.iter().flat_map(bursts).collect::<Vec<_>>(),
             "targets": targets::of(self).iter().map(Target::to_json).collect::<Vec<_>>(),

@@ -2,8 +2,8 @@
 
 use crate::{
     Outcome,
-    arguments::{Arguments, BURSTS, PODS, START, TRAFFIC},
-    burst,
+    arguments::{Arguments, BURSTS, PODS, SQL, START, TRAFFIC},
+    books, burst,
     console::tell,
     contestant::{Contestant, FLOOR, OURS, REFERENCE},
     failed,
@@ -44,6 +44,15 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
             let options = options::measure(&machine, ours, rounds);
             report.options = report.kept("options", options);
         }
+    }
+    if arguments.has(SQL) {
+        tell("books of addresses");
+        let ours = contestants.iter().find(|contestant| contestant.name == OURS);
+        let measured = ours.map_or_else(
+            || Err("ours are missing".to_owned()),
+            |ours| books::measure(&machine, ours, arguments.rounds()),
+        );
+        report.books = report.kept(SQL, measured);
     }
     sys::go_along().map_err(failed("failed to become an ordinary process"))?;
     if arguments.has(PODS) {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
+    books::Books,
     burst::VERBS,
     call::Verb,
     contestant::FLOOR,
@@ -25,6 +26,7 @@ pub fn text(report: &Report) -> String {
     let _ = bursts(report, &mut text);
     let _ = traffic(report, &mut text);
     let _ = options(report, &mut text);
+    text.extend(report.books.iter().map(Books::text));
     let _ = pods(report, &mut text);
     let _ = counts(report, &mut text);
     let _ = targets(report, &mut text);

@@ -22,7 +22,8 @@ use crate::{
 const PACKAGED: &str = "/usr/lib/cni";
 
 /// What is run, as the table of packages names it.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
+    packages::POSTGRES,
     "/usr/lib/cni/bridge",
     "ip",
     "iptables",

@@ -30,7 +30,7 @@ const JSONSCHEMA: &str = "/usr/lib/python3/dist-packages/jsonschema/__init__.py"
 pub(crate) const MUSL_GCC: &str = "musl-gcc";
 
 /// Debian's packages of the server have their version in every path but this.
-const POSTGRES: &str = "/usr/bin/pg_ctlcluster";
+pub(crate) const POSTGRES: &str = "/usr/bin/pg_ctlcluster";
 
 /// Every program that a machine may lack.
 const TOOLS: &[Tool] = &[

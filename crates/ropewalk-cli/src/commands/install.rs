@@ -1,4 +1,4 @@
-//! `ropewalk install`: puts every plugin into a folder, as a hard link to one binary.
+//! `ropewalk install`: puts every plugin into a folder, as a hard link to one binary, or to its own.
 //!
 //! Each name is replaced in one step, so a runtime that starts a plugin meanwhile gets the old one
 //! or the new one. Files with other names are never touched.
@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ropewalk_plugins::table::SEPARATE;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -18,7 +19,8 @@ use crate::output::Output;
 
 /// Install every plugin into a folder, as hard links to one binary
 ///
-/// Plugins of the same names are replaced; other files are not touched.
+/// Plugins of the same names are replaced; other files are not touched. The plugin sql is a program
+/// of its own, ropewalk-sql, and is installed if that is beside the binary.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The folder, for example /opt/cni/bin; it is made if it is missing
@@ -71,10 +73,11 @@ fn install(options: &Options) -> Result<(PathBuf, Plan), Failure> {
     let binary = binary(options.from.as_ref())?;
     let directory = &options.directory;
     let mut plan = Plan::new();
-    for name in ropewalk_plugins::names() {
+    let mut sources = programs(&binary);
+    for (name, program) in &sources {
         let target = directory.join(name);
-        let action = action(&binary, &target).map_err(|error| failure(&target, &error))?;
-        plan.insert(name, action);
+        let action = action(program, &target).map_err(|error| failure(&target, &error))?;
+        plan.insert(*name, action);
     }
     if options.dry_run {
         return Ok((binary, plan));
@@ -82,13 +85,23 @@ fn install(options: &Options) -> Result<(PathBuf, Plan), Failure> {
     fs::create_dir_all(directory).map_err(|error| failure(directory, &error))?;
     let mut source = binary.clone();
     for (name, action) in plan.iter().filter(|(_, action)| **action != Action::Keep) {
+        let own = sources.get_mut(name).filter(|program| **program != binary);
+        let source = own.unwrap_or(&mut source);
         let target = directory.join(name);
         if let (Some(kept), Action::Replace) = (&options.keep, action) {
             keep(&target, kept, name).map_err(|error| failure(kept, &error))?;
         }
-        replace(&mut source, &target).map_err(|error| failure(&target, &error))?;
+        replace(source, &target).map_err(|error| failure(&target, &error))?;
     }
     Ok((binary, plan))
+}
+
+/// Each plugin with its program: those that have one of their own, if it is beside the binary.
+pub(super) fn programs(binary: &Path) -> BTreeMap<&'static str, PathBuf> {
+    let all = ropewalk_plugins::names().map(|name| (name, binary.to_owned()));
+    let separate = SEPARATE.iter();
+    let separate = separate.map(|plugin| (plugin.name, binary.with_file_name(plugin.program)));
+    all.chain(separate.filter(|(_, program)| program.is_file())).collect()
 }
 
 /// The binary to install, with every link followed: the links must outlive it.

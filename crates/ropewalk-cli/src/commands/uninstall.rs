@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::install::{binary, failure, replace};
+use super::install::{binary, failure, programs, replace};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -45,9 +45,9 @@ enum Action {
 pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
     let binary = binary(options.from.as_ref())?;
     let mut done = Vec::new();
-    for name in ropewalk_plugins::names() {
+    for (name, program) in programs(&binary) {
         let target = options.directory.join(name);
-        if !is_ours(&binary, &target).map_err(|error| failure(&target, &error))? {
+        if !is_ours(&program, &target).map_err(|error| failure(&target, &error))? {
             continue;
         }
         let kept = options.kept.as_ref().map(|kept| kept.join(name)).filter(|kept| kept.is_file());

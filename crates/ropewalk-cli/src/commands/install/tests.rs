@@ -50,6 +50,21 @@ fn every_plugin_becomes_a_link_to_the_binary() {
 }
 
 #[test]
+fn a_plugin_with_a_program_of_its_own_becomes_a_link_to_that() {
+    let bench = Bench::new();
+    let program = bench.root.path().join("ropewalk-sql");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    bench.run().unwrap();
+    assert_eq!(bench.inode("sql"), fs::metadata(&program).unwrap().ino());
+    assert!(bench.run().unwrap().into_iter().all(|action| action == Action::Keep));
+    let copied = tempfile::tempdir_in("/dev/shm").unwrap();
+    let options = Options { directory: copied.path().to_owned(), ..bench.options };
+    install(&options).unwrap();
+    let read = |path: &Path| fs::read(path).unwrap();
+    assert_eq!(read(&copied.path().join("sql")), read(&program));
+}
+
+#[test]
 fn old_plugins_are_replaced_and_other_files_stay() {
     let bench = Bench::new();
     fs::create_dir_all(&bench.options.directory).unwrap();
