@@ -15,3 +15,5 @@ mod on_server;
 mod proxy;
 #[path = "sql/server.rs"]
 mod server;
+#[path = "sql/storm.rs"]
+mod storm;

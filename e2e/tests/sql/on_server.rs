@@ -93,6 +93,7 @@ fn sq_22_a_connection_cut_at_any_message_leaves_all_or_nothing() {
             count += 1;
         }
         assert!(count > 20, "the proxy cut nothing");
+        eprintln!("FAULTS TRIED: {} cuts of a connection to PostgreSQL", count - 8);
         assert_eq!(server.held().len(), 1);
         plugin.del_without_result().silent();
     }
