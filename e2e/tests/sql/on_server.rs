@@ -207,6 +207,44 @@ fn sq_26_a_database_that_is_read_only_or_full_says_so() {
 }
 
 #[test]
+fn sq_28_a_claim_among_many_leases_costs_what_it_costs_among_few() {
+    let lab = Lab::new();
+    let server = Server::new(&lab, "pg", 5432);
+    let fill =
+        |database: &str, count: u32| {
+            server.psql("postgres", &format!("CREATE DATABASE {database}"));
+            let url = server.url().replace("/ipam", &format!("/{database}"));
+            let pools = json!({ "pools": [{ "name": "lan", "subnet": "10.0.0.0/8" }] });
+            let plugin = sql(&lab, &url, &pools);
+            plugin.clone().on("first").add().result();
+            server.psql(database, &format!(
+            "INSERT INTO ropewalk_lease SELECT host('10.0.0.0'::inet + i), 'net', 'lan', '', \
+             'IPv4', 'net', 'x' || i, 'eth0', NULL, NULL, 'h', 1, NULL, NULL, 0 \
+             FROM generate_series(3, {count} + 1) i; ANALYZE"
+        ));
+            // The cursor stands at the first of all these, and passes them once.
+            let next = std::net::Ipv4Addr::from_bits(0x0a00_0002 + count).to_string();
+            assert_eq!(addresses(&plugin.clone().on("second").add().result()), [next]);
+            plugin
+        };
+    let plugins = [fill("few", 1000), fill("many", 100_000)];
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..15 {
+        for (plugin, times) in plugins.iter().zip(&mut times) {
+            let plugin = plugin.clone().on(&format!("c{round}"));
+            let begun = Instant::now();
+            plugin.add().result();
+            times.push(begun.elapsed());
+        }
+    }
+    let [few, many] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    assert!(many < few * 3, "{many:?} among many, {few:?} among few");
+}
+
+#[test]
 fn sq_27_passwords_come_from_url_or_file_and_are_never_told() {
     let lab = Lab::new();
     let server = Server::new(&lab, "pg", 5432);
