@@ -4,29 +4,25 @@
 //! It must never look at more of the machine than its own hosts: all others come and go.
 
 mod topology {
+    pub(crate) mod compare;
     pub(crate) mod ours;
     pub(crate) mod theirs;
 }
 
-use std::time::{Duration, Instant};
+use ropewalk_e2e::{Lab, Value};
+use topology::compare::{self, AS_DOCKER};
 
-use ropewalk_e2e::{Lab, Value, command_path, patience};
-use topology::{ours, theirs};
+/// The namespaces that are made here.
+const NAMES: &str = "c1 c2 c3 m1 3f2a11bb77cc";
 
-/// What is compared: a name, ours and theirs.
-type Kind = (&'static str, fn(&Value) -> Vec<String>, fn(&Lab, &str) -> Vec<String>);
+fn command(lab: &Lab, arguments: &str) -> String {
+    compare::command(lab, arguments, NAMES)
+}
 
-const KINDS: [Kind; 9] = [
-    ("links", ours::links, theirs::links),
-    ("addresses", ours::addresses, theirs::addresses),
-    ("routes", ours::routes, theirs::routes),
-    ("rules", ours::rules, theirs::rules),
-    ("neighbours", ours::neighbours, theirs::neighbours),
-    ("forwarding", ours::forwarding, theirs::forwarding),
-    ("qdiscs", ours::qdiscs, theirs::qdiscs),
-    ("nftables", ours::nftables, theirs::nftables),
-    ("iptables", ours::iptables, theirs::iptables),
-];
+#[track_caller]
+fn same(lab: &Lab, path: &str) {
+    compare::same(lab, path, NAMES);
+}
 
 /// A host with what people make by hand.
 const BY_HAND: &str = r#"
@@ -83,71 +79,6 @@ iptables-nft -t nat -A POSTROUTING -s 10.1.0.0/24 ! -o br0 -m comment --comment 
 iptables-nft -A FORWARD -p tcp -m multiport --dports 1,2,3 -m statistic --mode random --probability 0.5 -j DROP
 nsenter --net=/run/netns/c2 nft add table ip inside
 "#;
-
-/// What Docker makes: a bridge, a namespace that is mounted in its own place, iptables.
-const AS_DOCKER: &str = "
-mkdir -p /run/docker/netns
-touch /run/docker/netns/3f2a11bb77cc
-ip link add docker0 type bridge
-ip address add 172.17.0.1/16 dev docker0
-ip link set docker0 up
-unshare --net=/run/docker/netns/3f2a11bb77cc true
-ip link add vethdock type veth peer name dockend
-ip link set dockend netns /run/docker/netns/3f2a11bb77cc
-nsenter --net=/run/docker/netns/3f2a11bb77cc ip link set dockend name eth0 up
-ip link set vethdock master docker0 up
-iptables-nft -t nat -N DOCKER
-iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-iptables-nft -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
-iptables-nft -N DOCKER-USER
-iptables-nft -A FORWARD -j DOCKER-USER
-iptables-nft -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-";
-
-/// Runs the command for the host itself and what is made by hand or as Docker does, which keeps it
-/// away from what other tests have made.
-fn command(lab: &Lab, arguments: &str) -> String {
-    let arguments = format!("{arguments} c1 c2 c3 m1 3f2a11bb77cc");
-    lab.sh(&format!("{} topology {arguments}", command_path().display()))
-}
-
-/// What the command says of a namespace; the own one is at `/proc/self/ns/net`.
-fn namespace(lab: &Lab, path: &str) -> Value {
-    let inode: u64 = lab.sh(&format!("stat -Lc %i {path}")).parse().expect("a number");
-    let document: Value = command(lab, "--json").parse().expect("JSON");
-    let all = document["namespaces"].as_array().expect("namespaces");
-    let found = all.iter().find(|one| one["inode"] == inode).cloned();
-    found.unwrap_or_else(|| panic!("{path} ({inode}) is missing"))
-}
-
-/// Asserts that the command says the same of a namespace as the other programs. What the kernel
-/// changes by itself meanwhile (neighbours age) is looked at again.
-#[track_caller]
-fn same(lab: &Lab, path: &str) {
-    let deadline = Instant::now() + patience(Duration::from_secs(20));
-    loop {
-        let said = namespace(lab, path);
-        assert_eq!(said["error"], Value::Null, "{path}");
-        assert_eq!(said["gaps"], Value::Array(Vec::new()), "{path}");
-        let different: Vec<String> = KINDS
-            .iter()
-            .filter_map(|(name, ours, theirs)| {
-                let (ours, theirs) = (ours(&said), theirs(lab, path));
-                let only = |some: &[String], others: &[String]| -> Vec<String> {
-                    some.iter().filter(|one| !others.contains(one)).cloned().collect()
-                };
-                let (mine, other) = (only(&ours, &theirs), only(&theirs, &ours));
-                let is_same = ours == theirs;
-                (!is_same).then(|| format!("{name}:\n  ours {mine:#?}\n  theirs {other:#?}"))
-            })
-            .collect();
-        if different.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{path}: {}", different.join("\n"));
-    }
-}
 
 #[test]
 fn everything_made_by_hand_is_what_the_other_programs_say() {
@@ -255,4 +186,36 @@ fn looking_changes_nothing() {
     let before = settled();
     command(&lab, "--json --connections");
     assert_eq!(settled(), before);
+}
+
+#[test]
+fn links_of_all_kinds_are_what_the_other_programs_say() {
+    let lab = Lab::new();
+    let made = lab.try_sh(
+        "ip link add base type dummy && ip link set base up
+         ip link add base.7 link base type vlan id 7 && ip link set base.7 up
+         ip link add ipv0 link base type ipvlan mode l3
+         ip link add red type vrf table 70 && ip link set red up
+         ip link add gre1 type gre local 10.0.0.1 remote 10.0.0.2
+         ip link add bridge type bridge vlan_filtering 1 && ip link set bridge up
+         ip link set base.7 master bridge
+         bridge vlan add dev base.7 vid 20-22 && bridge vlan add dev base.7 vid 30 pvid untagged",
+    );
+    if made.code != 0 || lab.lacks_nftables() {
+        lab.not_here("dummy, vlan, ipvlan, vrf, gre or bridge VLAN filtering");
+        return;
+    }
+    same(&lab, "/proc/self/ns/net");
+    let said = compare::namespace(&lab, "/proc/self/ns/net", NAMES);
+    let links = said["links"].as_array().expect("links");
+    let link = |name: &str| links.iter().find(|link| link["name"] == name).expect("the link");
+    let vlans = link("base.7")["vlans"].as_array().expect("VLANs").iter();
+    let ids: Vec<u64> = vlans.filter_map(|vlan| vlan["id"].as_u64()).collect();
+    assert_eq!(ids, [1, 20, 21, 22, 30]);
+    assert_eq!(link("red")["details"]["table"], 70);
+    assert_eq!(link("gre1")["details"]["remote"], "10.0.0.2");
+    let tree = command(&lab, "");
+    for line in ["vlan 7 over base", "ipvlan l3", "vrf table 70", "gre to 10.0.0.2"] {
+        assert!(tree.contains(line), "{line}: {tree}");
+    }
 }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use ropewalk_cni::CacheEntry;
 use ropewalk_topology::model::{Attachment, Host, Runtime};
 use serde_json::Value;
 
@@ -17,9 +18,12 @@ const DOCKER: &str = "/var/lib/docker/containers";
 pub(super) fn add(host: &mut Host, cache: &CacheOptions, output: Output) {
     // Without records there are no names; that is not worth a failure.
     for record in cache.records(output).unwrap_or_default() {
-        let Ok(namespace) = fs::metadata(&record.netns) else { continue };
-        let Some(position) = host.position(namespace.ino()) else { continue };
-        host.namespaces[position].attachments.push(Attachment {
+        let Some(position) = sandbox(host, &record) else { continue };
+        let namespace = &mut host.namespaces[position];
+        if let Some(container) = &mut namespace.container {
+            container.name = container.name.take().or_else(|| pod_name(&record));
+        }
+        namespace.attachments.push(Attachment {
             network: record.network_name,
             container: record.container_id,
             interface: record.if_name,
@@ -28,8 +32,30 @@ pub(super) fn add(host: &mut Host, cache: &CacheOptions, output: Output) {
     for namespace in &mut host.namespaces {
         let docker = namespace.container.as_mut();
         if let Some(container) = docker.filter(|one| one.runtime == Runtime::Docker) {
-            container.name = docker_name(&container.id);
+            container.name = container.name.take().or_else(|| docker_name(&container.id));
         }
+    }
+}
+
+/// The namespace that a record is of. Runtimes with an older library tell it in the result alone.
+fn sandbox(host: &Host, record: &CacheEntry) -> Option<usize> {
+    let result = record.decoded_result().ok().flatten().unwrap_or_default();
+    let told = result.interfaces.into_iter().map(|interface| interface.sandbox);
+    let paths = std::iter::once(record.netns.clone()).chain(told);
+    let mut files = paths.filter_map(|path| fs::metadata(path).ok());
+    files.find_map(|file| host.position(file.ino()))
+}
+
+/// What podman and Kubernetes call the container.
+fn pod_name(record: &CacheEntry) -> Option<String> {
+    let argument = |key: &str| {
+        let found = record.cni_args.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    };
+    let name = argument("K8S_POD_NAME")?;
+    match argument("K8S_POD_NAMESPACE").filter(|namespace| *namespace != name) {
+        Some(namespace) => Some(format!("{namespace}/{name}")),
+        None => Some(name),
     }
 }
 
