@@ -27,10 +27,20 @@ fn name(namespace: &Value, index: &Value) -> String {
     found.next().map_or("-".into(), |link| word(&link["name"]))
 }
 
+/// The hardware address of a tunnel is the address of its own end, which `ip` writes as such.
+fn dotted(mac: &str) -> String {
+    let bytes = mac.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    match bytes.collect::<Result<Vec<u8>, _>>().as_deref() {
+        Ok(&[a, b, c, d]) => format!("{a}.{b}.{c}.{d}"),
+        _ => mac.to_owned(),
+    }
+}
+
 pub(crate) fn links(namespace: &Value) -> Vec<String> {
     sorted(list(namespace, "links").iter().map(|link| {
         let words = ["index", "name", "mtu", "state", "mac", "kind", "alias", "queueLength"];
-        let words: Vec<String> = words.iter().map(|key| word(&link[*key])).collect();
+        let mut words: Vec<String> = words.iter().map(|key| word(&link[*key])).collect();
+        words[4] = dotted(&words[4]);
         let master = name(namespace, &link["master"]);
         let number = word(&link["lower"]["namespace"]);
         let details = match link["kind"].as_str() {

@@ -130,7 +130,8 @@ pub(crate) fn rules(lab: &Lab, path: &str) -> Vec<String> {
             let words = [
                 family.to_string(),
                 word(&rule["priority"]),
-                word(&rule["table"]),
+                // A rule for routing domains has no table.
+                word(&rule["table"]).replace('-', "0"),
                 with_length("src", "srclen"),
                 with_length("dst", "dstlen"),
                 word(&rule["iif"]),
