@@ -1,5 +1,5 @@
-//! SQ: eight hosts with fifty containers each on one PostgreSQL server, all at work at once, some
-//! killed: what docs/decisions/invariants.md says holds.
+//! SQ: eight hosts, each a network namespace, with fifty containers each on one PostgreSQL server
+//! that they reach over a network, all at work at once, some killed: what docs/decisions/invariants.md says holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,12 +32,16 @@ struct Storm<'lab> {
 }
 
 impl<'lab> Storm<'lab> {
-    fn maybe_killed(&mut self, plugin: Plugin<'lab>) -> Plugin<'lab> {
+    /// On which host it runs, and whether it is killed there.
+    fn on_host(&mut self, host: usize, plugin: Plugin<'lab>) -> Plugin<'lab> {
+        let network = format!("--net=/run/netns/h{host}");
+        let enter = ["/usr/bin/nsenter", &network];
         if self.random.below(KILLED) > 0 {
-            return plugin;
+            return plugin.by(&enter);
         }
         let seconds = format!("0.{:03}", 1 + self.random.below(80));
-        plugin.by(&["/usr/bin/timeout", "--foreground", "-s", "KILL", &seconds])
+        let kill = ["/usr/bin/timeout", "--foreground", "-s", "KILL", &seconds];
+        plugin.by(&[&enter[..], &kill].concat())
     }
 
     /// ADD for who is not attached, DEL for some who are and for all of whom nothing is known.
@@ -56,7 +60,7 @@ impl<'lab> Storm<'lab> {
                 let deletes = is_there || self.unclear.contains(name);
                 let plugin = self.plugins[*host].clone().on(name);
                 let plugin = plugin.command(if deletes { "DEL" } else { "ADD" });
-                running.push((name, deletes, self.maybe_killed(plugin).start()));
+                running.push((name, deletes, self.on_host(*host, plugin).start()));
             }
             for (name, deletes, running) in running {
                 let outcome = running.finish();
@@ -90,6 +94,21 @@ impl<'lab> Storm<'lab> {
     }
 }
 
+/// The network of the hosts; the server is at its first address.
+fn connect_hosts(lab: &Lab) {
+    lab.sh("ip link add wire type bridge; ip addr add 10.98.0.1/24 dev wire; ip link set wire up");
+    for host in 0..HOSTS {
+        lab.netns(&format!("h{host}"));
+        lab.sh(&format!(
+            "ip link add h{host} master wire type veth peer name eth0 netns h{host}
+             ip link set h{host} up
+             ip -n h{host} addr add 10.98.0.{}/24 dev eth0
+             ip -n h{host} link set eth0 up",
+            host + 2
+        ));
+    }
+}
+
 /// I1, I3, I5, I6, I9, with a database.
 #[test]
 fn sq_30_eight_hosts_with_fifty_containers_each_keep_every_invariant() {
@@ -100,8 +119,10 @@ fn sq_30_eight_hosts_with_fifty_containers_each_keep_every_invariant() {
     let server = Server::new(&lab, "pg", 5432);
     let pools = json!({ "pools": [{ "name": "all", "subnet": "10.0.0.0/22", "blockSize": 28 }] });
     let plugin = sql(&lab, &server.url(), &pools);
+    connect_hosts(&lab);
+    let url = "postgres://postgres@10.98.0.1:5432/ipam";
     let on_host = |host: usize| {
-        let mut ipam = kept_ipam(&server.url(), &pools);
+        let mut ipam = kept_ipam(url, &pools);
         ipam["host"] = json!(format!("h{host}"));
         plugin.clone().key("ipam", &ipam)
     };
