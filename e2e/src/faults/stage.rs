@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, Fault, Kind, Trace};
 use crate::chain::Chain;
-use crate::{Host, Outcome, Plugin, Random, Sample, State, patience};
+use crate::{Host, Outcome, Plugin, Random, Sample, State, command_path, patience};
 
 /// What is tried of each hundred faults, by verb. CHECK changes nothing. The last is an ADD whose
 /// container ends.
@@ -62,6 +62,7 @@ pub fn try_faults(plugin: &str, count: usize) {
                 break;
             }
         }
+        failures.extend(findings_in_books(&host));
         if rest.len() == 0 || failures.len() >= ENOUGH {
             break;
         }
@@ -69,6 +70,19 @@ pub fn try_faults(plugin: &str, count: usize) {
     }
     eprintln!("FAULTS TRIED: {tried} of {plugin}, seed {}", Random::seed());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// What the command says about leases without addresses and addresses without leases.
+fn findings_in_books(host: &Host) -> Option<String> {
+    const BOOKS: &str = "/var/lib/cni/networks";
+    // An address plugin alone gives nobody an interface.
+    if host.sample.name == "host-local" {
+        return None;
+    }
+    let command = command_path();
+    let check = format!("{} ipam check --database host-local://{BOOKS}", command.display());
+    let outcome = host.lab.try_sh(&format!("[ ! -d {BOOKS} ] || {check}"));
+    (outcome.code != 0).then(|| format!("after all of them: {outcome}"))
 }
 
 /// The fault that is to be tried alone.
