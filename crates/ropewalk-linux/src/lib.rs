@@ -9,6 +9,7 @@
 mod arena;
 #[cfg(feature = "ebpf")]
 mod bpf;
+mod child;
 #[cfg(all(target_arch = "x86_64", any(test, target_env = "musl")))]
 mod copy;
 mod datagram;
@@ -25,6 +26,7 @@ mod translate;
 mod uapi;
 
 pub use arena::Arena;
+pub use child::{Bounds, finish_child};
 pub use datagram::LinkLocalSocket;
 pub use entry::prepare;
 pub use error::io_reason;
