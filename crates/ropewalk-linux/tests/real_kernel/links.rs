@@ -278,6 +278,11 @@ fn link_attributes_are_set_and_given_back() {
             (Attribute::TxQueueLength(500), Attribute::TxQueueLength(1000)),
             (Attribute::PacketSize(190_000), Attribute::PacketSize(65_000)),
         ] {
+            let is_size = matches!(first, Attribute::PacketSize(_));
+            if is_size && lab.find(INSIDE, &attribute("eth0", first).into()).is_none() {
+                not_run_here("packets of more than 64 KB");
+                continue;
+            }
             lab.creates(INSIDE, attribute("eth0", first));
             lab.changes(INSIDE, attribute("eth0", second));
             lab.delete(INSIDE, attribute("eth0", second));
