@@ -192,7 +192,8 @@ fn looking_changes_nothing() {
 fn links_of_all_kinds_are_what_the_other_programs_say() {
     let lab = Lab::new();
     let made = lab.try_sh(
-        "ip link add base type dummy && ip link set base up
+        "set -e
+         ip link add base type dummy && ip link set base up
          ip link add base.7 link base type vlan id 7 && ip link set base.7 up
          ip link add ipv0 link base type ipvlan mode l3
          ip link add red type vrf table 70 && ip link set red up

@@ -40,6 +40,8 @@ pub fn try_faults(plugin: &str, count: usize) {
     if host.lab.reference_fails("it leaks in many ways") {
         return;
     }
+    // A slow machine tries fewer in its time.
+    let count = count / usize::try_from(patience(Duration::from_secs(1)).as_secs()).unwrap_or(1);
     let mut chosen: Option<IntoIter<Fault>> = None;
     let mut failures = Vec::new();
     let mut tried = 0;

@@ -10,8 +10,8 @@ const MACHINE: &[&str] = &["virtio_pci", "9pnet_virtio", "9p", "overlay", "virti
 
 /// Kinds of links.
 const LINKS: &[&str] = &[
-    "8021q", "bonding", "bridge", "dummy", "ifb", "ipvlan", "ipvtap", "macvlan", "macvtap", "tap",
-    "tun", "veth", "vrf", "vxlan",
+    "8021q", "bonding", "bridge", "dummy", "ifb", "ip_gre", "ipvlan", "ipvtap", "macvlan",
+    "macvtap", "tap", "tun", "veth", "vrf", "vxlan",
 ];
 
 /// Queueing disciplines, classifiers and actions.
