@@ -172,7 +172,7 @@ impl<'host> Stage<'host> {
         assert_eq!(outcome.code, 0, "{outcome}");
         let calls = Trace::last(&self.host.lab).calls();
         self.verb("DEL", result.as_ref()).run().silent();
-        if verb == "GC" || self.host.sample.name == "sbr" {
+        if verb == "GC" || self.moves_routes() {
             let left = self.renew();
             assert!(left.is_empty(), "{}", left.join("\n"));
         }
@@ -264,12 +264,18 @@ impl<'host> Stage<'host> {
 
     /// What is not as before.
     fn difference(&mut self, verb: &str) -> Vec<String> {
-        // Only a new container is as the old one was: sbr does not move routes back, and GC may have
-        // deleted all of the old one before it failed.
-        if self.host.sample.name == "sbr" || verb == "GC" {
+        // Only a new container is as the old one was: GC may have deleted all of the old one before it
+        // failed.
+        if self.moves_routes() || verb == "GC" {
             return self.renew();
         }
         self.before.difference(|| State::glance(self.host))
+    }
+
+    /// Whether the plugin leaves routes of its container in other places than it found them: sbr does
+    /// not move them back, nor can vrf if a DEL was cut short after the link had left its domain.
+    fn moves_routes(&self) -> bool {
+        ["sbr", "vrf"].contains(&self.host.sample.name)
     }
 
     fn check(&self, result: &Value) -> Outcome {
