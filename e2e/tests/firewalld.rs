@@ -232,7 +232,7 @@ fn fw_304_what_was_made_without_firewalld_goes_when_it_runs() {
     let daemon = Firewalld::start(&lab);
     assert_eq!(plugin.check(&bridge_result()).code, 1, "firewalld does not know the address");
     plugin.del(&bridge_result()).silent();
-    assert!(!is_accepted_by_nftables(&lab));
+    lab.wait_until("the element is gone", || !is_accepted_by_nftables(&lab));
     add(&plugin);
     drop(daemon);
     plugin.del(&bridge_result()).silent();

@@ -185,8 +185,10 @@ impl<'lab> Storm<'lab> {
         assert_eq!(leases, owners.keys().cloned().collect(), "I5 and I6: leases after GC");
         let links = self.lab.sh("ip -o link show type veth | wc -l");
         assert_eq!(links.trim(), attached.len().to_string(), "I5: links after GC");
-        let elements = self.lab.sh("nft list ruleset | grep -o ropewalk: | wc -l");
-        assert_eq!(elements.trim(), owners.len().to_string(), "I5: elements after GC");
+        self.lab.wait_until("I5: exactly the elements of the attached are left", || {
+            let elements = self.lab.sh("nft list ruleset | grep -o ropewalk: | wc -l");
+            elements.trim() == owners.len().to_string()
+        });
     }
 }
 

@@ -163,7 +163,7 @@ fn a_node_with_running_containers_switches_there_and_back() {
 
     follow(&lab, "Back");
     assert!(rules(&lab).contains("--to-destination"), "{}", rules(&lab));
-    assert_eq!(elements(&lab), 0);
+    lab.wait_until("the elements are gone", || elements(&lab) == 0);
     assert_eq!(lab.leases("podman"), leases);
     published(&lab, 8080, "old");
     published(&lab, 8082, "new");

@@ -139,7 +139,9 @@ fn row_01_gc_keeps_what_is_newer_than_the_list() {
         as_of(&seconds_ago(&lab, 600));
         second.check(&result);
         assert_eq!(lab.leases("net"), ["10.1.2.3", "fd00:1::3"], "the old one is gone");
-        assert!(!lab.sh("nft list ruleset; iptables-save").contains("net/c1/eth0"));
+        lab.wait_until("what it had in the packet filter is gone", || {
+            !lab.sh("nft list ruleset; iptables-save").contains("net/c1/eth0")
+        });
         assert!(!lab.has_link("c1", "eth0"));
         lab.sh("touch -d '1 hour ago' /var/lib/cni/networks/net/[1f]*");
         as_of(&seconds_ago(&lab, 600));
