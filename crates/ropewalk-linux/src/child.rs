@@ -1,10 +1,12 @@
-//! A program that was started: its input, what it writes and its end, all waited for at once.
+//! A program that was started: its input, what it writes and its end, all waited for at once. It
+//! must never wait for anything but one `poll`, nor for others to whom the program has handed its
+//! pipes on.
 
 use std::{
     io::{self, ErrorKind, Write},
     os::fd::{AsFd, OwnedFd},
-    process::{Child, ChildStdin, Output},
-    time::Instant,
+    process::{Child, ChildStdin, ExitStatus},
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -21,30 +23,54 @@ pub struct Bounds {
     pub deadline: Instant,
 }
 
-/// Gives a program its input and collects what it writes until it ends. One that goes too far is
-/// killed: the error is [`ErrorKind::TimedOut`] or [`ErrorKind::FileTooLarge`].
-pub fn finish_child(mut child: Child, input: &[u8], bounds: Bounds) -> io::Result<Output> {
-    let mut talk = match Talk::with(&mut child, input) {
-        Ok(talk) => talk,
-        Err(error) => return Err(end(&mut child, error)),
-    };
-    match talk.go_on(bounds) {
-        Ok(()) => {
-            let status = child.wait()?;
-            let [stdout, stderr] = talk.outputs.map(|output| output.bytes);
-            Ok(Output { status, stdout, stderr })
-        }
-        Err(error) => Err(end(&mut child, error)),
-    }
+/// How a program ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// By itself.
+    Exit(ExitStatus),
+    /// It was killed at its deadline.
+    DeadlinePassed,
+    /// It was killed because it would not stop printing.
+    TooMuchOutput,
+    /// It was killed because it could not be watched.
+    Unwatchable(io::Error),
 }
 
-/// Kills a program, and waits until it has ended.
-fn end(child: &mut Child, error: io::Error) -> io::Error {
-    // It may have ended just now.
-    let _ = child.kill();
-    let _ = child.wait();
-    error
+/// What a program left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it wrote to standard output, also if it was killed.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, as far as that was kept.
+    pub stderr: Vec<u8>,
 }
+
+/// Gives a program its input and collects what it writes until it ends. One that goes too far is
+/// killed.
+pub fn finish(mut child: Child, input: &[u8], bounds: Bounds) -> Finished {
+    let mut talk = Talk::with(&mut child, input);
+    let ending = match talk.go_on(bounds) {
+        Ok(Stop::Ended) => child.wait().map_or_else(Ending::Unwatchable, Ending::Exit),
+        Ok(Stop::DeadlinePassed) => talk.kill(&mut child, Ending::DeadlinePassed),
+        Ok(Stop::TooMuchOutput) => talk.kill(&mut child, Ending::TooMuchOutput),
+        Err(error) => talk.kill(&mut child, Ending::Unwatchable(error)),
+    };
+    let [stdout, stderr] = talk.outputs.map(|output| output.bytes);
+    Finished { ending, stdout, stderr }
+}
+
+/// Why a talk is over.
+enum Stop {
+    Ended,
+    DeadlinePassed,
+    TooMuchOutput,
+}
+
+/// How long one that was killed may take to die. One that hangs inside the kernel does not die at
+/// once; waiting for it would be the hang that the deadline is there to prevent.
+const DEATH: Duration = Duration::from_secs(2);
 
 /// More than is in a pipe at once, in bytes (`pipe-max-size`). Who never stops writing must not keep
 /// us from looking at the clock.
@@ -65,37 +91,54 @@ struct Collected {
 }
 
 impl<'a> Talk<'a> {
-    fn with(child: &mut Child, input: &'a [u8]) -> io::Result<Self> {
-        let stdin = child.stdin.take();
+    fn with(child: &mut Child, input: &'a [u8]) -> Self {
         let pipes =
             [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
-        let all = stdin.as_ref().map(AsFd::as_fd).into_iter();
-        for pipe in all.chain(pipes.iter().flatten().map(AsFd::as_fd)) {
-            rustix::io::ioctl_fionbio(pipe, true)?;
+        Self {
+            input,
+            stdin: child.stdin.take(),
+            outputs: pipes.map(|pipe| Collected { pipe, bytes: Vec::new() }),
+            process: pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok(),
         }
-        let process = Pid::from_raw(child.id().cast_signed());
-        let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        let outputs = pipes.map(|pipe| Collected { pipe, bytes: Vec::new() });
-        Ok(Self { input, stdin, outputs, process })
     }
 
-    /// Until it has ended: what it wrote before that is in the pipes. Others to whom it has handed
-    /// them on are not waited for.
-    fn go_on(&mut self, bounds: Bounds) -> io::Result<()> {
+    /// Until it has ended: what it wrote before that is in the pipes.
+    fn go_on(&mut self, bounds: Bounds) -> io::Result<Stop> {
+        let outputs = self.outputs.iter().filter_map(|output| output.pipe.as_ref());
+        for pipe in outputs.map(AsFd::as_fd).chain(self.stdin.iter().map(AsFd::as_fd)) {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
         loop {
             self.write();
-            let has_ended = self.wait(bounds.deadline)?;
+            let left = bounds.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Stop::DeadlinePassed);
+            }
+            let has_ended = self.wait(left)?;
             let [stdout, stderr] = &mut self.outputs;
             stdout.read(bounds.output + 1)?;
             stderr.read(bounds.output)?;
             if stdout.bytes.len() > bounds.output {
-                return Err(ErrorKind::FileTooLarge.into());
+                return Ok(Stop::TooMuchOutput);
             }
             let is_silent = stdout.pipe.is_none() && stderr.pipe.is_none();
             if has_ended || (self.process.is_none() && is_silent) {
-                return Ok(());
+                return Ok(Stop::Ended);
             }
         }
+    }
+
+    /// Kills exactly this program: it has not been waited for, so its number is still its own. Its
+    /// children are not ours to kill.
+    fn kill(&self, child: &mut Child, ending: Ending) -> Ending {
+        // Killing fails only for one that is gone already.
+        let _ = child.kill();
+        let ended = |process| poll_for(&mut [PollFd::new(process, PollFlags::IN)], DEATH);
+        if self.process.as_ref().is_none_or(|process| matches!(ended(process), Ok(1..))) {
+            // How it ended is known: it was killed.
+            let _ = child.wait();
+        }
+        ending
     }
 
     /// Writes as much input as there is room for. A program need not read it; its answer tells.
@@ -111,22 +154,21 @@ impl<'a> Talk<'a> {
     }
 
     /// Waits until something can be done; whether the program has ended.
-    fn wait(&self, deadline: Instant) -> io::Result<bool> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        let left = Timespec::try_from(left).map_err(|_| ErrorKind::InvalidInput)?;
+    fn wait(&self, longest: Duration) -> io::Result<bool> {
         let process = self.process.iter().map(|fd| PollFd::new(fd, PollFlags::IN));
         let outputs = self.outputs.iter().filter_map(|output| output.pipe.as_ref());
         let outputs = outputs.map(|fd| PollFd::new(fd, PollFlags::IN));
         let input = self.stdin.iter().map(|stdin| PollFd::new(stdin, PollFlags::OUT));
         let mut files: Vec<PollFd<'_>> = process.chain(outputs).chain(input).collect();
-        if rustix::io::retry_on_intr(|| poll(&mut files, Some(&left)))? == 0 {
-            return Err(ErrorKind::TimedOut.into());
-        }
+        poll_for(&mut files, longest)?;
         Ok(self.process.is_some() && files.first().is_some_and(|file| !file.revents().is_empty()))
     }
+}
+
+/// How many of these files are ready, within this time.
+fn poll_for(files: &mut [PollFd<'_>], longest: Duration) -> io::Result<usize> {
+    let longest = Timespec::try_from(longest).map_err(|_| ErrorKind::InvalidInput)?;
+    Ok(rustix::io::retry_on_intr(|| poll(files, Some(&longest)))?)
 }
 
 impl Collected {
@@ -159,12 +201,12 @@ mod tests {
 
     use super::*;
 
-    fn run(script: &str, input: &[u8], output: usize, time: Duration) -> io::Result<Output> {
+    fn run(script: &str, input: &[u8], output: usize, time: Duration) -> Finished {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let bounds = Bounds { output, deadline: Instant::now() + time };
-        finish_child(command.spawn().unwrap(), input, bounds)
+        finish(command.spawn().unwrap(), input, bounds)
     }
 
     const LONG: Duration = Duration::from_mins(1);
@@ -172,15 +214,16 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_however_much_it_is() {
         let input: Vec<u8> = (0..=250).cycle().take(1 << 20).collect();
-        let output = run("cat; echo no >&2; exit 3", &input, 1 << 20, LONG).unwrap();
-        assert_eq!((output.status.code(), output.stdout == input), (Some(3), true));
+        let output = run("cat; echo no >&2; exit 3", &input, 1 << 20, LONG);
+        assert!(matches!(output.ending, Ending::Exit(status) if status.code() == Some(3)));
+        assert_eq!(output.stdout, input);
         assert_eq!(output.stderr, b"no\n");
     }
 
     #[test]
     fn input_that_nobody_reads_and_pipes_that_others_hold_keep_nobody() {
         let input = vec![b' '; 1 << 20];
-        let output = run("sleep 60 & echo $!", &input, 100, LONG).unwrap();
+        let output = run("sleep 60 & echo $!", &input, 100, LONG);
         let pid: u32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
         let pid = Pid::from_raw(pid.cast_signed()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -188,11 +231,12 @@ mod tests {
 
     #[test]
     fn who_goes_too_far_is_killed() {
-        let kind = |script, time| run(script, b"", 1000, time).unwrap_err().kind();
-        assert_eq!(kind("exec sleep 60", Duration::from_millis(20)), ErrorKind::TimedOut);
-        assert_eq!(kind("exec yes", LONG), ErrorKind::FileTooLarge);
-        assert_eq!(kind("exec yes >&2", Duration::from_millis(50)), ErrorKind::TimedOut);
-        let output = run("head -c 5000 /dev/zero >&2; echo yes", b"", 1000, LONG).unwrap();
+        let end = |script, time| run(script, b"", 1000, time).ending;
+        let short = Duration::from_millis(50);
+        assert!(matches!(end("exec sleep 60", short), Ending::DeadlinePassed));
+        assert!(matches!(end("exec yes", LONG), Ending::TooMuchOutput));
+        assert!(matches!(end("exec yes >&2", short), Ending::DeadlinePassed));
+        let output = run("head -c 5000 /dev/zero >&2; echo yes", b"", 1000, LONG);
         assert_eq!((&output.stdout[..], output.stderr.len()), (&b"yes\n"[..], 1000));
     }
 }

@@ -9,7 +9,7 @@
 mod arena;
 #[cfg(feature = "ebpf")]
 mod bpf;
-mod child;
+pub mod child;
 #[cfg(all(target_arch = "x86_64", any(test, target_env = "musl")))]
 mod copy;
 mod datagram;
@@ -26,7 +26,6 @@ mod translate;
 mod uapi;
 
 pub use arena::Arena;
-pub use child::{Bounds, finish_child};
 pub use datagram::LinkLocalSocket;
 pub use entry::prepare;
 pub use error::io_reason;

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use std::os::unix::process::ExitStatusExt;
 
 use ropewalk_cni::{CniError, CniResult, ErrorCode, ExitKind, interpret, interpret_quiet, probe};
-
-use crate::pump::{Pump, Stop};
+use ropewalk_linux::child::{self, Bounds};
 
 /// More than this on standard output ends the plugin; more on standard error is dropped.
 pub const OUTPUT_LIMIT_BYTES: usize = 8 << 20;
@@ -125,54 +124,23 @@ fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ExecutableFileBusy
 }
 
-fn attend(mut child: Child, invocation: &Invocation, deadline: Instant) -> Finished {
-    let mut pump = match Pump::new(&mut child, invocation.stdin.as_bytes(), OUTPUT_LIMIT_BYTES) {
-        Ok(pump) => pump,
-        Err(error) => {
-            // Killing fails only for a child that is gone already.
-            let _ = child.kill().and_then(|()| child.wait());
-            return Finished::silent(Ending::Unwatchable(error.to_string()));
-        }
+fn attend(child: Child, invocation: &Invocation, deadline: Instant) -> Finished {
+    let bounds = Bounds { output: OUTPUT_LIMIT_BYTES, deadline };
+    let finished = child::finish(child, invocation.stdin.as_bytes(), bounds);
+    let ending = match finished.ending {
+        child::Ending::Exit(status) => Ending::Exit(exit_kind(status)),
+        child::Ending::DeadlinePassed => Ending::DeadlinePassed(invocation.deadline),
+        child::Ending::TooMuchOutput => Ending::TooMuchOutput,
+        child::Ending::Unwatchable(error) => Ending::Unwatchable(error.to_string()),
     };
-    let stop = pump.run(deadline);
-    let ending = match stop {
-        Stop::Exited => exit_of(child.wait()),
-        Stop::DeadlinePassed => {
-            kill(&mut child, &pump);
-            Ending::DeadlinePassed(invocation.deadline)
-        }
-        Stop::TooMuchOutput => {
-            kill(&mut child, &pump);
-            Ending::TooMuchOutput
-        }
-        Stop::Failed(error) => {
-            kill(&mut child, &pump);
-            Ending::Unwatchable(error.to_string())
-        }
-    };
-    let (stdout, stderr) = pump.into_output();
-    Finished { ending, stdout, stderr }
+    Finished { ending, stdout: finished.stdout, stderr: finished.stderr }
 }
 
-/// Kills exactly this child: it has not been waited for, so its number is still its own. Its
-/// children are not ours to kill.
-fn kill(child: &mut Child, pump: &Pump) {
-    // Killing fails only for a child that is gone already. One that hangs inside the kernel does
-    // not die at once; waiting for it would be the hang that the deadline is there to prevent.
-    let _ = child.kill();
-    if pump.ends_within(Duration::from_secs(2)) {
-        let _ = child.wait();
-    }
-}
-
-fn exit_of(status: io::Result<ExitStatus>) -> Ending {
-    match status {
-        Ok(status) => Ending::Exit(match (status.code(), status.signal()) {
-            (Some(code), _) => ExitKind::Status(code),
-            (None, Some(signal)) => ExitKind::Signal(signal),
-            (None, None) => ExitKind::NotStarted(status.to_string()),
-        }),
-        Err(error) => Ending::Unwatchable(error.to_string()),
+fn exit_kind(status: ExitStatus) -> ExitKind {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ExitKind::Status(code),
+        (None, Some(signal)) => ExitKind::Signal(signal),
+        (None, None) => ExitKind::NotStarted(status.to_string()),
     }
 }
 

@@ -34,7 +34,6 @@ mod exec;
 #[cfg(test)]
 mod fuzz;
 mod gc;
-mod pump;
 mod repair;
 mod runtime;
 

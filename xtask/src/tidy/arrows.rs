@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ropewalk-ledger", &["ropewalk-addr"]),
     ("ropewalk-topology", &["ropewalk-addr"]),
     ("ropewalk-linux", &["ropewalk-addr", "ropewalk-netstate", "ropewalk-topology"]),
-    ("ropewalk-runtime", &["ropewalk-cni"]),
+    ("ropewalk-runtime", &["ropewalk-cni", "ropewalk-linux"]),
     (
         "ropewalk-plugins",
         &[

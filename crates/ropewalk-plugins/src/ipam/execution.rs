@@ -2,13 +2,12 @@
 //! whatever it may write: it is killed when it has had its time or has said too much.
 
 use std::{
-    env,
-    io::{self, ErrorKind},
+    env, io,
     process::{Child, Output},
     time::{Duration, Instant},
 };
 
-use ropewalk_linux::{Bounds, finish_child};
+use ropewalk_linux::child::{self, Bounds, Ending};
 
 /// What one may write to standard output, in bytes; of standard error the rest is dropped.
 const MOST_OUTPUT: usize = 8 * 1024 * 1024;
@@ -24,11 +23,17 @@ pub(super) fn finish(child: Child, input: &str) -> Result<Output, io::Error> {
     let seconds = env::var(LONGEST_VARIABLE).ok().and_then(|text| text.parse().ok());
     let longest = seconds.map_or(LONGEST, Duration::from_secs);
     let bounds = Bounds { output: MOST_OUTPUT, deadline: Instant::now() + longest };
-    finish_child(child, input.as_bytes(), bounds).map_err(|error| match error.kind() {
-        ErrorKind::TimedOut => io::Error::other(format!(
+    let finished = child::finish(child, input.as_bytes(), bounds);
+    match finished.ending {
+        Ending::Exit(status) => {
+            Ok(Output { status, stdout: finished.stdout, stderr: finished.stderr })
+        }
+        Ending::DeadlinePassed => Err(io::Error::other(format!(
             "it did not end in time; hint: {LONGEST_VARIABLE} gives it more"
-        )),
-        ErrorKind::FileTooLarge => io::Error::other("it wrote more than 8 MiB to standard output"),
-        _ => error,
-    })
+        ))),
+        Ending::TooMuchOutput => {
+            Err(io::Error::other("it wrote more than 8 MiB to standard output"))
+        }
+        Ending::Unwatchable(error) => Err(error),
+    }
 }
