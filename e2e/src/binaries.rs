@@ -8,27 +8,41 @@ use std::path::{Path, PathBuf};
 /// The name of our multi-call binary.
 const MULTI_CALL: &str = "ropewalk-plugins";
 
-/// Every name under which the multi-call binary is linked in a laboratory.
-pub const PLUGIN_NAMES: &[&str] = &[
-    "bandwidth",
-    "bridge",
-    "dhcp",
-    "dummy",
-    "firewall",
-    "host-device",
-    "host-local",
-    "ipvlan",
-    "loopback",
-    "macvlan",
-    "portmap",
-    "ptp",
-    "sbr",
-    "static",
-    "tap",
-    "tuning",
-    "vlan",
-    "vrf",
-];
+/// Gives a macro every plugin: the name of a module for its tests, and its own name.
+#[macro_export]
+macro_rules! for_every_plugin {
+    ($macro:ident) => {
+        $macro! {
+            bandwidth: "bandwidth",
+            bridge: "bridge",
+            dhcp: "dhcp",
+            dummy: "dummy",
+            firewall: "firewall",
+            host_device: "host-device",
+            host_local: "host-local",
+            ipvlan: "ipvlan",
+            loopback: "loopback",
+            macvlan: "macvlan",
+            portmap: "portmap",
+            ptp: "ptp",
+            sbr: "sbr",
+            r#static: "static",
+            tap: "tap",
+            tuning: "tuning",
+            vlan: "vlan",
+            vrf: "vrf",
+        }
+    };
+}
+
+macro_rules! names {
+    ($($module:ident: $plugin:literal,)*) => {
+        /// Every name under which the multi-call binary is linked in a laboratory.
+        pub const PLUGIN_NAMES: &[&str] = &[$($plugin),*];
+    };
+}
+
+for_every_plugin!(names);
 
 /// Plugins that are programs of their own, with the programs' names.
 pub(crate) const SEPARATE: &[(&str, &str)] = &[("sql", "ropewalk-sql")];
