@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{FlockOperation, Mode, OFlags},
     io::{Errno, retry_on_intr},
     mount::{MountFlags, MountPropagationFlags, UnmountFlags},
     thread::{LinkNameSpaceType, UnshareFlags},
@@ -121,9 +121,10 @@ impl Netns {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))
     }
 
-    /// Waits until nobody has the namespace locked, and locks it until this value is dropped.
-    pub(crate) fn lock(&self) -> Result<(), NetnsError> {
-        let lock = || rustix::fs::flock(&self.0, rustix::fs::FlockOperation::LockExclusive);
+    /// Locks the namespace in this way until this value is dropped, when others let it, or gives it
+    /// up.
+    pub(crate) fn lock(&self, way: FlockOperation) -> Result<(), NetnsError> {
+        let lock = || rustix::fs::flock(&self.0, way);
         retry_on_intr(lock).map_err(refused("lock the network namespace"))
     }
 

@@ -21,9 +21,8 @@ fn environment(command: &str) -> Environment {
         container_id: "c1".to_owned(),
         netns: "/run/netns/c1".to_owned(),
         ifname: "eth0".to_owned(),
-        args: String::new(),
         path: "/nowhere".to_owned(),
-        netns_override: String::new(),
+        ..Environment::default()
     }
 }
 

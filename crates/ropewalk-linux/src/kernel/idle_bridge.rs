@@ -13,9 +13,8 @@ use ropewalk_netstate::{
 };
 use rustix::fs::FlockOperation;
 
-use super::Linux;
+use super::{Linux, place::namespace_error};
 use crate::{
-    error::{error, error_about},
     netns::Netns,
     translate::link::{self, Link},
 };
@@ -28,20 +27,19 @@ impl Linux {
         if self.sandbox_is_host().unwrap_or(false) {
             return;
         }
-        let _ = self.namespace(Place::Host).map(|host| lock(host, FlockOperation::LockShared));
+        let _ = self.namespace(Place::Host).map(|host| host.lock(FlockOperation::LockShared));
     }
 
     /// Lets others remove idle bridges.
     pub fn give_up_idle_bridges(&mut self) {
-        let _ = self.namespace(Place::Host).map(|host| lock(host, FlockOperation::Unlock));
+        let _ = self.namespace(Place::Host).map(|host| host.lock(FlockOperation::Unlock));
     }
 
     /// Removes a bridge of the host if it is idle, see [`IdleBridge`].
     pub(super) fn remove_idle_bridge(&mut self, idle: &IdleBridge) -> Result<(), KernelError> {
-        let socket = self.route(Place::Host)?;
-        let alone =
-            Netns::of_socket(socket.as_fd()).map_err(|failure| error(failure.to_string()))?;
-        lock(&alone, FlockOperation::LockExclusive)?;
+        let alone = Netns::of_socket(self.route(Place::Host)?.as_fd());
+        let alone = alone.map_err(|failure| namespace_error(&failure))?;
+        alone.lock(FlockOperation::LockExclusive).map_err(|failure| namespace_error(&failure))?;
         let Some(bridge) = self.find_link(Place::Host, &idle.bridge)? else { return Ok(()) };
         if !bridge.is("bridge") {
             return Ok(());
@@ -77,9 +75,4 @@ impl Linux {
         }
         Ok(false)
     }
-}
-
-fn lock(namespace: &Netns, operation: FlockOperation) -> Result<(), KernelError> {
-    rustix::io::retry_on_intr(|| rustix::fs::flock(namespace.as_fd(), operation))
-        .map_err(|errno| error_about(errno, "lock the host's network namespace"))
 }

@@ -48,7 +48,7 @@ impl Sockets {
     }
 }
 
-fn namespace_error(failure: &NetnsError) -> KernelError {
+pub(super) fn namespace_error(failure: &NetnsError) -> KernelError {
     error(failure.to_string())
 }
 

@@ -8,7 +8,9 @@ use ropewalk_netstate::{
     resource::{Route, RoutingRule},
 };
 
-use super::{Linux, observe::absent_is_none};
+use rustix::fs::FlockOperation;
+
+use super::{Linux, observe::absent_is_none, place::namespace_error};
 use crate::translate::{route, routing_rule};
 
 /// Routing around one link.
@@ -105,7 +107,7 @@ impl Linux {
         if !self.is_there(Place::Sandbox)? {
             return Ok(());
         }
-        let locked = self.namespace(Place::Sandbox)?.lock();
-        locked.map_err(|failure| crate::error::error(failure.to_string()))
+        let locked = self.namespace(Place::Sandbox)?.lock(FlockOperation::LockExclusive);
+        locked.map_err(|failure| namespace_error(&failure))
     }
 }
