@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod exit;
 mod failure;
+mod http;
 mod options;
 mod output;
 mod sandbox;

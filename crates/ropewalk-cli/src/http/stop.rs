@@ -1,0 +1,62 @@
+//! The wish that a program ends: signals, and whoever asks for it in this process.
+//!
+//! It must never be taken back: what waits for it is told, however late it begins to wait.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+
+/// Can be waited for by many threads, together with other things.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// Has something to read from then on, which nobody reads.
+    told: UnixStream,
+    teller: UnixStream,
+}
+
+impl Stop {
+    /// Nobody wishes it yet.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (told, teller) = UnixStream::pair()?;
+        // Many signals must not block the one who sends them.
+        teller.set_nonblocking(true)?;
+        Ok(Self { told, teller })
+    }
+
+    /// The same; signals that ask a program to end are a wish.
+    pub(crate) fn at_signals() -> io::Result<Self> {
+        let stop = Self::new()?;
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            pipe::register(signal, stop.teller.try_clone()?)?;
+        }
+        Ok(stop)
+    }
+
+    /// Wishes it.
+    pub(crate) fn tell(&self) {
+        // If there is no room, it was wished very often before.
+        let _ = (&self.teller).write(&[0]);
+    }
+
+    /// Waits for it.
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        while self.look(&mut [])? {}
+        Ok(())
+    }
+
+    /// Waits for something to read from another source; `false` if this is to end.
+    pub(crate) fn wait_beside(&self, other: &impl AsFd) -> io::Result<bool> {
+        self.look(&mut [PollFd::new(other, PollFlags::IN)])
+    }
+
+    fn look(&self, others: &mut [PollFd<'_>]) -> io::Result<bool> {
+        let own = PollFd::new(&self.told, PollFlags::IN);
+        let mut all: Vec<PollFd<'_>> = std::iter::once(own).chain(others.iter().cloned()).collect();
+        rustix::io::retry_on_intr(|| poll(&mut all, None))?;
+        Ok(all[0].revents().is_empty())
+    }
+}
