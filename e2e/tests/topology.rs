@@ -5,6 +5,8 @@
 
 mod topology {
     pub(crate) mod compare;
+    mod iptables;
+    pub(crate) mod legacy;
     pub(crate) mod ours;
     pub(crate) mod theirs;
 }

@@ -10,6 +10,7 @@ mod clients {
 }
 mod topology {
     pub(crate) mod compare;
+    pub(crate) mod legacy;
     pub(crate) mod ours;
     pub(crate) mod theirs;
 }

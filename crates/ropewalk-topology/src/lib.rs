@@ -10,5 +10,6 @@ extern crate alloc;
 pub mod draw;
 mod graph;
 pub mod model;
+pub mod xtables;
 
 pub use graph::{Graph, LinkAt, Relation};

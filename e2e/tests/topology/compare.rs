@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use ropewalk_e2e::{Lab, Value, command_path, patience};
 
-use super::{ours, theirs};
+use super::{legacy, ours, theirs};
 
 /// What is compared: a name, ours and theirs.
 type Kind = (&'static str, fn(&Value) -> Vec<String>, fn(&Lab, &str) -> Vec<String>);
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     ("links", ours::links, theirs::links),
     ("addresses", ours::addresses, theirs::addresses),
     ("routes", ours::routes, theirs::routes),
@@ -19,6 +19,7 @@ const KINDS: [Kind; 9] = [
     ("qdiscs", ours::qdiscs, theirs::qdiscs),
     ("nftables", ours::nftables, theirs::nftables),
     ("iptables", ours::iptables, theirs::iptables),
+    ("old iptables", legacy::ours, legacy::theirs),
 ];
 
 /// What Docker makes: a bridge, a namespace that is mounted in its own place, iptables.

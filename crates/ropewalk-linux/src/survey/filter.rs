@@ -1,7 +1,5 @@
 //! nftables: tables, chains, rules, sets with their elements.
 
-use std::fs;
-
 use ropewalk_topology::model::{Base, Chain, Data, Element, FilterFamily, Rule, Set, Table};
 
 use super::{
@@ -9,9 +7,9 @@ use super::{
     expressions::{read_data, read_expression},
     links::text,
     uapi::{
-        NFTA_CHAIN_HANDLE, NFTA_HOOK_DEV, NFTA_HOOK_DEVS, NFTA_SET_ELEM_FLAGS,
-        NFTA_SET_ELEM_KEY_END, NFTA_SET_HANDLE, NFTA_SET_TIMEOUT, NFTA_TABLE_FLAGS,
-        NFTA_TABLE_HANDLE,
+        NFTA_CHAIN_COUNTERS, NFTA_CHAIN_HANDLE, NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS,
+        NFTA_HOOK_DEV, NFTA_HOOK_DEVS, NFTA_SET_ELEM_FLAGS, NFTA_SET_ELEM_KEY_END, NFTA_SET_HANDLE,
+        NFTA_SET_TIMEOUT, NFTA_TABLE_FLAGS, NFTA_TABLE_HANDLE,
     },
 };
 use crate::{
@@ -52,16 +50,6 @@ fn attributes<'a>(reply: &Reply<'a>, message: u16) -> Option<(u8, Attributes<'a>
         return None;
     }
     Some((*reply.payload.first()?, Attributes::behind(reply.payload, HEADER)))
-}
-
-/// The tables of the old iptables that the kernel has.
-pub(super) fn legacy_tables() -> Vec<String> {
-    let mut tables = Vec::new();
-    for (family, file) in [("ip", "ip_tables_names"), ("ip6", "ip6_tables_names")] {
-        let names = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
-        tables.extend(names.lines().map(|name| format!("{family} {name}")));
-    }
-    tables
 }
 
 /// Everything; the kernel is asked for no more where there are no tables.
@@ -140,7 +128,14 @@ fn read_base(chain: &Attributes<'_>, hook: Attribute<'_>) -> Option<Base> {
         priority: hook.inner(NFTA_HOOK_PRIORITY)?.be32()?.cast_signed(),
         accepts: policy != Some(NF_DROP),
         devices,
+        counted: chain.first(NFTA_CHAIN_COUNTERS).and_then(counted),
     })
+}
+
+/// Packets and bytes.
+fn counted(counters: Attribute<'_>) -> Option<(u64, u64)> {
+    let number = |kind| counters.inner(kind)?.be64();
+    number(NFTA_COUNTER_PACKETS).zip(number(NFTA_COUNTER_BYTES))
 }
 
 fn read_rule(reply: &Reply<'_>) -> Option<(Place, String, Rule)> {

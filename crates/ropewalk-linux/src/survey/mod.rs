@@ -8,6 +8,7 @@ mod connections;
 mod expressions;
 mod filter;
 mod layer3;
+mod legacy;
 mod links;
 mod modules;
 mod namespaces;
@@ -146,11 +147,7 @@ fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
 }
 
 fn read_netfilter(content: &mut Content, depth: Depth, modules: Modules) {
-    content.filter.legacy_tables = filter::legacy_tables();
-    for table in &content.filter.legacy_tables {
-        let what = format!("rules of the old iptables in {table}");
-        content.gaps.push(Gap { what, reason: "ropewalk does not read these yet".into() });
-    }
+    content.filter.legacy = legacy::read(&mut content.gaps);
     let wants_connections = depth == Depth::Everything && modules.has_connections;
     if !modules.has_nftables && !wants_connections {
         return;

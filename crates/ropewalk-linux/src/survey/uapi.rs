@@ -69,6 +69,7 @@ pub(super) const TCA_STATS_PKT64: u16 = 8;
 pub(super) const NFTA_TABLE_FLAGS: u16 = 2;
 pub(super) const NFTA_TABLE_HANDLE: u16 = 4;
 pub(super) const NFTA_CHAIN_HANDLE: u16 = 2;
+pub(super) const NFTA_CHAIN_COUNTERS: u16 = 8;
 pub(super) const NFTA_HOOK_DEV: u16 = 3;
 pub(super) const NFTA_HOOK_DEVS: u16 = 4;
 pub(super) const NFTA_SET_TIMEOUT: u16 = 11;

@@ -118,7 +118,7 @@ fn own() -> Namespace {
                 chains: Vec::new(),
                 sets: Vec::new(),
             }],
-            legacy_tables: Vec::new(),
+            legacy: Vec::new(),
         },
         settings: vec![Setting { name: "ipv4/ip_forward".into(), value: "1".into() }],
         gaps: vec![Gap { what: "queues".into(), reason: "permission denied".into() }],

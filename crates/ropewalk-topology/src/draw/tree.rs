@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Graph, LinkAt,
-    model::{Content, Host, Link, Namespace, Route},
+    model::{Content, Host, Link, Namespace, Route, Table},
 };
 
 /// A cell that is wider makes no column wider.
@@ -95,7 +95,8 @@ fn section_lines(graph: &Graph<'_>, section: &Section, namespace: &Namespace) ->
     let mut lines: Vec<Line> =
         section.nodes.iter().filter_map(|node| line(graph, node, section.namespace)).collect();
     lines.extend(routes(content).map(Line::text));
-    lines.extend(filter(content).map(Line::text));
+    lines.extend(tables("nftables", &content.filter.tables).map(Line::text));
+    lines.extend(tables("old iptables", &content.filter.legacy).map(Line::text));
     lines.extend(settings(content).map(Line::text));
     for gap in &content.gaps {
         lines.push(Line::text(format!("not read: {}: {}", gap.what, gap.reason)));
@@ -212,8 +213,8 @@ fn route_text(content: &Content, route: &Route) -> String {
     format!("{}{}", route.destination, hops.join(" or"))
 }
 
-fn filter(content: &Content) -> Option<String> {
-    let table = |table: &crate::model::Table| {
+fn tables(what: &str, tables: &[Table]) -> Option<String> {
+    let table = |table: &Table| {
         let rules = words::count(table.rule_count(), "rule", "rules");
         let elements = table.sets.iter().map(|set| set.elements.len()).sum();
         let elements = words::count(elements, "element", "elements");
@@ -221,8 +222,8 @@ fn filter(content: &Content) -> Option<String> {
         let name = format!("{} {}", table.family.name(), table.name);
         if parts.is_empty() { name } else { format!("{name} ({})", parts.join(", ")) }
     };
-    let tables: Vec<String> = content.filter.tables.iter().map(table).collect();
-    (!tables.is_empty()).then(|| format!("nftables: {}", tables.join(", ")))
+    let tables: Vec<String> = tables.iter().map(table).collect();
+    (!tables.is_empty()).then(|| format!("{what}: {}", tables.join(", ")))
 }
 
 fn settings(content: &Content) -> Option<String> {

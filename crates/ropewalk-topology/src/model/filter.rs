@@ -8,8 +8,10 @@ use alloc::{string::String, vec::Vec};
 pub struct Filter {
     /// Its tables.
     pub tables: Vec<Table>,
-    /// Tables of the old iptables that the kernel has, as `ip filter`. What is in them was not read.
-    pub legacy_tables: Vec<String>,
+    /// Tables of the old iptables, in the same shape: what their rules ask of addresses, links and
+    /// protocols is told in steps as iptables in nftables tells it. Rules are numbered from 1 in
+    /// each chain.
+    pub legacy: Vec<Table>,
 }
 
 /// The packets that a table sees.
@@ -109,6 +111,8 @@ pub struct Base {
     pub accepts: bool,
     /// The links it is for, in netdev and inet ingress.
     pub devices: Vec<String>,
+    /// Packets and bytes that came to its end, where they are counted.
+    pub counted: Option<(u64, u64)>,
 }
 
 /// A rule.

@@ -1,7 +1,10 @@
 //! nftables as JSON: expressions by their names in the kernel, with registers and bytes.
 
-use ropewalk_topology::model::{
-    Base, Chain, Comparison, Data, Element, Expression, Rule, Set, Table, Verdict,
+use ropewalk_topology::{
+    model::{
+        Base, Chain, Comparison, Data, Element, Expression, FilterFamily, Rule, Set, Table, Verdict,
+    },
+    xtables::{Action, Condition},
 };
 use serde_json::{Map, Value, json};
 
@@ -13,17 +16,17 @@ pub(super) fn table(table: &Table) -> Value {
         "name": table.name,
         "handle": table.handle,
         "flags": table.flags,
-        "chains": list(&table.chains, chain),
+        "chains": list(&table.chains, |one| chain(table.family, one)),
         "sets": list(&table.sets, set),
     })
 }
 
-fn chain(chain: &Chain) -> Value {
+fn chain(family: FilterFamily, chain: &Chain) -> Value {
     json!({
         "name": chain.name,
         "handle": chain.handle,
         "base": chain.base.as_ref().map(base),
-        "rules": list(&chain.rules, rule),
+        "rules": list(&chain.rules, |one| rule(family, one)),
     })
 }
 
@@ -34,14 +37,15 @@ fn base(base: &Base) -> Value {
         "priority": base.priority,
         "policy": if base.accepts { "accept" } else { "drop" },
         "devices": base.devices,
+        "counted": base.counted.map(|(packets, bytes)| json!({ "packets": packets, "bytes": bytes })),
     })
 }
 
-fn rule(rule: &Rule) -> Value {
+fn rule(family: FilterFamily, rule: &Rule) -> Value {
     json!({
         "handle": rule.handle,
         "comment": rule.comment,
-        "expressions": list(&rule.expressions, expression),
+        "expressions": list(&rule.expressions, |one| expression(family, one)),
     })
 }
 
@@ -99,7 +103,7 @@ fn comparison_word(comparison: Comparison) -> &'static str {
     }
 }
 
-fn expression(expression: &Expression) -> Value {
+fn expression(family: FilterFamily, expression: &Expression) -> Value {
     let (name, value) = match expression {
         Expression::Meta { key, into } => ("meta", json!({ "key": key, "into": into })),
         Expression::SetMeta { key, from } => ("meta", json!({ "key": key, "from": from })),
@@ -130,13 +134,13 @@ fn expression(expression: &Expression) -> Value {
         Expression::Fib { result, flags, into } => {
             ("fib", json!({ "result": result, "flags": flags, "into": into }))
         }
-        other => return action(other),
+        other => return action(family, other),
     };
     json!({ name: value })
 }
 
 /// Steps that do something with the packet, those of iptables, and unknown ones.
-fn action(expression: &Expression) -> Value {
+fn action(family: FilterFamily, expression: &Expression) -> Value {
     match expression {
         Expression::Nat { of_source, family, addresses, ports, flags } => json!({ "nat": {
             "type": if *of_source { "snat" } else { "dnat" },
@@ -152,10 +156,12 @@ fn action(expression: &Expression) -> Value {
             json!({ "counter": { "packets": packets, "bytes": bytes } })
         }
         Expression::Match { name, revision, info } => {
-            json!({ "match": { "name": name, "revision": revision, "info": hex(info) } })
+            let means = Condition::read(family, name, *revision, info);
+            json!({ "match": extension(name, *revision, info, means) })
         }
         Expression::Target { name, revision, info } => {
-            json!({ "target": { "name": name, "revision": revision, "info": hex(info) } })
+            let means = Action::read(family, name, *revision, info);
+            json!({ "target": extension(name, *revision, info, means) })
         }
         Expression::Other { name, attributes } => {
             let pairs =
@@ -173,4 +179,10 @@ fn action(expression: &Expression) -> Value {
         | Expression::Connection { .. }
         | Expression::Fib { .. } => Value::Null,
     }
+}
+
+/// A match or target of iptables, in its own words where they are known.
+fn extension(name: &str, revision: u32, info: &[u8], means: Option<impl ToString>) -> Value {
+    let means = means.map(|means| means.to_string());
+    json!({ "name": name, "revision": revision, "info": hex(info), "means": means })
 }

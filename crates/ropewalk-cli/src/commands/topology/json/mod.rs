@@ -84,7 +84,7 @@ fn fill(value: &mut Value, content: &Content) {
     value["forwarding"] = list(&content.forwarding, forwarding);
     value["qdiscs"] = list(&content.qdiscs, qdisc);
     value["tables"] = list(&content.filter.tables, filter::table);
-    value["legacyTables"] = json!(content.filter.legacy_tables);
+    value["legacyTables"] = list(&content.filter.legacy, filter::table);
     let setting = |one: &Setting| (one.name.clone(), json!(one.value));
     value["settings"] = Value::Object(content.settings.iter().map(setting).collect());
     if let Some(connections) = &content.connections {
