@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     add, check, completions, del, demo, dhcp_daemon, gc, handover, install, ipam, leases, lint,
-    man, plan, repair, run, schema, show, status, topology, uninstall,
+    man, plan, repair, run, schema, show, status, topology, uninstall, watch,
 };
 use crate::exit::Exit;
 
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     DhcpDaemon(dhcp_daemon::Options),
     Show(show::Options),
     Topology(topology::Options),
+    Watch(watch::Options),
     Leases(leases::Options),
     Lint(lint::Options),
     Schema(schema::Options),

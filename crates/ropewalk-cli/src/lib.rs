@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod failure;
 mod http;
+mod live;
 mod options;
 mod output;
 mod sandbox;

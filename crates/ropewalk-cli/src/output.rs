@@ -45,6 +45,16 @@ impl Output {
         }
     }
 
+    /// Whether a script asked.
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a document in one line, whatever the format: one of many.
+    pub(crate) fn line(self, document: &Value) -> Result<(), Failure> {
+        self.raw(format!("{document}\n").as_bytes())
+    }
+
     /// Tells a person how far it is; a script waits for the document at the end.
     pub(crate) fn progress(self, line: &str) -> Result<(), Failure> {
         match self.format {

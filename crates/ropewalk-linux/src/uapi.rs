@@ -20,6 +20,7 @@ pub(crate) const NLA_TYPE_MASK: u16 = 0x3fff;
 
 // Socket options: `linux/netlink.h`.
 pub(crate) const NETLINK_EXT_ACK: i32 = 11;
+pub(crate) const NETLINK_LISTEN_ALL_NSID: i32 = 8;
 pub(crate) const NETLINK_GET_STRICT_CHK: i32 = 12;
 
 // Messages: `linux/rtnetlink.h`.
@@ -106,6 +107,7 @@ pub(crate) const IFLA_TUN_MULTI_QUEUE: u16 = 7;
 
 // Numbers of namespaces: `linux/net_namespace.h`.
 pub(crate) const RTM_NEWNSID: u16 = 88;
+pub(crate) const RTM_DELNSID: u16 = 89;
 pub(crate) const RTM_GETNSID: u16 = 90;
 pub(crate) const NETNSA_NSID: u16 = 1;
 pub(crate) const NETNSA_FD: u16 = 3;
@@ -225,7 +227,16 @@ pub(crate) const ETHTOOL_A_BITSET_BIT_VALUE: u16 = 3;
 
 // Event groups: `linux/rtnetlink.h`.
 pub(crate) const RTNLGRP_LINK: u32 = 1;
+pub(crate) const RTNLGRP_NEIGH: u32 = 3;
+pub(crate) const RTNLGRP_TC: u32 = 4;
+pub(crate) const RTNLGRP_IPV4_IFADDR: u32 = 5;
+pub(crate) const RTNLGRP_IPV4_ROUTE: u32 = 7;
+pub(crate) const RTNLGRP_IPV4_RULE: u32 = 8;
 pub(crate) const RTNLGRP_IPV6_IFADDR: u32 = 9;
+pub(crate) const RTNLGRP_IPV6_ROUTE: u32 = 11;
+pub(crate) const RTNLGRP_IPV6_RULE: u32 = 19;
+pub(crate) const RTNLGRP_NSID: u32 = 28;
+pub(crate) const NFNLGRP_NFTABLES: u32 = 7;
 
 // Netfilter: `linux/netfilter/nfnetlink.h`, `linux/netfilter.h`.
 pub(crate) const NFNL_SUBSYS_NFTABLES: u16 = 10;

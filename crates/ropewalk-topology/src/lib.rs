@@ -7,9 +7,11 @@
 
 extern crate alloc;
 
+mod changes;
 pub mod draw;
 mod graph;
 pub mod model;
 pub mod xtables;
 
+pub use changes::{Act, Change, Kind, changes};
 pub use graph::{Graph, LinkAt, Relation};

@@ -21,6 +21,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod topology;
 pub(crate) mod uninstall;
+pub(crate) mod watch;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Leases(options) => leases::run(&options, output)?,
         Command::Show(options) => show::run(&options, output)?,
         Command::Topology(options) => topology::run(&options, output)?,
+        Command::Watch(options) => watch::run(&options, output.is_json(), output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
         Command::Schema(options) => schema::run(&options, output)?,
         Command::Repair(options) => repair::run(&options, output)?,

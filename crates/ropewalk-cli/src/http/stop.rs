@@ -3,10 +3,10 @@
 //! It must never be taken back: what waits for it is told, however late it begins to wait.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
@@ -42,6 +42,13 @@ impl Stop {
         let _ = (&self.teller).write(&[0]);
     }
 
+    /// Whether it was wished.
+    pub(crate) fn is_told(&self) -> bool {
+        let mut waiting = [PollFd::new(&self.told, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut waiting, Some(&now)).is_ok_and(|count| count > 0)
+    }
+
     /// Waits for it.
     pub(crate) fn wait(&self) -> io::Result<()> {
         while self.look(&mut [])? {}
@@ -58,5 +65,12 @@ impl Stop {
         let mut all: Vec<PollFd<'_>> = std::iter::once(own).chain(others.iter().cloned()).collect();
         rustix::io::retry_on_intr(|| poll(&mut all, None))?;
         Ok(all[0].revents().is_empty())
+    }
+}
+
+/// Readable from then on.
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.told.as_fd()
     }
 }

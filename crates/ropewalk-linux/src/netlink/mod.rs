@@ -3,6 +3,7 @@
 
 mod ahead;
 mod attributes;
+mod broadcasts;
 mod events;
 mod mailbox;
 mod message;
@@ -10,6 +11,7 @@ mod reply;
 mod socket;
 
 pub(crate) use attributes::{Attribute, Attributes};
+pub(crate) use broadcasts::BroadcastSocket;
 pub(crate) use events::EventSocket;
 pub(crate) use message::{Message, padded};
 pub(crate) use reply::{Replies, Reply};

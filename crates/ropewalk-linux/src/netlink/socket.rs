@@ -369,7 +369,7 @@ fn index_of(sequence: u32, first: u32, count: usize) -> Option<usize> {
 }
 
 /// Turns on a netlink socket option; rustix does not know these.
-fn set_option(fd: BorrowedFd<'_>, option: i32) -> Result<(), Errno> {
+pub(super) fn set_option(fd: BorrowedFd<'_>, option: i32) -> Result<(), Errno> {
     let on: libc::c_int = 1;
     let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads `size`

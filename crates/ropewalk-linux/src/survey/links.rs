@@ -88,7 +88,7 @@ pub(super) fn read(reply: &Reply<'_>) -> Option<Link> {
 }
 
 /// `struct rtnl_link_stats64`, which grows at its end.
-fn read_counters(bytes: &[u8]) -> Counters {
+pub(super) fn read_counters(bytes: &[u8]) -> Counters {
     let at = |position: usize| {
         let bytes = bytes.get(position * 8..position * 8 + 8).and_then(|bytes| bytes.first_chunk());
         bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))

@@ -17,6 +17,7 @@ mod owners;
 mod qdiscs;
 mod settings;
 mod uapi;
+mod watch;
 
 use std::sync::{
     Mutex, PoisonError,
@@ -24,9 +25,13 @@ use std::sync::{
 };
 
 use ropewalk_netstate::KernelError;
-use ropewalk_topology::model::{Content, Gap, Host, Namespace};
+use ropewalk_topology::model::{Content, ForwardingEntry, Gap, Host, Namespace, Neighbour};
 
-use self::{modules::Modules, namespaces::Found};
+pub use self::watch::Watch;
+use self::{
+    modules::Modules,
+    namespaces::{Found, Source},
+};
 use crate::{
     netlink::{Message, Protocol, Reply, Socket},
     netns::Netns,
@@ -74,7 +79,7 @@ pub fn survey(depth: Depth, selection: &Selection) -> Survey {
         let is_wanted = |one: &Found| names.iter().any(|name| one.is_called(name));
         found.retain(|one| one.namespace.is_own || is_wanted(one));
     }
-    let contents = read_all(&found, depth, modules);
+    let contents = in_threads(found.len(), |at| read_one(&found[at].source, depth, modules));
     let (mut sources, mut host) = (Vec::new(), Host::default());
     for (found, content) in found.into_iter().zip(contents) {
         // It went away in the meantime.
@@ -89,20 +94,26 @@ pub fn survey(depth: Depth, selection: &Selection) -> Survey {
 /// What was read in a namespace, or why it could not be.
 type Read = Result<Content, String>;
 
-fn read_all(found: &[Found], depth: Depth, modules: Modules) -> Vec<Option<Read>> {
+/// Calls a function with the numbers up to a count, in threads of its own: they may enter
+/// namespaces, and end there.
+fn in_threads<T: Clone + Send>(
+    count: usize,
+    act: impl Fn(usize) -> Option<T> + Sync,
+) -> Vec<Option<T>> {
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(vec![None; found.len()]);
+    let results = Mutex::new(vec![None; count]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(found.len()) {
-            // These threads enter namespaces, and end there.
+        for _ in 0..threads.min(count) {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(one) = found.get(at) else { return };
-                    let read = read_one(one, depth, modules);
+                    if at >= count {
+                        return;
+                    }
+                    let result = act(at);
                     let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    results[at] = read;
+                    results[at] = result;
                 }
             });
         }
@@ -110,13 +121,27 @@ fn read_all(found: &[Found], depth: Depth, modules: Modules) -> Vec<Option<Read>
     results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read_one(found: &Found, depth: Depth, modules: Modules) -> Option<Read> {
-    let netns = match found.open() {
-        Ok(Some(netns)) => netns,
-        Ok(None) => return None,
-        Err(reason) => return Some(Err(reason)),
-    };
-    Some(enter_and_read(&netns, depth, modules))
+fn read_one(source: &Source, depth: Depth, modules: Modules) -> Option<Read> {
+    in_namespace(source, |netns| enter_and_read(netns, depth, modules))
+}
+
+/// Reads who is where again, and nothing else.
+fn read_neighbours(source: &Source, mut content: Content) -> Option<Read> {
+    in_namespace(source, |netns| {
+        netns.enter().map_err(|error| error.to_string())?;
+        let mut socket = Socket::open(Protocol::Route).map_err(|error| error.to_string())?;
+        let mut reader = Reader { socket: &mut socket, gaps: &mut content.gaps };
+        (content.neighbours, content.forwarding) = reader.neighbours();
+        Ok(content)
+    })
+}
+
+/// `None` if the namespace is gone.
+fn in_namespace(source: &Source, read: impl FnOnce(&Netns) -> Read) -> Option<Read> {
+    match source.open() {
+        Ok(netns) => netns.map(|netns| read(&netns)),
+        Err(reason) => Some(Err(reason)),
+    }
 }
 
 fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
@@ -129,10 +154,7 @@ fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
     content.addresses = reader.list("addresses", &layer3::addresses(), layer3::read_address);
     content.routes = reader.list("routes", &layer3::routes(), layer3::read_route);
     content.rules = reader.list("routing rules", &layer3::rules(), layer3::read_rule);
-    content.neighbours = reader.list("neighbours", &layer3::neighbours(), layer3::read_neighbour);
-    let answered = reader.list("neighbours", &layer3::answered(), layer3::read_neighbour);
-    content.neighbours.extend(answered);
-    content.forwarding = reader.list("forwarding", &bridges::entries(), bridges::read_entry);
+    (content.neighbours, content.forwarding) = reader.neighbours();
     content.qdiscs = reader.list("queues", &qdiscs::list(), qdiscs::read);
     if content.links.iter().any(bridges::filters_vlans) {
         for (index, vlans) in reader.list("VLANs", &bridges::vlans(), bridges::read_vlans) {
@@ -187,6 +209,13 @@ impl Reader<'_> {
             self.miss(what, &error);
             Vec::new()
         })
+    }
+
+    /// Who is where: on links, and behind the ports of bridges.
+    fn neighbours(&mut self) -> (Vec<Neighbour>, Vec<ForwardingEntry>) {
+        let mut all = self.list("neighbours", &layer3::neighbours(), layer3::read_neighbour);
+        all.extend(self.list("neighbours", &layer3::answered(), layer3::read_neighbour));
+        (all, self.list("forwarding", &bridges::entries(), bridges::read_entry))
     }
 
     fn miss(&mut self, what: &str, error: &KernelError) {

@@ -48,6 +48,11 @@ struct Known {
 }
 
 impl Source {
+    /// Which one it must be.
+    pub(super) fn inode(&self) -> u64 {
+        self.inode
+    }
+
     /// Opens it; `None` if it is gone.
     pub(super) fn open(&self) -> Result<Option<Netns>, String> {
         let mut refused = None;
@@ -71,10 +76,6 @@ impl Found {
         self.namespace.paths.iter().any(is_path)
             || self.pids.iter().any(|pid| pid.to_string() == name)
             || container.is_some_and(|one| !name.is_empty() && one.id.starts_with(name))
-    }
-
-    pub(super) fn open(&self) -> Result<Option<Netns>, String> {
-        self.source.open()
     }
 }
 

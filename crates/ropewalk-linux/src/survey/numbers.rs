@@ -129,19 +129,27 @@ impl Asker {
         Socket::open(Protocol::Route).ok().map(Self)
     }
 
-    /// The number of another namespace, if it has one here.
     fn number_of(&mut self, other: &Source) -> Option<u32> {
-        let other: Netns = other.open().ok()??;
-        let mut question = Message::get(RTM_GETNSID);
-        let descriptor = u32::try_from(other.as_fd().as_raw_fd()).ok()?;
-        question.raw(&[0; 4]).u32(NETNSA_FD, descriptor);
-        let answer = self.0.get(question, |reply| {
-            if reply.kind != RTM_NEWNSID {
-                return None;
-            }
-            Attributes::behind(reply.payload, 4).first(NETNSA_NSID).and_then(Attribute::u32)
-        });
-        // Minus one says that it has none.
-        answer.ok()?.filter(|number| *number <= u32::MAX / 2)
+        number_of(&mut self.0, other)
     }
+}
+
+/// The number of a namespace in that of the socket, if it has one there.
+pub(super) fn number_of(socket: &mut Socket, other: &Source) -> Option<u32> {
+    let other: Netns = other.open().ok()??;
+    let mut question = Message::get(RTM_GETNSID);
+    question.raw(&[0; 4]).u32(NETNSA_FD, descriptor(&other)?);
+    let answer = socket.get(question, |reply| {
+        if reply.kind != RTM_NEWNSID {
+            return None;
+        }
+        Attributes::behind(reply.payload, 4).first(NETNSA_NSID).and_then(Attribute::u32)
+    });
+    // Minus one says that it has none.
+    answer.ok()?.filter(|number| *number <= u32::MAX / 2)
+}
+
+/// The descriptor of a namespace as messages have it.
+pub(super) fn descriptor(netns: &Netns) -> Option<u32> {
+    u32::try_from(netns.as_fd().as_raw_fd()).ok()
 }

@@ -1,6 +1,10 @@
 //! Numbers of the kernel's interface that only the survey uses, from its headers. A table.
 
 // Links: `linux/if_link.h`.
+// What has passed.
+pub(super) const RTM_NEWSTATS: u16 = 92;
+pub(super) const RTM_GETSTATS: u16 = 94;
+pub(super) const IFLA_STATS_LINK_64: u16 = 1;
 pub(super) const IFLA_STATS64: u16 = 23;
 pub(super) const IFLA_XDP: u16 = 43;
 pub(super) const IFLA_XDP_PROG_ID: u16 = 4;

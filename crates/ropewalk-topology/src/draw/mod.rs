@@ -8,7 +8,7 @@ mod svg;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod words;
+pub mod words;
 
 pub use dot::dot;
 pub use svg::svg;

@@ -193,24 +193,13 @@ fn routes(content: &Content) -> Option<String> {
         route.destination.is_default() && route.table == 254 && !route.hops.is_empty()
     };
     let defaults: Vec<String> =
-        told.iter().filter(is_default).map(|route| route_text(content, route)).collect();
+        told.iter().filter(is_default).map(|route| words::route(content, route)).collect();
     let others = words::count(told.len() - defaults.len(), "other", "others");
     let standard = |priority: u32| [0, 32766, 32767].contains(&priority);
     let rules = content.rules.iter().filter(|rule| !standard(rule.priority)).count();
     let rules = words::count(rules, "routing rule", "routing rules");
     let parts: Vec<String> = defaults.into_iter().chain(others).chain(rules).collect();
     (!parts.is_empty()).then(|| format!("routes: {}", parts.join(", ")))
-}
-
-fn route_text(content: &Content, route: &Route) -> String {
-    let hop = |hop: &crate::model::Hop| {
-        let via = hop.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-        let link = hop.link.and_then(|index| content.link(index));
-        let through = link.map(|link| format!(" dev {}", link.name)).unwrap_or_default();
-        format!("{via}{through}")
-    };
-    let hops: Vec<String> = route.hops.iter().map(hop).collect();
-    format!("{}{}", route.destination, hops.join(" or"))
 }
 
 fn tables(what: &str, tables: &[Table]) -> Option<String> {

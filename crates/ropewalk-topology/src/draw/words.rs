@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::fmt::{Arguments, Write as _};
 
-use crate::model::{Content, Details, Link, Namespace};
+use crate::model::{Content, Details, Hop, Link, Namespace, Route};
 
 /// Appends to a text.
 pub(super) fn put(text: &mut String, what: Arguments<'_>) {
@@ -16,7 +16,7 @@ pub(super) fn put(text: &mut String, what: Arguments<'_>) {
 }
 
 /// What a link is, with what tells it from others of its kind.
-pub(super) fn kind(link: &Link) -> String {
+pub fn kind(link: &Link) -> String {
     match &link.details {
         Details::Vlan { id, .. } => format!("vlan {id}"),
         Details::Vxlan { id, remote, .. } => match remote {
@@ -52,7 +52,7 @@ fn macvlan_mode(mode: u32) -> &'static str {
 }
 
 /// Whether packets pass, in a word.
-pub(super) fn state(link: &Link) -> &'static str {
+pub fn state(link: &Link) -> &'static str {
     match (link.is_up(), link.state.0) {
         (false, _) => "down",
         // Loopback and tunnels do not know.
@@ -63,13 +63,25 @@ pub(super) fn state(link: &Link) -> &'static str {
 }
 
 /// The addresses of a link that tell something: all but those that IPv6 gives every link.
-pub(super) fn addresses(content: &Content, link: &Link) -> Vec<String> {
+pub fn addresses(content: &Content, link: &Link) -> Vec<String> {
     let is_told = |ip: &core::net::IpAddr| match ip {
         core::net::IpAddr::V4(_) => true,
         core::net::IpAddr::V6(ip) => !ip.is_unicast_link_local(),
     };
     let own = content.addresses_of(link.index).filter(|address| is_told(&address.ip));
     own.map(ToString::to_string).collect()
+}
+
+/// A route: where to, and which ways.
+pub fn route(content: &Content, route: &Route) -> String {
+    let hop = |hop: &Hop| {
+        let via = hop.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        let link = hop.link.and_then(|index| content.link(index));
+        let through = link.map(|link| format!(" dev {}", link.name)).unwrap_or_default();
+        format!("{via}{through}")
+    };
+    let hops: Vec<String> = route.hops.iter().map(hop).collect();
+    format!("{}{}", route.destination, hops.join(" or"))
 }
 
 /// What passed, if anything did.
@@ -90,7 +102,7 @@ pub(super) fn traffic(link: &Link) -> Option<String> {
 }
 
 /// An amount of bytes with at most four digits.
-pub(super) fn amount(bytes: u64) -> String {
+pub fn amount(bytes: u64) -> String {
     let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].iter();
     let mut unit = units.next().unwrap_or(&"B");
     let (mut whole, mut rest) = (bytes, 0);
@@ -106,7 +118,7 @@ pub(super) fn amount(bytes: u64) -> String {
 }
 
 /// A namespace: its name, and who is behind it.
-pub(super) fn namespace(namespace: &Namespace) -> String {
+pub fn namespace(namespace: &Namespace) -> String {
     let name = namespace.name();
     let mut notes = Vec::new();
     if let Some(container) = &namespace.container {

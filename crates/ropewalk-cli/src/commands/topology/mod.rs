@@ -3,7 +3,7 @@
 //! It only reads. What cannot be read is said in its place.
 
 mod json;
-mod names;
+pub(crate) mod names;
 
 use clap::Args;
 use ropewalk_linux::survey::{Depth, Selection, Survey, survey};

@@ -15,7 +15,11 @@ use crate::output::Output;
 /// Where Docker describes its containers.
 const DOCKER: &str = "/var/lib/docker/containers";
 
-pub(super) fn add(host: &mut Host, cache: &CacheOptions, output: Output) {
+/// Adds names to a host, which may have some already.
+pub(crate) fn add(host: &mut Host, cache: &CacheOptions, output: Output) {
+    for namespace in &mut host.namespaces {
+        namespace.attachments.clear();
+    }
     // Without records there are no names; that is not worth a failure.
     for record in cache.records(output).unwrap_or_default() {
         let Some(position) = sandbox(host, &record) else { continue };
