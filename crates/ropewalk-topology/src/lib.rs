@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod changes;
+pub mod doctor;
 pub mod draw;
 mod graph;
 pub mod model;

@@ -1,0 +1,124 @@
+//! Books of addresses against the addresses that containers have.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use core::net::IpAddr;
+
+/// A book of addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// What kind they are: `host-local`, `sql`.
+    pub kind: &'static str,
+    /// The words that name them on the command line.
+    pub url: String,
+    /// This host's name in them.
+    pub host: String,
+    /// Leases that are held, and reservations, of all hosts.
+    pub leases: Vec<Lease>,
+    /// The first and last address of each pool; a folder knows none.
+    pub pools: Vec<(IpAddr, IpAddr)>,
+}
+
+/// A lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The address.
+    pub ip: IpAddr,
+    /// The space of addresses.
+    pub space: String,
+    /// The host it is for.
+    pub host: String,
+    /// The network's name.
+    pub network: String,
+    /// The container's id.
+    pub container: String,
+    /// The interface in the container.
+    pub interface: String,
+    /// Whether somebody has it now.
+    pub is_held: bool,
+}
+
+impl Lease {
+    /// Who has it, in one word.
+    pub fn holder(&self) -> String {
+        format!("{}/{}/{}", self.network, self.container, self.interface)
+    }
+}
+
+/// Where each address is, by the names of namespaces.
+pub type Found = BTreeMap<IpAddr, Vec<String>>;
+
+/// How books and containers disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An address is in more namespaces than it is leased for.
+    Duplicate,
+    /// An address of a pool is in a container, and not leased here.
+    Stranger,
+    /// A lease of this host is in no container.
+    Leak,
+}
+
+impl Kind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Stranger => "stranger",
+            Self::Leak => "leak",
+        }
+    }
+}
+
+/// Something that does not go together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement<'a> {
+    /// How.
+    pub kind: Kind,
+    /// About which address.
+    pub ip: IpAddr,
+    /// The rest of the sentence that begins with the address.
+    pub text: String,
+    /// The lease, if it is about one.
+    pub lease: Option<&'a Lease>,
+}
+
+/// What does not go together.
+pub fn judge<'a>(found: &Found, books: &'a Books) -> Vec<Disagreement<'a>> {
+    let mut all = Vec::new();
+    let mut add = |kind, ip, text, lease| all.push(Disagreement { kind, ip, text, lease });
+    let leases = &books.leases;
+    let held: BTreeMap<IpAddr, &Lease> = leases.iter().map(|lease| (lease.ip, lease)).collect();
+    let spaces = |ip: IpAddr| leases.iter().filter(|lease| lease.ip == ip).count();
+    for (&ip, places) in found {
+        if places.len() > 1.max(spaces(ip)) && books.is_in_pool(ip) {
+            add(Kind::Duplicate, ip, format!("is in {}", places.join(" and ")), None);
+        }
+        let is_own = |lease: &Lease| lease.ip == ip && lease.host == books.host;
+        match held.get(&ip) {
+            None if books.is_in_pool(ip) => {
+                let text = format!("is in {}, and not leased", places.join(", "));
+                add(Kind::Stranger, ip, text, None);
+            }
+            Some(lease) if !leases.iter().any(is_own) => {
+                let text = format!("is in {}, but leased on {}", places.join(", "), lease.host);
+                add(Kind::Stranger, ip, text, Some(lease));
+            }
+            _ => {}
+        }
+    }
+    let own = leases.iter().filter(|lease| lease.host == books.host && lease.is_held);
+    for lease in own.filter(|lease| !found.contains_key(&lease.ip)) {
+        let text = format!("is leased to {}, and in no namespace", lease.holder());
+        add(Kind::Leak, lease.ip, text, Some(lease));
+    }
+    all
+}
+
+impl Books {
+    fn is_in_pool(&self, ip: IpAddr) -> bool {
+        let is_in = |(first, last): &(IpAddr, IpAddr)| {
+            first.is_ipv4() == ip.is_ipv4() && (*first..=*last).contains(&ip)
+        };
+        self.pools.iter().any(is_in)
+    }
+}

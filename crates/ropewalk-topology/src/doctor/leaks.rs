@@ -1,0 +1,267 @@
+//! What was left behind: links, rules, records and leases of attachments that nobody keeps.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::net::IpAddr;
+
+use ropewalk_netstate::Tag;
+
+use super::{
+    Mend, Record,
+    books::{Found, Kind, judge},
+    checks::Fact,
+    owners,
+    view::{View, listed},
+};
+use crate::model::{Data, Element, FilterFamily, Table};
+
+/// What the names of our chains made with iptables begin with.
+const CHAINS: [&str; 2] = ["RW-PM-", "RW-FW-"];
+
+fn forget(tag: &Tag) -> Mend {
+    Mend::Forget { attachment: tag.attachment().into(), owner: tag.label().into() }
+}
+
+impl View<'_> {
+    /// Whether somebody keeps the owner. Names of chains tell the starts of hashes.
+    fn keeps(&self, tag: &Tag) -> bool {
+        self.alive.iter().any(|hash| hash.starts_with(tag.attachment()))
+            || owners::is_damaged(tag, self.papers)
+    }
+}
+
+pub(super) fn links(view: &View<'_>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for (at, link) in view.links() {
+        let is_own = view.graph.namespace(at).is_some_and(|one| one.is_own);
+        let Some(tag) = owners::of_link(link).filter(|tag| is_own && !view.keeps(tag)) else {
+            continue;
+        };
+        let end = match view.graph.peer(at) {
+            Some(peer) => format!("its other end is {}, where no process is", view.called(peer)),
+            None if link.is("veth") => "its other end is in no namespace that can be found".into(),
+            None => "it is all that is left".into(),
+        };
+        facts.push(Fact {
+            link: Some(at),
+            object: view.called(at),
+            evidence: format!("{} is not on record, and {end}", tag.label()),
+            command: format!("ip link delete {}", link.name),
+            mend: Some(forget(&tag)),
+            ..Fact::default()
+        });
+    }
+    facts
+}
+
+/// An owner's things: how many are where, and whether one of them names an address in use.
+#[derive(Default)]
+struct Left {
+    places: BTreeMap<String, usize>,
+    is_in_use: bool,
+}
+
+pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
+    let used = used(view);
+    let mut facts = Vec::new();
+    for (namespace, _, content) in view.contents().filter(|(_, one, _)| one.is_own) {
+        let mut left: BTreeMap<Tag, Left> = BTreeMap::new();
+        for table in &content.filter.tables {
+            for (tag, place, is_in_use) in marked(table, &used) {
+                let key = left.keys().find(|one| one.same_owner(&tag)).cloned().unwrap_or(tag);
+                let left = left.entry(key).or_default();
+                *left.places.entry(place).or_default() += 1;
+                left.is_in_use |= is_in_use;
+            }
+        }
+        let dead = left.into_iter().filter(|(tag, left)| !view.keeps(tag) && !left.is_in_use);
+        facts.extend(dead.map(|(tag, left)| {
+            let counted = left.places.iter().map(|(place, count)| format!("{count} in {place}"));
+            let network = tag.label().split('/').next().unwrap_or_default();
+            Fact {
+                namespace,
+                object: tag.label().into(),
+                evidence: format!(
+                    "{} of {}, which is not on record",
+                    listed(&counted.collect::<Vec<String>>()),
+                    tag.label()
+                ),
+                command: format!("ropewalk gc {network} --recorded"),
+                mend: Some(forget(&tag)),
+                ..Fact::default()
+            }
+        }));
+    }
+    facts
+}
+
+/// What is marked with owners: the mark, where it is, and whether it names an address in use.
+fn marked<'a>(
+    table: &'a Table,
+    used: &'a BTreeSet<Vec<u8>>,
+) -> impl Iterator<Item = (Tag, String, bool)> + 'a {
+    let name = format!("{} {}", table.family.name(), table.name);
+    let is_ours = table.name == "ropewalk"
+        && matches!(table.family, FilterFamily::Inet | FilterFamily::Bridge);
+    let sets = table.sets.iter().filter(move |_| is_ours);
+    let elements = sets.flat_map(|set| set.elements.iter().map(move |one| (&set.name, one)));
+    let of_elements = {
+        let name = name.clone();
+        elements.filter_map(move |(set, element)| {
+            let tag = owners::of_comment(element.comment.as_deref()?)?;
+            Some((tag, format!("{name} {set}"), is_in_use(element, used)))
+        })
+    };
+    let chains = table.chains.iter().filter_map(move |chain| {
+        let tag = CHAINS.iter().find_map(|prefix| Tag::of_chain_name(&chain.name, prefix))?;
+        Some((tag, format!("{name} {}", chain.name), false))
+    });
+    of_elements.chain(chains)
+}
+
+/// The addresses of namespaces with processes, but for the own one.
+fn used(view: &View<'_>) -> BTreeSet<Vec<u8>> {
+    let busy = view.contents().filter(|(_, one, _)| !one.is_own && one.process_count > 0);
+    busy.flat_map(|(_, _, content)| &content.addresses)
+        .filter(|address| address.scope == 0)
+        .map(|address| match address.ip {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        })
+        .collect()
+}
+
+/// Whether an element has an address in use among its bytes: a runtime may keep its records
+/// elsewhere.
+fn is_in_use(element: &Element, used: &BTreeSet<Vec<u8>>) -> bool {
+    let data = match &element.data {
+        Some(Data::Value(bytes)) => bytes.as_slice(),
+        _ => &[],
+    };
+    let names = |bytes: &[u8]| {
+        [4, 16].into_iter().any(|length| bytes.windows(length).any(|part| used.contains(part)))
+    };
+    names(&element.key) || names(data)
+}
+
+pub(super) fn records(view: &View<'_>) -> Vec<Fact> {
+    let gone = |one: &&Record| !one.path.is_empty() && one.namespace.is_none();
+    let fact = |record: &Record| Fact {
+        object: format!("{}/{}/{}", record.network, record.container, record.interface),
+        evidence: format!("it is on record in {}, which is gone", record.path),
+        command: format!(
+            "ropewalk del {} --container-id {} --ifname {}",
+            record.network, record.container, record.interface
+        ),
+        ..Fact::default()
+    };
+    view.papers.records.iter().filter(gone).map(fact).collect()
+}
+
+/// The addresses that containers have, and where.
+pub(super) fn found(view: &View<'_>) -> Found {
+    let mut found = Found::new();
+    for (at, namespace, content) in view.contents() {
+        let global = content.addresses.iter().filter(|one| !namespace.is_own && one.scope == 0);
+        for address in global {
+            let names = found.entry(address.ip).or_default();
+            let name = view.name(at);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
+    // An address that was not found may be where nobody could look.
+    if view.papers.is_partial || view.host.namespaces.iter().any(|one| one.content.is_err()) {
+        return Vec::new();
+    }
+    let found = found(view);
+    let mut facts = Vec::new();
+    for books in &view.papers.books {
+        let all = judge(&found, books).into_iter().filter(|one| one.kind == Kind::Leak);
+        for (lease, text) in all.filter_map(|one| Some((one.lease?, one.text))) {
+            let (ip, space) = (lease.ip, lease.space.clone());
+            let is_its = |record: &&Record| {
+                (&record.network, &record.container) == (&lease.network, &lease.container)
+                    && [&record.interface, ""].contains(&lease.interface.as_str())
+            };
+            let record = view.papers.records.iter().find(is_its);
+            let is_damaged =
+                view.papers.damaged.iter().any(|name| *name == lease.holder().replace('/', "-"));
+            // What is on record is the runtime's to delete; it says so itself when that is gone.
+            if record.is_some_and(|one| one.namespace.is_none()) || is_damaged {
+                continue;
+            }
+            let command = match record {
+                Some(one) => format!(
+                    "ropewalk del {} --container-id {} --ifname {}",
+                    one.network, one.container, one.interface
+                ),
+                None => format!("ropewalk ipam --database {} release {ip} {space}", books.url),
+            };
+            let holder = lease.holder();
+            facts.push(Fact {
+                object: ip.to_string(),
+                evidence: format!("{ip} {text}"),
+                command,
+                mend: record.is_none().then_some(Mend::Release { space, ip, holder }),
+                ..Fact::default()
+            });
+        }
+    }
+    facts
+}
+
+pub(super) fn strangers(view: &View<'_>) -> Vec<Fact> {
+    let found = found(view);
+    let mut facts = Vec::new();
+    for books in &view.papers.books {
+        let all = judge(&found, books).into_iter().filter(|one| one.kind == Kind::Stranger);
+        facts.extend(all.map(|one| Fact {
+            object: one.ip.to_string(),
+            evidence: format!("{} {}", one.ip, one.text),
+            command: format!(
+                "ropewalk ipam --database {} reserve {} SPACE --for NAME",
+                books.url, one.ip
+            ),
+            ..Fact::default()
+        }));
+    }
+    // A folder knows no pools; what is on record tells what must be in it.
+    for record in view.papers.records.iter().filter(|one| one.namespace.is_some()) {
+        let Some(books) = view.papers.books.iter().find(|one| Some(one.kind) == record.books)
+        else {
+            continue;
+        };
+        let is_there = |ip: &&IpAddr| found.contains_key(ip);
+        let is_leased = |ip: &IpAddr| {
+            let mut leases = books.leases.iter();
+            leases.any(|lease| (lease.ip, &lease.network) == (*ip, &record.network))
+        };
+        let missing = record.addresses.iter().filter(is_there).filter(|ip| !is_leased(ip));
+        let missing = missing.filter(|ip| facts.iter().all(|fact| fact.object != ip.to_string()));
+        let missing: Vec<&IpAddr> = missing.collect();
+        facts.extend(missing.into_iter().map(|ip| Fact {
+            object: ip.to_string(),
+            evidence: format!(
+                "{ip} is in {} of {}, and no lease of network {} is for it",
+                record.interface, record.container, record.network
+            ),
+            command: format!(
+                "ropewalk del {0} {1} --container-id {2} --ifname {3} && ropewalk add {0} {1} \
+                 --container-id {2} --ifname {3}",
+                record.network, record.path, record.container, record.interface
+            ),
+            ..Fact::default()
+        }));
+    }
+    facts
+}

@@ -1,0 +1,70 @@
+//! What files know of a host and its kernel does not: attachments on record, books of addresses,
+//! what configured networks need.
+
+use alloc::{string::String, vec::Vec};
+use core::net::IpAddr;
+
+use super::books::Books;
+use crate::model::Destination;
+
+/// What files say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Papers {
+    /// Whether only some namespaces were read, so that what is not found may yet be there.
+    pub is_partial: bool,
+    /// Attachments on record.
+    pub records: Vec<Record>,
+    /// Names of records that cannot be read: network, container and interface, joined by `-`.
+    pub damaged: Vec<String>,
+    /// Books of addresses.
+    pub books: Vec<Books>,
+    /// The subnets that networks give addresses from.
+    pub subnets: Vec<Subnet>,
+    /// What this kernel lacks for networks that are configured.
+    pub lacking: Vec<Lacking>,
+}
+
+/// An attachment on record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The network's name.
+    pub network: String,
+    /// The container's id.
+    pub container: String,
+    /// The interface in the container.
+    pub interface: String,
+    /// The path of its namespace.
+    pub path: String,
+    /// The inode of its namespace, unless that is gone.
+    pub namespace: Option<u64>,
+    /// The addresses that it got.
+    pub addresses: Vec<IpAddr>,
+    /// The scheme of the books that its addresses must be in, if those are known.
+    pub books: Option<&'static str>,
+}
+
+/// A network's addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// The network's name.
+    pub network: String,
+    /// The space of addresses: two networks of one space never give the same address.
+    pub space: String,
+    /// Which addresses.
+    pub subnet: Destination,
+    /// The first and the last that are given.
+    pub ends: (IpAddr, IpAddr),
+}
+
+/// A part of the kernel that a plugin needs and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// The network's name.
+    pub network: String,
+    /// The plugin.
+    pub plugin: String,
+    /// The kernel's module.
+    pub module: String,
+    /// The kernel's option.
+    pub option: String,
+}

@@ -1,0 +1,257 @@
+//! A host as checks look at it: with its graph, its broadcast domains, and who is alive.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    vec::Vec,
+};
+use core::net::IpAddr;
+
+use super::{Papers, owners};
+use crate::{
+    Graph, LinkAt,
+    model::{Address, Content, Destination, Details, Host, Link, Namespace, Route},
+};
+
+/// The main routing table.
+pub(super) const MAIN: u32 = 254;
+
+/// What checks look at.
+pub(super) struct View<'a> {
+    pub(super) host: &'a Host,
+    pub(super) graph: Graph<'a>,
+    pub(super) papers: &'a Papers,
+    /// For each link the one that stands for its broadcast domain.
+    domains: BTreeMap<LinkAt, LinkAt>,
+    /// The links of each broadcast domain.
+    members: BTreeMap<LinkAt, Vec<LinkAt>>,
+    /// Attachments that somebody keeps.
+    pub(super) alive: BTreeSet<String>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(host: &'a Host, papers: &'a Papers) -> Self {
+        let graph = Graph::of(host);
+        let domains = domains(&graph);
+        let mut members: BTreeMap<LinkAt, Vec<LinkAt>> = BTreeMap::new();
+        for (&at, &domain) in &domains {
+            members.entry(domain).or_default().push(at);
+        }
+        let alive = owners::alive(&graph, papers);
+        Self { host, graph, papers, domains, members, alive }
+    }
+
+    /// Namespaces that could be read.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (usize, &'a Namespace, &'a Content)> {
+        let all = self.host.namespaces.iter().enumerate();
+        all.filter_map(|(at, namespace)| Some((at, namespace, namespace.content()?)))
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = (LinkAt, &'a Link)> + use<'a> {
+        self.graph.links()
+    }
+
+    /// The link that stands for a broadcast domain.
+    pub(super) fn domain(&self, at: LinkAt) -> LinkAt {
+        self.domains.get(&at).copied().unwrap_or(at)
+    }
+
+    /// The links of a broadcast domain.
+    pub(super) fn members(&self, domain: LinkAt) -> impl Iterator<Item = (LinkAt, &'a Link)> {
+        let members = self.members.get(&domain).into_iter().flatten();
+        members.filter_map(|&at| Some((at, self.graph.link(at)?)))
+    }
+
+    /// All broadcast domains.
+    pub(super) fn domains(&self) -> impl Iterator<Item = LinkAt> {
+        self.members.keys().copied()
+    }
+
+    /// Whether others may be in a broadcast domain who cannot be seen from here.
+    pub(super) fn leads_outside(&self, domain: LinkAt) -> bool {
+        self.members(domain).any(|(at, link)| match link.kind_name() {
+            "bridge" | "macvlan" | "ipvlan" | "vlan" | "dummy" | "bond" | "ifb" => false,
+            "veth" => self.graph.peer(at).is_none(),
+            _ => true,
+        })
+    }
+
+    /// What a namespace is called.
+    pub(super) fn name(&self, namespace: usize) -> String {
+        self.host.namespaces.get(namespace).map(Namespace::name).unwrap_or_default()
+    }
+
+    /// A link in words.
+    pub(super) fn called(&self, at: LinkAt) -> String {
+        let name = self.graph.link(at).map_or("", |link| link.name.as_str());
+        match self.graph.namespace(at) {
+            Some(namespace) if !namespace.is_own => format!("{name} in {}", namespace.name()),
+            _ => name.into(),
+        }
+    }
+
+    /// A command as it is to be typed to have effect in a namespace.
+    pub(super) fn command_in(&self, namespace: usize, command: &str) -> String {
+        let Some(found) = self.host.namespaces.get(namespace).filter(|one| !one.is_own) else {
+            return command.into();
+        };
+        match (found.paths.first(), &found.owner) {
+            (Some(path), _) => format!("nsenter --net={path} {command}"),
+            (None, Some(owner)) => format!("nsenter -t {} -n {command}", owner.pid),
+            (None, None) => command.into(),
+        }
+    }
+
+    pub(super) fn inode(&self, namespace: usize) -> Option<u64> {
+        self.host.namespaces.get(namespace).map(|one| one.identity.inode)
+    }
+
+    pub(super) fn content(&self, namespace: usize) -> Option<&'a Content> {
+        self.host.namespaces.get(namespace)?.content()
+    }
+
+    /// The ways out of containers: the containers' link, the gateway, and the link that has the
+    /// gateway's address in the same broadcast domain, if one has.
+    pub(super) fn ways_out(&self) -> Vec<WayOut> {
+        let mut ways = Vec::new();
+        for (namespace, found, content) in self.contents() {
+            if found.is_own {
+                continue;
+            }
+            let usable = |route: &&Route| route.kind == 1 && route.table == MAIN;
+            let hops = content.routes.iter().filter(usable).flat_map(|route| &route.hops);
+            for (index, gateway) in hops.filter_map(|hop| Some((hop.link?, hop.gateway?))) {
+                let from = LinkAt { namespace, index };
+                let way = WayOut { from, gateway, through: self.holder(from, gateway) };
+                if !ways.contains(&way) {
+                    ways.push(way);
+                }
+            }
+        }
+        ways
+    }
+
+    /// The link in another namespace of the same broadcast domain that has an address.
+    fn holder(&self, from: LinkAt, ip: IpAddr) -> Option<LinkAt> {
+        let domain = self.domain(from);
+        let mut members = self.members(domain).map(|(at, _)| at);
+        members.find(|at| {
+            at.namespace != from.namespace && self.addresses(*at).any(|one| one.ip == ip)
+        })
+    }
+
+    /// The addresses of a link.
+    pub(super) fn addresses(&self, at: LinkAt) -> impl Iterator<Item = &'a Address> {
+        let content = self.content(at.namespace);
+        content.into_iter().flat_map(move |content| content.addresses_of(at.index))
+    }
+}
+
+/// How a container reaches the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WayOut {
+    /// The container's link.
+    pub(super) from: LinkAt,
+    /// Whom it sends to.
+    pub(super) gateway: IpAddr,
+    /// The link that has the gateway's address.
+    pub(super) through: Option<LinkAt>,
+}
+
+/// Some names, joined, and how many more there are.
+pub(super) fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<String>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Whether two ranges of addresses meet.
+pub(super) fn overlap(one: Destination, other: Destination) -> bool {
+    one.is_v6() == other.is_v6() && {
+        let shorter = one.length.min(other.length);
+        network(one.ip, shorter) == network(other.ip, shorter)
+    }
+}
+
+/// Whether the first range holds the second.
+pub(super) fn holds(one: Destination, other: Destination) -> bool {
+    one.length <= other.length && overlap(one, other)
+}
+
+/// The first bits of an address.
+pub(super) fn network(ip: IpAddr, length: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(length.into())).unwrap_or(0);
+            IpAddr::V4((ip.to_bits() & mask).into())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length.into())).unwrap_or(0);
+            IpAddr::V6((ip.to_bits() & mask).into())
+        }
+    }
+}
+
+/// Joins links between which broadcasts pass.
+fn domains(graph: &Graph<'_>) -> BTreeMap<LinkAt, LinkAt> {
+    let mut sets = Sets::default();
+    for (at, link) in graph.links() {
+        if let Some(peer) = graph.peer(at) {
+            sets.join(at, peer);
+        }
+        let master = link.master.map(|index| LinkAt { index, ..at });
+        if let Some(master) = master.filter(|master| passes(graph, link, *master)) {
+            sets.join(at, master);
+        }
+        let is_on = matches!(link.details, Details::Macvlan { .. } | Details::Ipvlan { mode: 0 });
+        if let Some(lower) = graph.lower(at).filter(|_| is_on) {
+            sets.join(at, lower);
+        }
+    }
+    // VLANs of the same number over the same wire.
+    let mut vlans: BTreeMap<(LinkAt, u16), LinkAt> = BTreeMap::new();
+    for (at, link) in graph.links() {
+        let Details::Vlan { id, .. } = link.details else { continue };
+        let Some(lower) = graph.lower(at) else { continue };
+        let first = *vlans.entry((sets.first(lower), id)).or_insert(at);
+        sets.join(at, first);
+    }
+    graph.links().map(|(at, _)| (at, sets.first(at))).collect()
+}
+
+/// Whether a master forwards broadcasts of a part: those of a routing domain are apart, and so are
+/// those of other VLANs.
+fn passes(graph: &Graph<'_>, link: &Link, master: LinkAt) -> bool {
+    let own = |link: &Link| link.vlans.iter().find(|vlan| vlan.flags & 2 != 0).map(|vlan| vlan.id);
+    match graph.link(master) {
+        Some(bridge) if matches!(bridge.details, Details::Bridge { vlan_filtering: true, .. }) => {
+            own(bridge) == own(link)
+        }
+        Some(master) => !matches!(master.details, Details::Vrf { .. }),
+        None => false,
+    }
+}
+
+/// Sets that are joined.
+#[derive(Default)]
+struct Sets(BTreeMap<LinkAt, LinkAt>);
+
+impl Sets {
+    fn first(&self, mut at: LinkAt) -> LinkAt {
+        while let Some(&next) = self.0.get(&at) {
+            at = next;
+        }
+        at
+    }
+
+    fn join(&mut self, one: LinkAt, other: LinkAt) {
+        let (one, other) = (self.first(one), self.first(other));
+        if one != other {
+            self.0.insert(one.max(other), one.min(other));
+        }
+    }
+}
