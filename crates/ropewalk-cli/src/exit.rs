@@ -10,11 +10,12 @@ pub(crate) enum Exit {
     Usage,
     NotPermitted,
     NotFound,
+    Found,
 }
 
 impl Exit {
-    pub(crate) const ALL: [Exit; 5] =
-        [Exit::Ok, Exit::Failed, Exit::Usage, Exit::NotPermitted, Exit::NotFound];
+    pub(crate) const ALL: [Exit; 6] =
+        [Exit::Ok, Exit::Failed, Exit::Usage, Exit::NotPermitted, Exit::NotFound, Exit::Found];
 
     pub(crate) fn number(self) -> u8 {
         match self {
@@ -23,6 +24,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::NotPermitted => 3,
             Exit::NotFound => 4,
+            Exit::Found => 5,
         }
     }
 
@@ -33,6 +35,7 @@ impl Exit {
             Exit::Usage => "the command line makes no sense",
             Exit::NotPermitted => "this user may not do that; most operations need root",
             Exit::NotFound => "there is no such network",
+            Exit::Found => "the doctor found something",
         }
     }
 }
@@ -50,6 +53,6 @@ mod tests {
     #[test]
     fn every_exit_code_has_its_own_number() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.number()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
     }
 }

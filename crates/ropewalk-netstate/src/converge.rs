@@ -221,6 +221,26 @@ pub fn gc(
     Ok(steps)
 }
 
+/// Deletes what lies in the scopes and belongs to one attachment, named by its hash. The name of a
+/// chain tells the start of it, and so may the caller who knows no more.
+pub fn forget(
+    kernel: &mut dyn Kernel,
+    scopes: &[Scope],
+    attachment: &str,
+) -> Result<Vec<Step>, ConvergeError> {
+    let mut steps = Vec::new();
+    for scope in scopes {
+        let owned = kernel.owned(scope).map_err(ConvergeError::Observe)?;
+        let owned = owned.into_iter().filter(|owned| {
+            let found = owned.tag.attachment();
+            !found.is_empty() && attachment.starts_with(found)
+        });
+        steps.extend(owned.map(|owned| Step::Delete(Place::Host, owned.resource)));
+    }
+    delete(kernel, &steps)?;
+    Ok(steps)
+}
+
 /// Deletes as much as possible: a failing step does not keep the others from being tried.
 fn delete(kernel: &mut dyn Kernel, steps: &[Step]) -> Result<(), ConvergeError> {
     let mut rest = steps;

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ropewalk-dhcp", &["ropewalk-addr"]),
     ("ropewalk-store", &["ropewalk-addr"]),
     ("ropewalk-ledger", &["ropewalk-addr"]),
-    ("ropewalk-topology", &["ropewalk-addr", "ropewalk-netstate"]),
+    ("ropewalk-topology", &["ropewalk-addr"]),
     ("ropewalk-linux", &["ropewalk-addr", "ropewalk-netstate", "ropewalk-topology"]),
     ("ropewalk-runtime", &["ropewalk-cni", "ropewalk-linux"]),
     (

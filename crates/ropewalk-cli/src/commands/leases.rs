@@ -79,7 +79,7 @@ pub(crate) struct Books {
 
     /// Folder with the leases of the host-local plugin
     #[arg(long, value_name = "DIR", default_value = LeaseDirectory::DEFAULT)]
-    lease_dir: PathBuf,
+    pub(crate) lease_dir: PathBuf,
 }
 
 /// The columns of [`row`].

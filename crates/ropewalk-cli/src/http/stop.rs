@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -47,6 +48,22 @@ impl Stop {
         let mut waiting = [PollFd::new(&self.told, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut waiting, Some(&now)).is_ok_and(|count| count > 0)
+    }
+
+    /// Waits for it for a while; `true` if it was wished.
+    pub(crate) fn is_told_within(&self, time: Duration) -> io::Result<bool> {
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            // Longer than anybody waits.
+            let tv_sec = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+            let left = Timespec { tv_sec, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(&self.told, PollFlags::IN)], Some(&left)) {
+                // A signal may come before what it writes.
+                Err(error) if error == rustix::io::Errno::INTR => {}
+                answer => return Ok(answer? > 0),
+            }
+        }
     }
 
     /// Waits for it.

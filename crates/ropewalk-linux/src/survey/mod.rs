@@ -12,12 +12,16 @@ mod legacy;
 mod links;
 mod modules;
 mod namespaces;
+mod neighbour_tables;
 mod numbers;
 mod owners;
+mod parts;
 mod qdiscs;
 mod settings;
 mod uapi;
 mod watch;
+
+pub use parts::Parts;
 
 use std::sync::{
     Mutex, PoisonError,

@@ -31,11 +31,11 @@ impl Modules {
     }
 }
 
-fn is_loaded(modules: &str, name: &str) -> bool {
+pub(super) fn is_loaded(modules: &str, name: &str) -> bool {
     modules.lines().any(|line| line.split(' ').next() == Some(name))
 }
 
-fn is_built_in(files: &str, name: &str) -> bool {
+pub(super) fn is_built_in(files: &str, name: &str) -> bool {
     let file = |line: &str| line.rsplit('/').next().map(|file| file.replace('-', "_"));
     files.lines().any(|line| file(line).as_deref() == Some(&format!("{name}.ko")))
 }

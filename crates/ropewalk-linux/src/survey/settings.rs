@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-use super::uapi::{NETCONFA_PROXY_NEIGH, NETCONFA_RP_FILTER};
+use super::{
+    neighbour_tables,
+    uapi::{NETCONFA_PROXY_NEIGH, NETCONFA_RP_FILTER},
+};
 
 /// Below `/proc/sys/net`, which shows the namespace of the thread that looks.
 const FILES: [&str; 8] = [
@@ -45,6 +48,7 @@ pub(super) fn read(socket: &mut Socket, links: &[Link]) -> Vec<Setting> {
         settings.extend(ask(socket, family));
     }
     if links.iter().filter(|link| !link.is_loopback()).count() > 1 {
+        settings.extend(neighbour_tables::limits(socket));
         settings.extend(FILES.iter().filter_map(|name| read_file(name)));
     }
     settings

@@ -122,3 +122,8 @@ pub(super) const CTA_PROTO_ICMPV6: u16 = 3;
 // Settings of all links: `linux/netconf.h`.
 pub(super) const NETCONFA_RP_FILTER: u16 = 3;
 pub(super) const NETCONFA_PROXY_NEIGH: u16 = 5;
+
+// Neighbour tables: `linux/neighbour.h`, `linux/rtnetlink.h`.
+pub(super) const RTM_NEWNEIGHTBL: u16 = 64;
+pub(super) const RTM_GETNEIGHTBL: u16 = 66;
+pub(super) const NDTA_THRESH3: u16 = 4;

@@ -41,8 +41,12 @@ pub(crate) enum Purpose {
     Container,
 }
 
+/// What names of chains begin with.
+pub(crate) const PREFIXES: [&str; 2] =
+    [Purpose::PublishedPorts.prefix(), Purpose::Container.prefix()];
+
 impl Purpose {
-    fn prefix(self) -> &'static str {
+    const fn prefix(self) -> &'static str {
         match self {
             Self::PublishedPorts => "RW-PM-",
             Self::Container => "RW-FW-",

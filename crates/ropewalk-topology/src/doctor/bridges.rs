@@ -2,14 +2,13 @@
 
 use alloc::{format, vec::Vec};
 
-use ropewalk_netstate::resource::Bridge;
-
 use super::{checks::Fact, view::View};
+use crate::model::Link;
 
 pub(super) fn half_made(view: &View<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let is_ours = |alias: &Option<_>| alias.as_deref() == Some(Bridge::MARK);
-    for (at, link) in view.links().filter(|(_, link)| link.is("bridge") && is_ours(&link.alias)) {
+    let is_ours = |link: &Link| link.alias.as_deref() == Some(view.papers.bridge_alias);
+    for (at, link) in view.links().filter(|(_, link)| link.is("bridge") && is_ours(link)) {
         let ports = view.graph.ports(at).len();
         let has_address = view.addresses(at).any(|address| address.scope == 0);
         let (evidence, command) = if !link.is_up() {

@@ -73,9 +73,10 @@ fn step(table: &Table, rule: &Rule, packet: &Packet, depth: u8) -> Step {
             }
             Expression::Lookup { set, from, into: Some(VERDICT), .. } => {
                 let set = table.sets.iter().find(|one| one.name == *set);
-                match set.and_then(|set| found(set, registers.get(*from)?)) {
-                    Some(Some(Some(Data::Verdict(verdict)))) => Some(verdict.clone()),
-                    Some(None) => return Step::Next,
+                let found = set.zip(registers.get(*from)).map(|(set, key)| found(set, key));
+                match found {
+                    Some(Found::There(Some(Data::Verdict(verdict)))) => Some(verdict.clone()),
+                    Some(Found::Nothing) => return Step::Next,
                     _ => return Step::Is(Fate::Unknown),
                 }
             }
@@ -200,8 +201,11 @@ fn holds(
         }
         Expression::Lookup { set, from, into: None, is_inverted } => {
             let set = table.sets.iter().find(|one| one.name == *set)?;
-            let is_there = found(set, registers.get(*from)?)?.is_some();
-            return Some(is_there != *is_inverted);
+            return match found(set, registers.get(*from)?) {
+                Found::There(_) => Some(!*is_inverted),
+                Found::Nothing => Some(*is_inverted),
+                Found::Unknown => None,
+            };
         }
         Expression::Match { name, info, .. } => return matches(name, info),
         Expression::Counter { .. } | Expression::SetMeta { .. } => {}
@@ -259,20 +263,26 @@ fn compares(found: &[u8], comparison: Comparison, value: &[u8]) -> bool {
     }
 }
 
-/// What a set has for a key: `None` if that is not known, within it `None` if it has nothing.
-fn found<'a>(set: &'a Set, key: &Vec<u8>) -> Option<Option<Option<&'a Data>>> {
+/// What a set has for a key.
+enum Found<'a> {
+    There(Option<&'a Data>),
+    Nothing,
+    Unknown,
+}
+
+fn found<'a>(set: &'a Set, key: &[u8]) -> Found<'a> {
     const INTERVAL: u32 = 4;
-    if usize::try_from(set.key_length).ok()? != key.len() {
-        return None;
+    if usize::try_from(set.key_length).ok() != Some(key.len()) {
+        return Found::Unknown;
     }
-    let below = set.elements.iter().filter(|element| element.key <= *key);
+    let below = set.elements.iter().filter(|element| element.key.as_slice() <= key);
     let element = below.max_by(|one, other| one.key.cmp(&other.key));
     let element = element.filter(|element| match &element.last {
-        Some(last) => key <= last,
+        Some(last) => key <= last.as_slice(),
         None if set.flags & INTERVAL != 0 => element.flags & 1 == 0,
-        None => element.key == *key,
+        None => element.key == key,
     });
-    Some(element.map(|element| element.data.as_ref()))
+    element.map_or(Found::Nothing, |element| Found::There(element.data.as_ref()))
 }
 
 /// A match of iptables: only states are understood.

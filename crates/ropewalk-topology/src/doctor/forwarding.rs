@@ -76,7 +76,8 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
 fn chains(content: &Content, is_v6: bool) -> impl Iterator<Item = (&Table, &Chain)> {
     let family = if is_v6 { FilterFamily::Ip6 } else { FilterFamily::Ip };
     let sees = move |table: &&Table| [family, FilterFamily::Inet].contains(&table.family);
-    let chains = content.filter.tables.iter().filter(sees);
+    let tables = content.filter.tables.iter().chain(&content.filter.legacy);
+    let chains = tables.filter(sees);
     let chains = chains.flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
     chains.filter(|(_, chain)| {
         chain.base.as_ref().is_some_and(|base| base.hook == FORWARD && base.kind == "filter")

@@ -6,12 +6,10 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::net::IpAddr;
-
-use ropewalk_netstate::Tag;
+use core::{cmp::Reverse, net::IpAddr};
 
 use super::{
-    Mend, Record,
+    Mark, Mend, Papers, Record,
     books::{Found, Kind, judge},
     checks::Fact,
     owners,
@@ -19,18 +17,15 @@ use super::{
 };
 use crate::model::{Data, Element, FilterFamily, Table};
 
-/// What the names of our chains made with iptables begin with.
-const CHAINS: [&str; 2] = ["RW-PM-", "RW-FW-"];
-
-fn forget(tag: &Tag) -> Mend {
-    Mend::Forget { attachment: tag.attachment().into(), owner: tag.label().into() }
+fn forget(mark: &Mark) -> Mend {
+    Mend::Forget { attachment: mark.attachment.clone(), owner: mark.owner.clone() }
 }
 
 impl View<'_> {
     /// Whether somebody keeps the owner. Names of chains tell the starts of hashes.
-    fn keeps(&self, tag: &Tag) -> bool {
-        self.alive.iter().any(|hash| hash.starts_with(tag.attachment()))
-            || owners::is_damaged(tag, self.papers)
+    fn keeps(&self, mark: &Mark) -> bool {
+        self.alive.iter().any(|hash| hash.starts_with(&mark.attachment))
+            || owners::is_damaged(mark, self.papers)
     }
 }
 
@@ -38,9 +33,8 @@ pub(super) fn links(view: &View<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (at, link) in view.links() {
         let is_own = view.graph.namespace(at).is_some_and(|one| one.is_own);
-        let Some(tag) = owners::of_link(link).filter(|tag| is_own && !view.keeps(tag)) else {
-            continue;
-        };
+        let mark = owners::of_link(link, view.papers).filter(|_| is_own);
+        let Some(mark) = mark.filter(|mark| !view.keeps(mark)) else { continue };
         let end = match view.graph.peer(at) {
             Some(peer) => format!("its other end is {}, where no process is", view.called(peer)),
             None if link.is("veth") => "its other end is in no namespace that can be found".into(),
@@ -49,9 +43,9 @@ pub(super) fn links(view: &View<'_>) -> Vec<Fact> {
         facts.push(Fact {
             link: Some(at),
             object: view.called(at),
-            evidence: format!("{} is not on record, and {end}", tag.label()),
+            evidence: format!("{} is not on record, and {end}", mark.owner),
             command: format!("ip link delete {}", link.name),
-            mend: Some(forget(&tag)),
+            mend: Some(forget(mark)),
             ..Fact::default()
         });
     }
@@ -69,29 +63,35 @@ pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
     let used = used(view);
     let mut facts = Vec::new();
     for (namespace, _, content) in view.contents().filter(|(_, one, _)| one.is_own) {
-        let mut left: BTreeMap<Tag, Left> = BTreeMap::new();
-        for table in &content.filter.tables {
-            for (tag, place, is_in_use) in marked(table, &used) {
-                let key = left.keys().find(|one| one.same_owner(&tag)).cloned().unwrap_or(tag);
-                let left = left.entry(key).or_default();
-                *left.places.entry(place).or_default() += 1;
-                left.is_in_use |= is_in_use;
-            }
+        let mut left: BTreeMap<&Mark, Left> = BTreeMap::new();
+        let tables = content.filter.tables.iter().chain(&content.filter.legacy);
+        let mut all: Vec<_> = tables.flat_map(|one| marked(one, &used, view.papers)).collect();
+        // The name of a chain tells the start of the hash alone, and no words.
+        all.sort_by_key(|(mark, ..)| Reverse(mark.attachment.len()));
+        for (mark, place, is_in_use) in all {
+            let is_same = |one: &&&Mark| one.attachment.starts_with(&mark.attachment);
+            let whole = left.keys().find(is_same).copied().unwrap_or(mark);
+            let left = left.entry(whole).or_default();
+            *left.places.entry(place).or_default() += 1;
+            left.is_in_use |= is_in_use;
         }
-        let dead = left.into_iter().filter(|(tag, left)| !view.keeps(tag) && !left.is_in_use);
-        facts.extend(dead.map(|(tag, left)| {
+        let dead = left.into_iter().filter(|(mark, left)| !view.keeps(mark) && !left.is_in_use);
+        facts.extend(dead.map(|(mark, left)| {
             let counted = left.places.iter().map(|(place, count)| format!("{count} in {place}"));
-            let network = tag.label().split('/').next().unwrap_or_default();
+            let command = match mark.owner.split_once('/') {
+                Some((network, _)) => format!("ropewalk gc {network} --recorded"),
+                None => "ropewalk doctor --fix".into(),
+            };
             Fact {
                 namespace,
-                object: tag.label().into(),
+                object: mark.owner.clone(),
                 evidence: format!(
                     "{} of {}, which is not on record",
                     listed(&counted.collect::<Vec<String>>()),
-                    tag.label()
+                    mark.owner
                 ),
-                command: format!("ropewalk gc {network} --recorded"),
-                mend: Some(forget(&tag)),
+                command,
+                mend: Some(forget(mark)),
                 ..Fact::default()
             }
         }));
@@ -103,22 +103,25 @@ pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
 fn marked<'a>(
     table: &'a Table,
     used: &'a BTreeSet<Vec<u8>>,
-) -> impl Iterator<Item = (Tag, String, bool)> + 'a {
+    papers: &'a Papers,
+) -> impl Iterator<Item = (&'a Mark, String, bool)> + 'a {
     let name = format!("{} {}", table.family.name(), table.name);
     let is_ours = table.name == "ropewalk"
         && matches!(table.family, FilterFamily::Inet | FilterFamily::Bridge);
     let sets = table.sets.iter().filter(move |_| is_ours);
     let elements = sets.flat_map(|set| set.elements.iter().map(move |one| (&set.name, one)));
+    // What has been deleted goes when its time comes, which is a matter of milliseconds.
+    let elements = elements.filter(|(_, element)| element.expires.is_none());
     let of_elements = {
         let name = name.clone();
         elements.filter_map(move |(set, element)| {
-            let tag = owners::of_comment(element.comment.as_deref()?)?;
-            Some((tag, format!("{name} {set}"), is_in_use(element, used)))
+            let mark = papers.marks.get(element.comment.as_ref()?)?;
+            Some((mark, format!("{name} {set}"), is_in_use(element, used)))
         })
     };
     let chains = table.chains.iter().filter_map(move |chain| {
-        let tag = CHAINS.iter().find_map(|prefix| Tag::of_chain_name(&chain.name, prefix))?;
-        Some((tag, format!("{name} {}", chain.name), false))
+        let mark = papers.marks.get(&chain.name)?;
+        Some((mark, format!("{name} {}", chain.name), false))
     });
     of_elements.chain(chains)
 }

@@ -22,7 +22,8 @@ mod tests;
 mod view;
 
 pub use checks::{CHECKS, Check};
-pub use papers::{Lacking, Papers, Record, Subnet};
+pub use features::{Part, needs};
+pub use papers::{Lacking, Mark, Papers, Record, Subnet};
 
 use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;

@@ -2,35 +2,24 @@
 
 use alloc::{collections::BTreeSet, string::String};
 
-use ropewalk_netstate::{Owner, Tag};
-
-use super::Papers;
+use super::{Mark, Papers};
 use crate::{Graph, LinkAt, model::Link};
 
 /// The mark of a link that belongs to one attachment.
-pub(super) fn of_link(link: &Link) -> Option<Tag> {
-    link.alias.as_deref().and_then(of_comment)
-}
-
-/// The mark of an element or rule that belongs to one attachment.
-pub(super) fn of_comment(text: &str) -> Option<Tag> {
-    Tag::parse(text).filter(|tag| tag.attachment().bytes().any(|byte| byte != b'0'))
+pub(super) fn of_link<'a>(link: &Link, papers: &'a Papers) -> Option<&'a Mark> {
+    link.alias.as_ref().and_then(|alias| papers.marks.get(alias))
 }
 
 /// The hashes of attachments that are on record in a namespace that is there, or whose link leads
 /// to a namespace with processes.
 pub(super) fn alive(graph: &Graph<'_>, papers: &Papers) -> BTreeSet<String> {
-    let is_there = |path: &str, namespace: Option<u64>| path.is_empty() || namespace.is_some();
-    let recorded = papers.records.iter().filter(|one| is_there(&one.path, one.namespace));
-    let hash = |record: &super::Record| {
-        let (network, container) = (record.network.clone(), record.container.clone());
-        Owner { network, container, interface: record.interface.clone() }.hash()
-    };
-    let mut alive: BTreeSet<String> = recorded.map(hash).collect();
+    let records = papers.records.iter();
+    let recorded = records.filter(|one| one.path.is_empty() || one.namespace.is_some());
+    let mut alive: BTreeSet<String> = recorded.map(|record| record.hash.clone()).collect();
     for (at, link) in graph.links() {
-        let Some(tag) = of_link(link) else { continue };
-        if is_kept(graph, at, papers) || is_damaged(&tag, papers) {
-            alive.insert(tag.attachment().into());
+        let Some(mark) = of_link(link, papers) else { continue };
+        if is_kept(graph, at, papers) || is_damaged(mark, papers) {
+            alive.insert(mark.attachment.clone());
         }
     }
     alive
@@ -48,7 +37,7 @@ fn is_kept(graph: &Graph<'_>, at: LinkAt, papers: &Papers) -> bool {
 }
 
 /// Whether there is a record of a mark's owner that cannot be read.
-pub(super) fn is_damaged(tag: &Tag, papers: &Papers) -> bool {
-    let name = tag.label().replace('/', "-");
+pub(super) fn is_damaged(mark: &Mark, papers: &Papers) -> bool {
+    let name = mark.owner.replace('/', "-");
     papers.damaged.iter().any(|damaged| damaged.starts_with(&name))
 }

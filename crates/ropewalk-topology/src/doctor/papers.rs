@@ -1,10 +1,10 @@
 //! What files know of a host and its kernel does not: attachments on record, books of addresses,
 //! what configured networks need.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::net::IpAddr;
 
-use super::books::Books;
+use super::{Part, books::Books};
 use crate::model::Destination;
 
 /// What files say.
@@ -12,6 +12,11 @@ use crate::model::Destination;
 pub struct Papers {
     /// Whether only some namespaces were read, so that what is not found may yet be there.
     pub is_partial: bool,
+    /// What texts beside objects of the kernel and names of chains say: whose these are. What
+    /// belongs to a whole network is not among them.
+    pub marks: BTreeMap<String, Mark>,
+    /// The alias of bridges that are ours.
+    pub bridge_alias: &'static str,
     /// Attachments on record.
     pub records: Vec<Record>,
     /// Names of records that cannot be read: network, container and interface, joined by `-`.
@@ -24,9 +29,20 @@ pub struct Papers {
     pub lacking: Vec<Lacking>,
 }
 
+/// A mark that tells an owner.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// The hash of the attachment; a name of a chain tells its beginning.
+    pub attachment: String,
+    /// The owner in words: network, container and interface, possibly cut.
+    pub owner: String,
+}
+
 /// An attachment on record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// The hash of the attachment.
+    pub hash: String,
     /// The network's name.
     pub network: String,
     /// The container's id.
@@ -63,8 +79,6 @@ pub struct Lacking {
     pub network: String,
     /// The plugin.
     pub plugin: String,
-    /// The kernel's module.
-    pub module: String,
-    /// The kernel's option.
-    pub option: String,
+    /// What it is.
+    pub part: Part,
 }

@@ -8,18 +8,20 @@ use ropewalk_ledger::{
     Filter, Holder, Kind, Lease, Ledger, Location, Options, Rest, Run, State, Trouble,
 };
 use ropewalk_store::LeaseDirectory;
+use ropewalk_topology::doctor::books as model;
 
 use super::Source;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The scheme of folders, which is no database's.
-const FOLDER: &str = "host-local://";
+pub(crate) const FOLDER: &str = "host-local://";
 
 /// Opened books.
-pub(super) struct Books {
+pub(crate) struct Books {
     /// This host's name in them.
     pub(super) host: String,
+    url: String,
     place: Place,
 }
 
@@ -29,12 +31,14 @@ enum Place {
 }
 
 impl Books {
-    pub(super) fn open(source: &Source) -> Result<Self, Failure> {
+    pub(crate) fn open(source: &Source) -> Result<Self, Failure> {
         let system = rustix::system::uname();
         let host = source.this_host.clone();
         let host = host.unwrap_or_else(|| system.nodename().to_string_lossy().into_owned());
+        let url = source.database.clone();
         if let Some(folder) = source.database.strip_prefix(FOLDER) {
-            return Ok(Self { host, place: Place::Folder(PathBuf::from(folder)) });
+            let place = Place::Folder(PathBuf::from(folder));
+            return Ok(Self { host, url, place });
         }
         let wrong = |text| Failure::new(Exit::Usage, format!("failed to read --database: {text}"));
         let mut location = Location::parse(&source.database).map_err(wrong)?;
@@ -50,7 +54,7 @@ impl Books {
         }
         let ledger =
             Ledger::open(&location, &Options::default()).map_err(|trouble| failure(&trouble))?;
-        Ok(Self { host, place: Place::Database(ledger) })
+        Ok(Self { host, url, place: Place::Database(ledger) })
     }
 
     /// The database, for what a folder has not.
@@ -86,6 +90,30 @@ impl Books {
         self.database()?.runs().map_err(|trouble| failure(&trouble))
     }
 
+    /// What these books say, to be held against what is there.
+    pub(crate) fn model(&mut self) -> Result<model::Books, Failure> {
+        let leases = self.leases(&Filter { is_held: true, ..Filter::default() })?;
+        // A folder does not know its pools.
+        let runs = self.runs().unwrap_or_default();
+        let ends = |run: &Run| Some((run.ends.0.parse().ok()?, run.ends.1.parse().ok()?));
+        let lease = |lease: Lease| model::Lease {
+            ip: lease.ip,
+            space: lease.space,
+            host: lease.host,
+            network: lease.holder.network,
+            container: lease.holder.container,
+            interface: lease.holder.interface,
+            is_held: lease.state == State::Held,
+        };
+        Ok(model::Books {
+            kind: if matches!(self.place, Place::Folder(_)) { "host-local" } else { "sql" },
+            url: self.url.clone(),
+            host: self.host.clone(),
+            leases: leases.into_iter().map(lease).collect(),
+            pools: runs.iter().filter_map(ends).collect(),
+        })
+    }
+
     pub(super) fn reserve(
         &mut self,
         space: &str,
@@ -97,7 +125,7 @@ impl Books {
         reserved.map_err(|trouble| failure(&trouble))
     }
 
-    pub(super) fn free(&mut self, space: &str, ip: IpAddr, rest: Rest) -> Result<bool, Failure> {
+    pub(crate) fn free(&mut self, space: &str, ip: IpAddr, rest: Rest) -> Result<bool, Failure> {
         match &mut self.place {
             Place::Database(ledger) => {
                 ledger.free(space, ip, rest).map_err(|trouble| failure(&trouble))

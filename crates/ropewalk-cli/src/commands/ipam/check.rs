@@ -1,6 +1,6 @@
 //! `ropewalk ipam check`: the books against the addresses that containers of this host have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ropewalk_ledger::{Filter, Lease, Run, State};
 use ropewalk_linux::{Linux, Netns};
 use ropewalk_netstate::Place;
+use ropewalk_topology::doctor::books::{Disagreement, Found, judge};
 use serde_json::json;
 
-use super::{books::Books, show};
+use super::books::Books;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::options::CacheOptions;
@@ -33,9 +33,6 @@ pub(super) struct Where {
 /// Folders in which namespaces have names.
 const NAMED: [&str; 2] = ["/run/netns", "/run/docker/netns"];
 
-/// Where each address is, by the names of namespaces.
-type Found = BTreeMap<IpAddr, Vec<String>>;
-
 pub(super) fn run(books: &mut Books, place: &Where, output: Output) -> Result<ExitCode, Failure> {
     let namespaces = namespaces(place, output)?;
     let mut progress = output.bar("namespaces", namespaces.len());
@@ -48,71 +45,19 @@ pub(super) fn run(books: &mut Books, place: &Where, output: Output) -> Result<Ex
         progress.step();
     }
     drop(progress);
-    let leases = books.leases(&Filter { is_held: true, ..Filter::default() })?;
-    // A folder does not know its pools.
-    let runs = books.runs().unwrap_or_default();
-    let findings = judge(&found, &leases, &runs, &books.host);
+    let books = books.model()?;
+    let findings = judge(&found, &books);
     let exit = if findings.is_empty() { Exit::Ok } else { Exit::Failed };
     let text = || {
-        let lines: Vec<String> =
-            findings.iter().map(|(kind, ip, text)| format!("{kind}: {ip} {text}\n")).collect();
+        let line =
+            |one: &Disagreement<'_>| format!("{}: {} {}\n", one.kind.name(), one.ip, one.text);
+        let lines: Vec<String> = findings.iter().map(line).collect();
         let count = namespaces.len();
         format!("{}{} findings in {count} namespaces\n", lines.concat(), findings.len())
     };
-    output.answer(text, || {
-        findings
-            .iter()
-            .map(
-                |(kind, ip, text)| json!({ "kind": kind, "address": ip.to_string(), "text": text }),
-            )
-            .collect()
-    })?;
+    let value = |one: &Disagreement<'_>| json!({ "kind": one.kind.name(), "address": one.ip.to_string(), "text": one.text });
+    output.answer(text, || findings.iter().map(value).collect())?;
     Ok(exit.into())
-}
-
-type Finding = (&'static str, IpAddr, String);
-
-/// What does not go together.
-fn judge(found: &Found, leases: &[Lease], runs: &[Run], host: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let held: BTreeMap<IpAddr, &Lease> = leases.iter().map(|lease| (lease.ip, lease)).collect();
-    let spaces = |ip: IpAddr| leases.iter().filter(|lease| lease.ip == ip).count();
-    for (ip, places) in found {
-        if places.len() > 1.max(spaces(*ip)) && is_in(runs, *ip) {
-            findings.push(("duplicate", *ip, format!("is in {}", places.join(" and "))));
-        }
-        match held.get(ip) {
-            None if is_in(runs, *ip) => {
-                findings.push((
-                    "stranger",
-                    *ip,
-                    format!("is in {}, and not leased", places.join(", ")),
-                ));
-            }
-            Some(lease)
-                if lease.host != host && leases.iter().all(|l| l.ip != *ip || l.host != host) =>
-            {
-                let text = format!("is in {}, but leased on {}", places.join(", "), lease.host);
-                findings.push(("stranger", *ip, text));
-            }
-            _ => {}
-        }
-    }
-    let own = leases.iter().filter(|lease| lease.host == host && lease.state == State::Held);
-    for lease in own.filter(|lease| !found.contains_key(&lease.ip)) {
-        let text = format!("is leased to {}, and in no namespace", show::holder(lease));
-        findings.push(("leak", lease.ip, text));
-    }
-    findings
-}
-
-/// Whether the address is one of the pools'.
-fn is_in(runs: &[Run], ip: IpAddr) -> bool {
-    runs.iter().any(|run| {
-        let ends = (run.ends.0.parse::<IpAddr>(), run.ends.1.parse::<IpAddr>());
-        let (Ok(first), Ok(last)) = ends else { return false };
-        first.is_ipv4() == ip.is_ipv4() && (first..=last).contains(&ip)
-    })
 }
 
 /// Every namespace once: those with names, those of attachments on record, those of processes.

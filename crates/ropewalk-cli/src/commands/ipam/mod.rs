@@ -2,7 +2,7 @@
 //!
 //! It must never take an address from an attachment that is on record unless it is forced to.
 
-mod books;
+pub(crate) mod books;
 mod check;
 mod exchange;
 mod show;
@@ -32,9 +32,12 @@ pub(crate) struct Options {
     source: Source,
 }
 
+/// The database that is taken unless somebody names another.
+pub(crate) const DATABASE: &str = "sqlite:///var/lib/ropewalk/ipam.db";
+
 /// Which books.
 #[derive(Debug, Args)]
-struct Source {
+pub(crate) struct Source {
     /// sqlite:///FILE, postgres://USER@HOST/DATABASE, or host-local:///FOLDER for the leases of
     /// the plugin host-local
     #[arg(
@@ -43,17 +46,17 @@ struct Source {
         value_name = "URL",
         env = "ROPEWALK_IPAM",
         hide_env_values = true,
-        default_value = "sqlite:///var/lib/ropewalk/ipam.db"
+        default_value = DATABASE
     )]
-    database: String,
+    pub(crate) database: String,
 
     /// File with the password of a PostgreSQL database
     #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    pub(crate) password_file: Option<PathBuf>,
 
     /// Name of this host in the books [default: the system's]
     #[arg(long, global = true, value_name = "NAME")]
-    this_host: Option<String>,
+    pub(crate) this_host: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -42,7 +42,7 @@ pub(crate) fn add(host: &mut Host, cache: &CacheOptions, output: Output) {
 }
 
 /// The namespace that a record is of. Runtimes with an older library tell it in the result alone.
-fn sandbox(host: &Host, record: &CacheEntry) -> Option<usize> {
+pub(crate) fn sandbox(host: &Host, record: &CacheEntry) -> Option<usize> {
     let result = record.decoded_result().ok().flatten().unwrap_or_default();
     let told = result.interfaces.into_iter().map(|interface| interface.sandbox);
     let paths = std::iter::once(record.netns.clone()).chain(told);

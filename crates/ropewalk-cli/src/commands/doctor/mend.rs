@@ -1,0 +1,87 @@
+//! Mending what is safe to mend, through what makes and deletes it anyway.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use ropewalk_ledger::Rest;
+use ropewalk_linux::Linux;
+use ropewalk_netstate::{Desired, Lifetime, Place, converge, resource::Sysctl};
+use ropewalk_topology::doctor::{Finding, Mend};
+use serde_json::{Value, json};
+
+use super::Places;
+use crate::commands::ipam::books::Books;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What can be mended of findings; each thing once.
+pub(super) fn wanted(findings: &[Finding]) -> BTreeSet<Mend> {
+    findings.iter().filter_map(|finding| finding.mend.clone()).collect()
+}
+
+/// Mends, and says before each what.
+pub(super) fn all(
+    mends: &BTreeSet<Mend>,
+    places: &Places,
+    output: Output,
+) -> Result<Vec<String>, Failure> {
+    let mut done = Vec::new();
+    for mend in mends {
+        let words = words(mend);
+        output.progress(&format!("fix: {words}"))?;
+        match one(mend, places) {
+            Ok(()) => done.push(words),
+            // One that fails does not keep the others from being tried.
+            Err(failure) => output.warn(&format!("failed to {words}: {failure}")),
+        }
+    }
+    if !mends.is_empty() {
+        output.progress("")?;
+    }
+    Ok(done)
+}
+
+pub(super) fn document(done: &[String], left: &[Finding]) -> Value {
+    json!({ "fixed": done, "findings": super::json(left) })
+}
+
+fn words(mend: &Mend) -> String {
+    match mend {
+        Mend::Forget { owner, .. } => format!("delete what is left of {owner}"),
+        Mend::Release { space, ip, holder } => format!("release {ip} of {holder} in {space}"),
+        Mend::Set { name, value } => format!("set {} to {value}", name.replace('/', ".")),
+    }
+}
+
+fn one(mend: &Mend, places: &Places) -> Result<(), Failure> {
+    match mend {
+        Mend::Forget { attachment, .. } => ropewalk_plugins::forget(attachment)
+            .map(|_| ())
+            .map_err(|error| Failure::failed(error.to_string())),
+        Mend::Release { space, ip, .. } => release(space, *ip, places),
+        Mend::Set { name, value } => {
+            let mut desired = Desired::new();
+            desired.push(Place::Host, Lifetime::Shared, Sysctl::new(name.as_str(), value.as_str()));
+            converge::add(&mut Linux::host_only(), &mut (), &desired)
+                .map_err(|error| Failure::failed(error.to_string()))
+        }
+    }
+}
+
+fn release(space: &str, ip: IpAddr, places: &Places) -> Result<(), Failure> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let rest = Rest { now: since.as_secs(), cooldown: 0, keep: 0 };
+    for source in places.sources() {
+        let mut books = Books::open(&source)?;
+        let held = books.model()?;
+        if held
+            .leases
+            .iter()
+            .any(|lease| lease.is_held && (lease.ip, lease.space.as_str()) == (ip, space))
+        {
+            books.free(space, ip, rest)?;
+        }
+    }
+    Ok(())
+}

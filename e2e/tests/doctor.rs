@@ -1,0 +1,396 @@
+//! `ropewalk doctor` on private hosts: each fault is made for real, found, and mended where that is
+//! safe; a healthy host has no findings.
+//!
+//! The command runs where it sees the processes of its own host alone: those of other tests come
+//! and go.
+
+mod doctor {
+    pub(crate) mod host;
+}
+
+use doctor::host::{Finding, Sick};
+use ropewalk_e2e::{Lab, json};
+
+/// A host with containers on a bridge, with published ports, behind a firewall.
+fn host() -> Sick {
+    let sick = Sick::new(Lab::new());
+    sick.configure("lan", "lan0", "10.1.0", "fd00:1");
+    sick
+}
+
+/// As [`host`], with two containers, of which one runs.
+fn with_containers() -> Sick {
+    let sick = host();
+    sick.attach("c1");
+    sick.attach("c2");
+    sick
+}
+
+#[test]
+fn a_healthy_host_has_no_findings() {
+    let sick = host();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    assert_eq!(sick.findings(), [], "before there are networks");
+    for name in ["c1", "c2", "c3"] {
+        sick.attach(name);
+    }
+    assert_eq!(sick.findings(), []);
+    let outcome = sick.doctor("");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome}");
+    assert_eq!(outcome.stdout, "nothing found in 4 namespaces\n");
+    for name in ["c1", "c2", "c3"] {
+        sick.detach(name);
+    }
+    assert_eq!(sick.findings(), [], "after all are gone");
+}
+
+#[test]
+fn what_is_left_of_a_container_is_found_and_deleted() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    // A runtime that lost its state: no record, and nobody calls DEL.
+    sick.lab.sh("rm /var/lib/cni/results/lan-c1-eth0");
+    let found = sick.findings();
+    assert_eq!(names(&found), ["leaked-link", "stale-rules"], "{found:#?}");
+    assert!(found[0].evidence.contains("eth0 in c1"), "{found:#?}");
+    assert!(found[1].evidence.contains("inet ropewalk"), "{found:#?}");
+    let outcome = sick.doctor("--fix --settle 0");
+    assert!(outcome.stdout.contains("fix: delete what is left of lan/c1/eth0"), "{outcome}");
+    // With the link its address is gone, which leaves a lease that nobody has.
+    assert!(outcome.stdout.contains("fix: release 10.1.0.2 of lan/c1/eth0 in lan\n"), "{outcome}");
+    assert!(outcome.stdout.ends_with("\nnothing found in 3 namespaces\n"), "{outcome}");
+    assert_eq!(outcome.code, 0, "{outcome}");
+    assert_eq!(sick.findings(), []);
+    assert_eq!(sick.lab.leases("lan").len(), 2, "those of c2");
+    sick.lab.sh("ping -c 1 -w 5 10.1.0.3");
+}
+
+#[test]
+fn rules_of_an_address_in_use_are_kept() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("rm /var/lib/cni/results/lan-c1-eth0");
+    assert_eq!(
+        sick.findings_beside_a_process("c1"),
+        [],
+        "somebody is there, whoever keeps the records"
+    );
+}
+
+#[test]
+fn a_record_without_namespace_is_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("ip netns del c1");
+    sick.lab.wait_until("the link is gone", || {
+        sick.lab.sh("ip -br link show type veth").lines().count() == 1
+    });
+    let found = sick.findings();
+    assert!(names(&found).contains(&"stale-record"), "{found:#?}");
+    assert!(!names(&found).contains(&"lease-without-container"), "{found:#?}");
+    let record = found.iter().find(|one| one.check == "stale-record").expect("it");
+    sick.run(record.command.strip_prefix("ropewalk ").expect("a command of ours"));
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn leases_and_containers_that_do_not_go_together_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    let config = json!({
+        "cniVersion": "1.0.0", "name": "lan",
+        "ipam": { "type": "host-local", "subnet": "10.1.0.0/24" },
+    });
+    sick.lab.plugin("host-local").on("gone").config(config).add().result();
+    let found = sick.one("lease-without-container");
+    assert!(found.evidence.contains("lan/gone/eth0"), "{found:?}");
+    assert!(found.fixable);
+    sick.run(found.command.strip_prefix("ropewalk ").expect("a command of ours"));
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh("rm /var/lib/cni/networks/lan/10.1.0.2");
+    let found = sick.one("container-without-lease");
+    assert_eq!((found.object.as_str(), found.fixable), ("10.1.0.2", false));
+}
+
+#[test]
+fn duplicate_addresses_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("ip -n c2 address add 10.1.0.2/24 dev eth0");
+    let found = sick.one("duplicate-address");
+    assert!(found.evidence.contains("eth0 in c1") && found.evidence.contains("eth0 in c2"));
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn subnets_that_overlap_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("ip link add other type bridge && ip link set other up
+                 ip address add 10.1.128.1/16 dev other");
+    let found = sick.one("overlapping-subnets");
+    assert!(found.evidence.contains("10.1.0.0/24"), "{found:?}");
+    sick.lab.sh("ip address flush dev other && ip address add 10.8.0.1/24 dev other
+                 ip route add 10.1.0.128/25 via 10.8.0.2");
+    let found = sick.one("overlapping-subnets");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+    sick.configure("wan", "wan0", "10.1.0", "fd00:1");
+    let found = sick.findings();
+    assert!(found.iter().all(|one| one.object == "networks lan and wan"), "{found:#?}");
+    assert_eq!(found.len(), 2, "IPv4 and IPv6: {found:#?}");
+}
+
+#[test]
+fn gateways_that_nobody_is_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("ip address del 10.1.0.1/24 dev lan0");
+    let found = sick.findings();
+    assert_eq!(names(&found), ["gateway-missing", "gateway-missing"], "{found:#?}");
+    sick.lab.sh(&found[0].command);
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn forwarding_that_is_off_is_found_and_switched_on() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("echo 0 >/proc/sys/net/ipv4/ip_forward
+                 echo 0 >/proc/sys/net/ipv6/conf/all/forwarding");
+    let found = sick.findings();
+    let objects: Vec<&str> = found.iter().map(|one| one.object.as_str()).collect();
+    assert_eq!(objects, ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]);
+    let outcome = sick.doctor("--fix --settle 0");
+    assert_eq!(outcome.code, 0, "{outcome}");
+    assert!(outcome.stdout.contains("fix: set net.ipv4.ip_forward to 1\n"), "{outcome}");
+    sick.lab.sh("sysctl -qw net.ipv4.conf.lan0.forwarding=0");
+    let found = sick.one("forwarding-off");
+    assert_eq!(found.object, "net.ipv4.conf.lan0.forwarding");
+    assert_eq!(sick.doctor("--fix --settle 0").code, 0);
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn strict_reverse_path_filters_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("for number in 1 2; do
+                     ip netns add out$number
+                     ip link add up$number type veth peer name far netns out$number
+                     ip link set up$number up && ip -n out$number link set far up
+                     ip address add 192.0.$number.1/24 dev up$number
+                     ip route add default via 192.0.$number.2 metric $number
+                 done
+                 echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
+                 echo 0 >/proc/sys/net/ipv4/conf/up1/rp_filter
+                 echo 1 >/proc/sys/net/ipv4/conf/up2/rp_filter");
+    let found = sick.one("reverse-path");
+    assert_eq!(found.object, "up2");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+    // The same with policy routing.
+    sick.lab.sh("ip route del default via 192.0.2.2
+                 ip route add default via 192.0.2.2 table 100
+                 ip rule add fwmark 7 lookup 100
+                 echo 1 >/proc/sys/net/ipv4/conf/up2/rp_filter");
+    assert!(sick.one("reverse-path").evidence.contains("mark 0x7"));
+    sick.lab.sh("echo 1 >/proc/sys/net/ipv4/conf/up2/src_valid_mark");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn chains_that_drop_what_containers_send_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("nft 'add table ip strict
+              add chain ip strict forward { type filter hook forward priority 0; policy drop; }
+              add rule ip strict forward ct state established,related accept
+              add rule ip strict forward iifname \"eth9\" accept'");
+    let found = sick.findings().swap_remove(0);
+    assert_eq!(found.check, "forward-dropped");
+    assert!(found.evidence.contains("ip strict forward") && found.evidence.contains("lan0"));
+    assert_ne!(sick.reach("c1"), 0, "it is true");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+    assert_eq!(sick.reach("c1"), 0);
+    // A rule in words that nobody here understands may accept it.
+    sick.lab.sh("nft flush chain ip strict forward
+                 nft add rule ip strict forward meta mark 1 accept");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn an_iptables_policy_that_drops_is_found() {
+    let sick = host();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.without_firewall();
+    sick.attach("c1");
+    sick.lab.sh("iptables-nft -P FORWARD DROP
+                 iptables-nft -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+                 iptables-nft -A FORWARD -i docker0 -j ACCEPT");
+    let found = sick.one("forward-dropped");
+    assert!(found.evidence.contains("ip filter FORWARD"), "{found:?}");
+    // The plugin `firewall` accepts its containers, whatever the policy is.
+    sick.configure("lan", "lan0", "10.1.0", "fd00:1");
+    sick.detach("c1");
+    sick.attach("c1");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn bridged_packets_that_are_dropped_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() || !sick.lab.exists("/proc/sys/net/bridge") {
+        return;
+    }
+    sick.lab.sh("echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
+                 nft 'add table ip strict
+                      add chain ip strict forward { type filter hook forward priority 0; policy drop; }
+                      add rule ip strict forward iifname \"lan0\" oifname != \"lan0\" accept'");
+    let found = sick.findings();
+    let bridged = found.iter().find(|one| one.check == "bridged-packets-dropped");
+    let bridged = bridged.unwrap_or_else(|| panic!("{found:#?}"));
+    sick.lab.sh(&bridged.command);
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn mtus_that_do_not_fit_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("ip -n c1 link set eth0 mtu 1400");
+    let found = sick.one("mtu-pair");
+    assert!(found.evidence.contains("1500") && found.evidence.contains("1400"), "{found:?}");
+    sick.lab.sh(&found.command);
+    let found = sick.findings();
+    assert_eq!(names(&found), ["mtu-bridge"], "both ends are smaller now: {found:#?}");
+    sick.lab.sh("ip -n c1 link set eth0 mtu 1500
+                 host=$(ip -br link show master lan0 | grep ^veth | cut -d@ -f1)
+                 for end in $host; do ip link set $end mtu 1500; done");
+    assert_eq!(sick.findings(), []);
+    sick.lab.uplink();
+    sick.lab.sh("ip link add vx0 type vxlan id 7 remote 10.9.0.2 dstport 4789
+                 ip link set vx0 mtu 1500 up");
+    let found = sick.one("mtu-tunnel");
+    assert!(found.evidence.contains("adds 50"), "{found:?}");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh("ip link set vx0 down
+                 ip link set uplink mtu 1400; ip -n uplink link set eth0 mtu 1400
+                 ip route add default via 10.9.0.2");
+    let found = sick.one("mtu-uplink");
+    assert!(found.evidence.contains("1400"), "{found:?}");
+}
+
+#[test]
+fn half_made_bridges_are_found() {
+    let sick = host();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.attach("c1");
+    sick.lab.sh("ip link set lan0 down");
+    let found = sick.findings();
+    assert!(names(&found).contains(&"half-made-bridge"), "{found:#?}");
+    sick.lab.sh("ip link set lan0 up");
+    sick.detach("c1");
+    sick.lab.sh("ip address flush dev lan0");
+    let found = sick.one("half-made-bridge");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn tables_that_are_nearly_full_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    // The limit of neighbours is everybody's, and cannot be lowered here.
+    let most: usize = sick.lab.sh(
+        "ip ntable show | grep -A2 arp_cache | grep -o 'thresh3 [0-9]*' | head -1 | cut -d' ' -f2",
+    ).parse().expect("a number");
+    if most > 4096 {
+        sick.lab.not_here("a table of neighbours that can be filled");
+        return;
+    }
+    sick.lab.sh(&format!(
+        "for number in $(seq 1 {}); do
+             echo neigh replace 10.1.$((number / 250 + 1)).$((number % 250 + 1)) \
+                  lladdr 02:00:00:00:00:01 dev lan0 nud stale
+         done | ip -batch -",
+        most / 5 * 4
+    ));
+    let found = sick.one("neighbours-near-limit");
+    assert!(found.evidence.contains("of at most"), "{found:?}");
+    sick.lab.sh("ip neigh flush dev lan0");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
+fn kernels_that_lack_what_a_network_needs_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() || sick.lab.has_kind("vrf") {
+        sick.lab.not_here("a kernel without vrf");
+        return;
+    }
+    sick.lab.write(
+        "/etc/cni/net.d/20-red.conflist",
+        &json!({ "cniVersion": "1.0.0", "name": "red", "plugins": [
+            { "type": "ptp" }, { "type": "vrf", "vrfname": "red" },
+        ] })
+        .to_string(),
+    );
+    let found = sick.one("kernel-lacks");
+    assert!(found.evidence.contains("CONFIG_NET_VRF"), "{found:?}");
+}
+
+#[test]
+fn ipv6_that_runs_out_or_is_off_is_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.uplink();
+    sick.lab.sh("echo 1 >/proc/sys/net/ipv6/conf/uplink/accept_ra
+                 ip address add 2001:db8::5/64 dev uplink valid_lft 1800 preferred_lft 1800");
+    let found = sick.one("ipv6-trap");
+    assert_eq!(found.object, "uplink");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh_in("c1", "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6");
+    let found = sick.findings();
+    assert!(found.iter().any(|one| one.object == "eth0 in c1" && one.check == "ipv6-trap"));
+}
+
+fn names(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().map(|one| one.check.as_str()).collect()
+}
