@@ -321,8 +321,14 @@ fn comes_from(bytes: &[u8]) -> Vec<Expression> {
 }
 
 fn strict(rules: Vec<Rule>) -> Table {
-    let base =
-        Base { kind: "filter".into(), hook: 2, priority: 0, accepts: false, devices: Vec::new() };
+    let base = Base {
+        kind: "filter".into(),
+        hook: 2,
+        priority: 0,
+        accepts: false,
+        devices: Vec::new(),
+        counted: None,
+    };
     let chain = |name: &str, base, rules| Chain { name: name.into(), handle: 1, base, rules };
     let sub = vec![rule(50, [comes_in("br0"), vec![verdict(Verdict::Accept)]].concat())];
     Table {
