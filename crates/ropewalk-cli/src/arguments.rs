@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, check, completions, del, demo, dhcp_daemon, doctor, gc, handover, install, ipam, leases,
-    lint, man, plan, repair, run, schema, show, status, topology, uninstall, watch,
+    add, check, completions, del, demo, dhcp_daemon, doctor, explain, gc, handover, install, ipam,
+    leases, lint, man, plan, repair, run, schema, show, status, topology, uninstall, watch,
 };
 use crate::exit::Exit;
 
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     DhcpDaemon(dhcp_daemon::Options),
     Show(show::Options),
     Topology(topology::Options),
+    Explain(explain::Options),
     Watch(watch::Options),
     Doctor(doctor::Options),
     Leases(leases::Options),

@@ -11,11 +11,21 @@ pub(crate) enum Exit {
     NotPermitted,
     NotFound,
     Found,
+    DoesNotPass,
+    ProbeDiffers,
 }
 
 impl Exit {
-    pub(crate) const ALL: [Exit; 6] =
-        [Exit::Ok, Exit::Failed, Exit::Usage, Exit::NotPermitted, Exit::NotFound, Exit::Found];
+    pub(crate) const ALL: [Exit; 8] = [
+        Exit::Ok,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::NotPermitted,
+        Exit::NotFound,
+        Exit::Found,
+        Exit::DoesNotPass,
+        Exit::ProbeDiffers,
+    ];
 
     pub(crate) fn number(self) -> u8 {
         match self {
@@ -25,6 +35,8 @@ impl Exit {
             Exit::NotPermitted => 3,
             Exit::NotFound => 4,
             Exit::Found => 5,
+            Exit::DoesNotPass => 6,
+            Exit::ProbeDiffers => 7,
         }
     }
 
@@ -34,8 +46,10 @@ impl Exit {
             Exit::Failed => "the operation failed, or a linted file has errors",
             Exit::Usage => "the command line makes no sense",
             Exit::NotPermitted => "this user may not do that; most operations need root",
-            Exit::NotFound => "there is no such network",
+            Exit::NotFound => "there is no such network, container or namespace",
             Exit::Found => "the doctor found something",
+            Exit::DoesNotPass => "the packet that was explained does not pass, or nobody can tell",
+            Exit::ProbeDiffers => "the probe fared otherwise than was explained",
         }
     }
 }
@@ -53,6 +67,6 @@ mod tests {
     #[test]
     fn every_exit_code_has_its_own_number() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.number()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -55,6 +55,12 @@ impl Output {
         self.raw(format!("{document}\n").as_bytes())
     }
 
+    /// Whether a person reads on a terminal that shows colours, and wants them.
+    pub(crate) fn has_colours(self) -> bool {
+        let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        self.format == Format::Text && io::stdout().is_terminal() && !is_unwanted
+    }
+
     /// Tells a person how far it is; a script waits for the document at the end.
     pub(crate) fn progress(self, line: &str) -> Result<(), Failure> {
         match self.format {

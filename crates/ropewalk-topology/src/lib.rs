@@ -1,4 +1,5 @@
-//! A host's network as it is, whoever made it: a model, who hangs on whom, and its drawings.
+//! A host's network as it is, whoever made it: a model, who hangs on whom, its drawings, and where
+//! a packet would go in it.
 //!
 //! `ropewalk-linux` fills the model. This crate is pure (`no_std`): it never asks a kernel, and it
 //! never leaves out of the model what it cannot draw.
@@ -10,6 +11,7 @@ extern crate alloc;
 mod changes;
 pub mod doctor;
 pub mod draw;
+pub mod explain;
 mod graph;
 pub mod model;
 pub mod xtables;

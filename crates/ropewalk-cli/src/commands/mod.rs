@@ -7,6 +7,7 @@ pub(crate) mod del;
 pub(crate) mod demo;
 pub(crate) mod dhcp_daemon;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod gc;
 pub(crate) mod handover;
 pub(crate) mod install;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Leases(options) => leases::run(&options, output)?,
         Command::Show(options) => show::run(&options, output)?,
         Command::Topology(options) => topology::run(&options, output)?,
+        Command::Explain(options) => return explain::run(&options, output),
         Command::Watch(options) => watch::run(&options, output.is_json(), output)?,
         Command::Doctor(options) => return doctor::run(&options, output),
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),

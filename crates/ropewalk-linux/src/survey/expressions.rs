@@ -6,7 +6,7 @@ use ropewalk_topology::model::{Comparison, Data, Expression, Verdict};
 use super::{
     links::text,
     uapi::{
-        NFTA_BITWISE_OP, NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS, NFTA_CT_DIRECTION,
+        NFTA_BITWISE_OP, NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS, NFTA_CT_DIRECTION, NFTA_CT_SREG,
         NFTA_MASQ_FLAGS, NFTA_MATCH_INFO, NFTA_MATCH_NAME, NFTA_MATCH_REV, NFTA_META_SREG,
         NFTA_NAT_FLAGS, NFTA_NAT_REG_ADDR_MAX, NFTA_NAT_REG_PROTO_MAX, NFTA_RANGE_FROM_DATA,
         NFTA_RANGE_OP, NFTA_RANGE_SREG, NFTA_RANGE_TO_DATA, NFTA_REDIR_REG_PROTO_MAX,
@@ -105,11 +105,7 @@ fn read_known(name: &str, step: &Step<'_>) -> Option<Expression> {
             into: step.number(NFTA_LOOKUP_DREG),
             is_inverted: step.number(NFTA_LOOKUP_FLAGS).unwrap_or(0) & NFT_LOOKUP_F_INV != 0,
         }),
-        "ct" => Some(Expression::Connection {
-            key: step.number(NFTA_CT_KEY)?,
-            direction: step.0.first(NFTA_CT_DIRECTION).and_then(Attribute::u8),
-            into: step.number(NFTA_CT_DREG)?,
-        }),
+        "ct" => read_connection(step),
         "fib" => Some(Expression::Fib {
             result: step.number(NFTA_FIB_RESULT)?,
             flags: step.number(NFTA_FIB_FLAGS)?,
@@ -128,6 +124,16 @@ fn read_meta(step: &Step<'_>) -> Option<Expression> {
     match (step.number(NFTA_META_DREG), step.number(NFTA_META_SREG)) {
         (Some(into), _) => Some(Expression::Meta { key, into }),
         (None, Some(from)) => Some(Expression::SetMeta { key, from }),
+        (None, None) => None,
+    }
+}
+
+fn read_connection(step: &Step<'_>) -> Option<Expression> {
+    let key = step.number(NFTA_CT_KEY)?;
+    let direction = step.0.first(NFTA_CT_DIRECTION).and_then(Attribute::u8);
+    match (step.number(NFTA_CT_DREG), step.number(NFTA_CT_SREG)) {
+        (Some(into), _) => Some(Expression::Connection { key, direction, into }),
+        (None, Some(from)) => Some(Expression::SetConnection { key, direction, from }),
         (None, None) => None,
     }
 }

@@ -87,6 +87,7 @@ pub(super) const NFTA_RANGE_FROM_DATA: u16 = 3;
 pub(super) const NFTA_RANGE_TO_DATA: u16 = 4;
 pub(super) const NFTA_BITWISE_OP: u16 = 6;
 pub(super) const NFTA_CT_DIRECTION: u16 = 3;
+pub(super) const NFTA_CT_SREG: u16 = 4;
 pub(super) const NFTA_NAT_REG_ADDR_MAX: u16 = 4;
 pub(super) const NFTA_NAT_REG_PROTO_MAX: u16 = 6;
 pub(super) const NFTA_NAT_FLAGS: u16 = 7;

@@ -216,6 +216,7 @@ fn holds(
         | Expression::Redirect { .. }
         | Expression::Reject { .. }
         | Expression::Target { .. }
+        | Expression::SetConnection { .. }
         | Expression::Other { .. } => return None,
     }
     Some(true)

@@ -230,6 +230,15 @@ pub enum Expression {
         /// Where to.
         into: u32,
     },
+    /// A register into something about the connection.
+    SetConnection {
+        /// What.
+        key: u32,
+        /// Of which direction.
+        direction: Option<u8>,
+        /// Where from.
+        from: u32,
+    },
     /// What routing says of the packet's addresses, into a register.
     Fib {
         /// `NFT_FIB_RESULT_…`.

@@ -131,6 +131,9 @@ fn expression(family: FilterFamily, expression: &Expression) -> Value {
         Expression::Connection { key, direction, into } => {
             ("ct", json!({ "key": key, "direction": direction, "into": into }))
         }
+        Expression::SetConnection { key, direction, from } => {
+            ("ct", json!({ "key": key, "direction": direction, "from": from }))
+        }
         Expression::Fib { result, flags, into } => {
             ("fib", json!({ "result": result, "flags": flags, "into": into }))
         }
@@ -177,6 +180,7 @@ fn action(family: FilterFamily, expression: &Expression) -> Value {
         | Expression::Immediate { .. }
         | Expression::Lookup { .. }
         | Expression::Connection { .. }
+        | Expression::SetConnection { .. }
         | Expression::Fib { .. } => Value::Null,
     }
 }

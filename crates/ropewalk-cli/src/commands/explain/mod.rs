@@ -1,0 +1,186 @@
+//! `ropewalk explain`: where a packet would go, and what would become of it.
+//!
+//! It only reads, unless a probe is asked for; a probe leaves nothing.
+
+mod ends;
+mod json;
+mod text;
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+use ropewalk_linux::survey::{Depth, Selection, survey};
+use ropewalk_topology::explain::{From, ICMP, ICMPV6, Outcome, Question, TCP, UDP, explain};
+use ropewalk_topology::model::Host;
+
+use crate::commands::topology;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::options::CacheOptions;
+use crate::output::Output;
+
+use self::ends::{Place, Version};
+pub(crate) use self::json::document;
+
+/// Tell where a packet would go, hop by hop, and what would become of it
+///
+/// SRC and DST are containers (numbers or names), pods, attachments (NETWORK/CONTAINER), network
+/// namespaces (names, paths or inodes), processes, addresses, or "host".
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Who sends
+    #[arg(value_name = "SRC")]
+    source: String,
+
+    /// To whom
+    #[arg(value_name = "DST")]
+    destination: String,
+
+    /// The port, as 80 or 53/udp; without one it is an echo request, as ping sends
+    #[arg(value_name = "PORT/PROTO", value_parser = service)]
+    service: Option<Service>,
+
+    /// Use IPv4 where there is a choice
+    #[arg(short = '4', long = "ipv4", conflicts_with = "six")]
+    four: bool,
+
+    /// Use IPv6 where there is a choice
+    #[arg(short = '6', long = "ipv6")]
+    six: bool,
+
+    /// The port it comes from, if a rule asks for it
+    #[arg(long, value_name = "PORT")]
+    source_port: Option<u16>,
+
+    #[command(flatten)]
+    cache: CacheOptions,
+}
+
+/// A protocol and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Service {
+    protocol: Protocol,
+    port: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Tcp,
+    Udp,
+    Echo,
+}
+
+impl Service {
+    const ECHO: Self = Self { protocol: Protocol::Echo, port: 0 };
+
+    fn number(self, is_v6: bool) -> u8 {
+        match self.protocol {
+            Protocol::Tcp => TCP,
+            Protocol::Udp => UDP,
+            Protocol::Echo if is_v6 => ICMPV6,
+            Protocol::Echo => ICMP,
+        }
+    }
+}
+
+fn service(text: &str) -> Result<Service, String> {
+    let (port, protocol) = match text.split_once('/') {
+        None if matches!(text, "icmp" | "ping") => return Ok(Service::ECHO),
+        None => (text, Protocol::Tcp),
+        Some((port, "tcp")) => (port, Protocol::Tcp),
+        Some((port, "udp")) => (port, Protocol::Udp),
+        Some((_, other)) => return Err(format!("{other:?} is not tcp or udp")),
+    };
+    match port.parse() {
+        Ok(port) if port > 0 => Ok(Service { protocol, port }),
+        _ => Err(format!("{port:?} is not a port: a number from 1 to 65535, or icmp")),
+    }
+}
+
+pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure> {
+    let mut host = survey(Depth::WithoutConnections, &Selection::All).host;
+    if host.namespaces.is_empty() {
+        let reason = "failed to find a network namespace: /proc is not mounted or not readable";
+        return Err(Failure::failed(reason));
+    }
+    topology::names::add(&mut host, &options.cache, output);
+    let question = options.question(&host)?;
+    let trace = explain(&host, &question);
+    let title = text::Title { source: &options.source, destination: &options.destination };
+    output.answer(
+        || text::render(&host, &trace, title, output.has_colours()),
+        || document(&host, &trace),
+    )?;
+    Ok(match trace.outcome {
+        Outcome::Passes | Outcome::Leaves => Exit::Ok,
+        Outcome::NoAnswer | Outcome::Stopped | Outcome::CannotTell => Exit::DoesNotPass,
+    }
+    .into())
+}
+
+impl Options {
+    fn version(&self) -> Version {
+        match (self.four, self.six) {
+            (true, _) => Version::Four,
+            (_, true) => Version::Six,
+            _ => Version::Any,
+        }
+    }
+
+    /// What is asked, in the host's own terms.
+    fn question(&self, host: &Host) -> Result<Question, Failure> {
+        let (source, destination) =
+            (ends::find(host, &self.source)?, ends::find(host, &self.destination)?);
+        let address = ends::destination(host, &source, &destination, self.version())
+            .map_err(|reason| not_explained(&reason))?;
+        let service = self.service.unwrap_or(Service::ECHO);
+        Ok(Question {
+            from: from(host, &source, address).map_err(|reason| not_explained(&reason))?,
+            destination: address,
+            protocol: service.number(address.is_ipv6()),
+            port: service.port,
+            source_port: self.source_port,
+        })
+    }
+}
+
+fn not_explained(reason: &str) -> Failure {
+    Failure::new(Exit::NotFound, format!("failed to explain: {reason}"))
+}
+
+/// Where the packet comes from.
+fn from(host: &Host, source: &Place, to: IpAddr) -> Result<From, String> {
+    match source {
+        Place::Namespace { position, .. } => {
+            Ok(From::Inside { namespace: *position, address: None })
+        }
+        Place::Address(ip) if ip.is_ipv6() != to.is_ipv6() => {
+            Err(format!("{ip} and {to} are of two versions of IP"))
+        }
+        Place::Address(ip) => match ends::owner(host, *ip) {
+            Some(namespace) => Ok(From::Inside { namespace, address: Some(*ip) }),
+            None => match ropewalk_topology::explain::entry(host, 0, *ip) {
+                Some(at) => Ok(From::Outside { at, address: *ip }),
+                None => Err(format!("nobody here has {ip}, and no route leads there")),
+            },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_ports_with_a_protocol() {
+        let is = |protocol, port| Ok(Service { protocol, port });
+        assert_eq!(service("80"), is(Protocol::Tcp, 80));
+        assert_eq!(service("80/tcp"), is(Protocol::Tcp, 80));
+        assert_eq!(service("53/udp"), is(Protocol::Udp, 53));
+        assert_eq!(service("icmp"), Ok(Service::ECHO));
+        for wrong in ["0", "65536", "80/sctp", "http", "", "/tcp", "-1"] {
+            assert!(service(wrong).is_err(), "{wrong}");
+        }
+    }
+}

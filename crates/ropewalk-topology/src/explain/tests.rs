@@ -1,0 +1,1 @@
+//! Ways through hosts that are built here.
