@@ -190,6 +190,75 @@ fn looking_changes_nothing() {
     assert_eq!(settled(), before);
 }
 
+/// What is rarer; a kernel need not have all.
+const RARER: &str = r#"
+try() { "$@" || true; }
+ip link add v0 type veth peer name v1
+ip link set v0 up && ip link set v1 up
+ip address add 10.0.0.1/24 dev v0
+ip nexthop add id 1 via 10.0.0.2 dev v0
+ip nexthop add id 2 via 10.0.0.3 dev v0
+ip nexthop add id 3 blackhole
+ip nexthop add id 10 group 1,4/2
+ip route add 10.9.0.0/16 nhid 10
+tc qdisc add dev v0 root handle 1: htb default 10
+tc class add dev v0 parent 1: classid 1:1 htb rate 10mbit
+tc class add dev v0 parent 1:1 classid 1:10 htb rate 1mbit
+tc filter add dev v0 parent 1: protocol ip prio 5 u32 match ip dst 10.0.0.7/32 flowid 1:10
+tc filter add dev v0 parent 1:1 protocol ip prio 8 u32 match ip dst 10.0.0.8/32 flowid 1:10
+try tc filter add dev v0 parent 1: protocol ipv6 prio 6 matchall flowid 1:10
+try tc qdisc add dev v1 clsact
+try tc filter add dev v1 ingress protocol all prio 1 matchall action drop
+try tc filter add dev v1 egress protocol ip chain 3 prio 7 u32 match u32 0 0
+try tc qdisc add dev lo ingress
+try tc filter add dev lo parent ffff: protocol arp prio 2 u32 match u32 0 0
+nft add table inet t
+nft add counter inet t c1 '{ packets 3 bytes 4; comment "mine" ; }'
+nft add quota inet t q1 '{ over 25 mbytes ; }'
+nft add quota inet t q2 '{ 100 bytes used 4 bytes ; }'
+nft add limit inet t l1 '{ rate 5/second burst 7 packets ; }'
+nft add limit inet t l2 '{ rate over 10 mbytes/minute ; }'
+try nft add ct helper inet t h1 '{ type "ftp" protocol tcp; }'
+try nft add ct timeout inet t to '{ protocol tcp; l3proto ip; policy = { established: 123 } ; }'
+try nft add ct expectation inet t e '{ protocol tcp; dport 9999; timeout 2m; size 8; l3proto ip; }'
+try nft add synproxy inet t sp '{ mss 1400; wscale 7; }'
+nft add chain inet t c
+try nft add rule inet t c tcp dport 1 counter name c1
+"#;
+
+#[test]
+fn objects_queues_and_next_hops_are_what_the_other_programs_say() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh(RARER);
+    same(&lab, "/proc/self/ns/net");
+    let tree = command(&lab, "");
+    assert!(tree.contains("htb at v0 (2 classes, "), "{tree}");
+    assert!(tree.contains("4 next hops"), "{tree}");
+    assert!(tree.contains("inet t (") && tree.contains(" objects"), "{tree}");
+}
+
+#[test]
+fn flow_tables_are_what_nft_says() {
+    let lab = Lab::new();
+    if lab.lacks_nftables() {
+        return;
+    }
+    lab.sh("ip link add v0 type veth peer name v1 && nft add table inet t");
+    let made = lab.try_sh(
+        "nft add flowtable inet t f '{ hook ingress priority 5; devices = { v0, v1 }; counter; }'",
+    );
+    if made.code != 0 {
+        lab.not_here("flow tables of nftables");
+        return;
+    }
+    same(&lab, "/proc/self/ns/net");
+    let said = compare::namespace(&lab, "/proc/self/ns/net", NAMES);
+    assert_eq!(said["tables"][0]["flowTables"][0]["devices"], ropewalk_e2e::json!(["v0", "v1"]));
+}
+
 #[test]
 fn links_of_all_kinds_are_what_the_other_programs_say() {
     let lab = Lab::new();

@@ -9,14 +9,17 @@ use super::{legacy, ours, theirs};
 /// What is compared: a name, ours and theirs.
 type Kind = (&'static str, fn(&Value) -> Vec<String>, fn(&Lab, &str) -> Vec<String>);
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 13] = [
     ("links", ours::links, theirs::links),
     ("addresses", ours::addresses, theirs::addresses),
     ("routes", ours::routes, theirs::routes),
     ("rules", ours::rules, theirs::rules),
     ("neighbours", ours::neighbours, theirs::neighbours),
     ("forwarding", ours::forwarding, theirs::forwarding),
+    ("next hops", ours::next_hops, theirs::next_hops),
     ("qdiscs", ours::qdiscs, theirs::qdiscs),
+    ("classes", ours::classes, theirs::classes),
+    ("filters", ours::traffic_filters, theirs::traffic_filters),
     ("nftables", ours::nftables, theirs::nftables),
     ("iptables", ours::iptables, theirs::iptables),
     ("old iptables", legacy::ours, legacy::theirs),

@@ -143,5 +143,5 @@ fn iptables_in_nftables_means_what_iptables_save_says() {
             known += assert_same_meaning(&said, (family, table), &rules);
         }
     }
-    assert!(known > 30, "{known} matches and targets are told");
+    assert!(known > 15, "{known} matches and targets are told");
 }

@@ -117,6 +117,87 @@ pub(crate) fn qdiscs(namespace: &Value) -> Vec<String> {
     }))
 }
 
+/// A queue or class as `tc` writes it.
+fn handle(number: &Value) -> String {
+    match number.as_u64().unwrap_or_default() {
+        0xffff_ffff => "root".into(),
+        0xffff_fff2 => "ingress".into(),
+        0xffff_fff3 => "egress".into(),
+        number => {
+            let hex = |number: u64| match number {
+                0 => String::new(),
+                number => format!("{number:x}"),
+            };
+            format!("{}:{}", hex(number >> 16), hex(number & 0xffff))
+        }
+    }
+}
+
+pub(crate) fn classes(namespace: &Value) -> Vec<String> {
+    sorted(list(namespace, "classes").iter().map(|one| {
+        let (link, kind) = (name(namespace, &one["link"]), word(&one["kind"]));
+        format!("{link} {kind} {} {}", handle(&one["handle"]), handle(&one["parent"]))
+    }))
+}
+
+pub(crate) fn traffic_filters(namespace: &Value) -> Vec<String> {
+    sorted(list(namespace, "trafficFilters").iter().map(|one| {
+        let (link, parent) = (name(namespace, &one["link"]), handle(&one["parent"]));
+        let protocol = match one["protocol"].as_u64() {
+            Some(3) => "all".into(),
+            Some(0x0800) => "ip".into(),
+            Some(0x0806) => "arp".into(),
+            Some(0x86dd) => "ipv6".into(),
+            _ => word(&one["protocol"]),
+        };
+        let words = ["kind", "priority", "chain"].map(|key| word(&one[key])).join(" ");
+        format!("{link} {parent} {protocol} {words}")
+    }))
+}
+
+pub(crate) fn next_hops(namespace: &Value) -> Vec<String> {
+    sorted(list(namespace, "nextHops").iter().map(|one| {
+        let (hop, blackhole) = (&one["hop"], one["blackhole"] == true);
+        let (link, gateway) = (name(namespace, &hop["link"]), word(&hop["gateway"]));
+        let members = list(one, "group").iter().map(|member| {
+            format!("{} {}", member["id"], member["weight"].as_u64().unwrap_or_default() + 1)
+        });
+        let group = members.collect::<Vec<_>>().join(", ");
+        format!("{} via {gateway} dev {link} blackhole {blackhole} group {group}", one["id"])
+    }))
+}
+
+/// An object of nftables with what it is.
+fn object(object: &Value) -> String {
+    let words = |kind: &str, keys: &[&str]| {
+        let words: Vec<String> = keys.iter().map(|key| word(&object[kind][*key])).collect();
+        words.join(" ")
+    };
+    let (kind, text) = if !object["counter"].is_null() {
+        ("counter", words("counter", &["packets", "bytes"]))
+    } else if !object["quota"].is_null() {
+        ("quota", words("quota", &["bytes", "used", "inverted"]))
+    } else if !object["limit"].is_null() {
+        ("limit", words("limit", &["rate", "seconds", "of", "inverted"]))
+    } else if !object["ctHelper"].is_null() {
+        ("ct helper", words("ctHelper", &["name", "ipProtocol", "family"]))
+    } else {
+        let kind = match object["other"]["kind"].as_u64() {
+            Some(7) => "ct timeout",
+            Some(9) => "ct expectation",
+            Some(10) => "synproxy",
+            other => panic!("an object of kind {other:?}"),
+        };
+        (kind, String::new())
+    };
+    format!(
+        "{kind} {} {} {} {text}",
+        word(&object["name"]),
+        object["handle"],
+        word(&object["comment"])
+    )
+}
+
 pub(crate) fn nftables(namespace: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for table in list(namespace, "tables") {
@@ -131,6 +212,12 @@ pub(crate) fn nftables(namespace: &Value) -> Vec<String> {
                 let (handle, comment) = (&rule["handle"], word(&rule["comment"]));
                 lines.push(format!("rule {place} {name} {position} {handle} {comment}"));
             }
+        }
+        lines.extend(list(table, "objects").iter().map(|one| format!("{place} {}", object(one))));
+        for flows in list(table, "flowTables") {
+            let words = ["name", "handle", "hook", "priority"].map(|key| word(&flows[key]));
+            let devices = sorted(list(flows, "devices").iter().map(word)).join(" ");
+            lines.push(format!("{place} flow table {} {devices}", words.join(" ")));
         }
         for set in list(table, "sets") {
             let flags = set["flags"].as_u64().unwrap_or_default();

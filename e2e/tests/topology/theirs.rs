@@ -175,6 +175,104 @@ pub(crate) fn qdiscs(lab: &Lab, path: &str) -> Vec<String> {
     }))
 }
 
+/// The queues that somebody chose, with the names of their links.
+fn chosen_queues(lab: &Lab, path: &str) -> Vec<(String, String, String)> {
+    let all = ask(lab, path, "tc -j qdisc show");
+    let chosen = all.iter().filter(|one| one["handle"] != "0:");
+    chosen.map(|one| (word(&one["dev"]), word(&one["kind"]), word(&one["handle"]))).collect()
+}
+
+/// `tc` writes classes as text only.
+pub(crate) fn classes(lab: &Lab, path: &str) -> Vec<String> {
+    let mut links: Vec<String> =
+        chosen_queues(lab, path).into_iter().map(|(link, _, _)| link).collect();
+    links.sort();
+    links.dedup();
+    sorted(links.into_iter().flat_map(|link| {
+        let text = lab.sh(&format!("nsenter --net={path} tc class show dev {link}"));
+        let line = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let &["class", kind, handle, root_or_parent, ref rest @ ..] = &words[..] else {
+                panic!("{line}")
+            };
+            let parent = if root_or_parent == "root" { "root" } else { rest[0] };
+            format!("{link} {kind} {handle} {parent}")
+        };
+        text.lines().map(line).collect::<Vec<_>>()
+    }))
+}
+
+pub(crate) fn traffic_filters(lab: &Lab, path: &str) -> Vec<String> {
+    let mut places = Vec::new();
+    for (link, kind, handle) in chosen_queues(lab, path) {
+        if kind == "clsact" {
+            places.extend([(link.clone(), "ingress".into()), (link, "egress".into())]);
+        } else {
+            places.push((link, handle));
+        }
+    }
+    let of_classes = classes(lab, path).into_iter().map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[0].to_owned(), words[2].to_owned())
+    });
+    places.extend(of_classes);
+    sorted(places.into_iter().flat_map(|(link, parent)| {
+        let place = match &*parent {
+            "ingress" | "egress" => parent.clone(),
+            handle => format!("parent {handle}"),
+        };
+        let all = ask(lab, path, &format!("tc -j filter show dev {link} {place}"));
+        all.into_iter().map(move |one| {
+            let words = ["protocol", "kind", "pref", "chain"].map(|key| word(&one[key]));
+            format!("{link} {parent} {}", words.join(" "))
+        })
+    }))
+}
+
+pub(crate) fn next_hops(lab: &Lab, path: &str) -> Vec<String> {
+    sorted(ask(lab, path, "ip -j nexthop").iter().map(|one| {
+        let (gateway, link) = (word(&one["gateway"]), word(&one["dev"]));
+        let blackhole = one.as_object().is_some_and(|keys| keys.contains_key("blackhole"));
+        let members = one["group"].as_array().into_iter().flatten();
+        let members = members
+            .map(|member| format!("{} {}", member["id"], member["weight"].as_u64().unwrap_or(1)));
+        let group = members.collect::<Vec<_>>().join(", ");
+        format!("{} via {gateway} dev {link} blackhole {blackhole} group {group}", one["id"])
+    }))
+}
+
+/// An object of nftables with what it is.
+fn object_text(kind: &str, one: &Value) -> String {
+    let text = match kind {
+        "counter" => format!("{} {}", one["packets"], one["bytes"]),
+        "quota" => format!("{} {} {}", one["bytes"], one["used"], one["inv"]),
+        "limit" => {
+            let unit: u64 = match one["rate_unit"].as_str() {
+                None | Some("packets" | "bytes") => 1,
+                Some("kbytes") => 1 << 10,
+                Some("mbytes") => 1 << 20,
+                Some(other) => panic!("{other}"),
+            };
+            let of_bytes = one["rate_unit"].as_str().is_some_and(|unit| unit != "packets");
+            let seconds = match one["per"].as_str() {
+                Some("second") => 1,
+                Some("minute") => 60,
+                other => panic!("{other:?}"),
+            };
+            let rate = one["rate"].as_u64().unwrap_or_default() * unit;
+            let of = if of_bytes { "bytes" } else { "packets" };
+            format!("{rate} {seconds} {of} {}", one["inv"] == true)
+        }
+        "ct helper" => {
+            let protocol = if one["protocol"] == "tcp" { 6 } else { 17 };
+            let family = if one["l3proto"] == "inet" { 1 } else { 2 };
+            format!("{} {protocol} {family}", word(&one["type"]))
+        }
+        _ => String::new(),
+    };
+    format!("{kind} {} {} {} {text}", word(&one["name"]), one["handle"], word(&one["comment"]))
+}
+
 pub(crate) fn nftables(lab: &Lab, path: &str) -> Vec<String> {
     let answer: Value =
         lab.sh(&format!("nsenter --net={path} nft -j list ruleset")).parse().expect("JSON");
@@ -204,6 +302,19 @@ pub(crate) fn nftables(lab: &Lab, path: &str) -> Vec<String> {
                 let elements = one["elem"].as_array().map_or(0, Vec::len);
                 format!("{kind} {family} {table} {name} {handle} elements {elements}")
             }
+            "flowtable" => {
+                let hook = if one["hook"] == "ingress" { "0" } else { "?" };
+                let devices = match &one["dev"] {
+                    Value::Array(all) => sorted(all.iter().map(word)).join(" "),
+                    one => word(one),
+                };
+                format!(
+                    "{family} {table} flow table {name} {handle} {hook} {} {devices}",
+                    one["prio"]
+                )
+            }
+            "counter" | "quota" | "limit" | "ct helper" | "ct timeout" | "ct expectation"
+            | "synproxy" => format!("{family} {table} {}", object_text(kind, one)),
             other => panic!("nft listed a {other}"),
         });
     }

@@ -31,15 +31,15 @@ use crate::{
 /// `NFT_CONTINUE`: the next rule is asked.
 const NFT_CONTINUE: i32 = -1;
 
-/// The attributes of one step.
-struct Step<'a>(Attributes<'a>);
+/// The attributes of one step, or of what it refers to.
+pub(super) struct Step<'a>(pub(super) Attributes<'a>);
 
 impl Step<'_> {
-    fn number(&self, kind: u16) -> Option<u32> {
+    pub(super) fn number(&self, kind: u16) -> Option<u32> {
         self.0.first(kind)?.be32()
     }
 
-    fn long(&self, kind: u16) -> Option<u64> {
+    pub(super) fn long(&self, kind: u16) -> Option<u64> {
         self.0.first(kind)?.be64()
     }
 

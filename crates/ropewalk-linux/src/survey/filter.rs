@@ -6,10 +6,12 @@ use super::{
     Reader,
     expressions::{read_data, read_expression},
     links::text,
+    objects::{read_flow_table, read_object},
     uapi::{
-        NFTA_CHAIN_COUNTERS, NFTA_CHAIN_HANDLE, NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS,
-        NFTA_HOOK_DEV, NFTA_HOOK_DEVS, NFTA_SET_ELEM_FLAGS, NFTA_SET_ELEM_KEY_END, NFTA_SET_HANDLE,
-        NFTA_SET_TIMEOUT, NFTA_TABLE_FLAGS, NFTA_TABLE_HANDLE,
+        NFT_MSG_GETFLOWTABLE, NFT_MSG_GETOBJ, NFTA_CHAIN_COUNTERS, NFTA_CHAIN_HANDLE,
+        NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS, NFTA_HOOK_DEV, NFTA_HOOK_DEVS,
+        NFTA_SET_ELEM_FLAGS, NFTA_SET_ELEM_KEY_END, NFTA_SET_HANDLE, NFTA_SET_TIMEOUT,
+        NFTA_TABLE_FLAGS, NFTA_TABLE_HANDLE,
     },
 };
 use crate::{
@@ -32,7 +34,7 @@ use crate::{
 const HEADER: usize = 4;
 
 /// Whose something is: the family's number and the table's name.
-type Place = (u8, String);
+pub(super) type Place = (u8, String);
 
 fn kind_of(message: u16) -> u16 {
     (NFNL_SUBSYS_NFTABLES << 8) | message
@@ -45,7 +47,7 @@ fn list(message: u16, family: u8) -> Message {
 }
 
 /// The attributes of a reply, if it is this message, and the family's number.
-fn attributes<'a>(reply: &Reply<'a>, message: u16) -> Option<(u8, Attributes<'a>)> {
+pub(super) fn attributes<'a>(reply: &Reply<'a>, message: u16) -> Option<(u8, Attributes<'a>)> {
     if reply.kind != kind_of(message) {
         return None;
     }
@@ -83,6 +85,18 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<Table> {
             table.sets.push(set);
         }
     }
+    let objects = reader.list("nftables objects", &list(NFT_MSG_GETOBJ, 0), read_object);
+    for (place, object) in objects {
+        if let Some(table) = find(&mut tables, &place) {
+            table.objects.push(object);
+        }
+    }
+    let flow_tables = list(NFT_MSG_GETFLOWTABLE, 0);
+    for (place, flow_table) in reader.list("flow tables", &flow_tables, read_flow_table) {
+        if let Some(table) = find(&mut tables, &place) {
+            table.flow_tables.push(flow_table);
+        }
+    }
     tables.into_iter().map(|(_, table)| table).collect()
 }
 
@@ -99,8 +113,7 @@ fn read_table(reply: &Reply<'_>) -> Option<(u8, Table)> {
         name: text(attributes.first(NFTA_TABLE_NAME)?),
         handle: attributes.first(NFTA_TABLE_HANDLE).and_then(Attribute::be64).unwrap_or_default(),
         flags: attributes.first(NFTA_TABLE_FLAGS).and_then(Attribute::be32).unwrap_or_default(),
-        chains: Vec::new(),
-        sets: Vec::new(),
+        ..Table::default()
     };
     Some((family, table))
 }

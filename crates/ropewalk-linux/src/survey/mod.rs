@@ -13,7 +13,9 @@ mod links;
 mod modules;
 mod namespaces;
 mod neighbour_tables;
+mod next_hops;
 mod numbers;
+mod objects;
 mod owners;
 mod parts;
 mod qdiscs;
@@ -30,6 +32,7 @@ use std::sync::{
 
 use ropewalk_netstate::KernelError;
 use ropewalk_topology::model::{Content, ForwardingEntry, Gap, Host, Namespace, Neighbour};
+use rustix::io::Errno;
 
 pub use self::watch::Watch;
 use self::{
@@ -37,6 +40,7 @@ use self::{
     namespaces::{Found, Source},
 };
 use crate::{
+    error::is,
     netlink::{Message, Protocol, Reply, Socket},
     netns::Netns,
 };
@@ -159,7 +163,14 @@ fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
     content.routes = reader.list("routes", &layer3::routes(), layer3::read_route);
     content.rules = reader.list("routing rules", &layer3::rules(), layer3::read_rule);
     (content.neighbours, content.forwarding) = reader.neighbours();
+    content.next_hops = reader.list_if_known("next hops", &next_hops::list(), next_hops::read);
     content.qdiscs = reader.list("queues", &qdiscs::list(), qdiscs::read);
+    for question in qdiscs::list_classes(&content.qdiscs) {
+        content.classes.extend(reader.list("classes", &question, qdiscs::read_class));
+    }
+    for question in qdiscs::list_filters(&content.qdiscs, &content.classes) {
+        content.traffic_filters.extend(reader.list("filters", &question, qdiscs::read_filter));
+    }
     if content.links.iter().any(bridges::filters_vlans) {
         for (index, vlans) in reader.list("VLANs", &bridges::vlans(), bridges::read_vlans) {
             if let Some(link) = content.links.iter_mut().find(|link| link.index == index) {
@@ -209,6 +220,23 @@ impl Reader<'_> {
         read: impl FnMut(&Reply<'_>) -> Option<T>,
     ) -> Vec<T> {
         let answer = self.socket.dump(question, read);
+        self.noted(what, answer)
+    }
+
+    /// The same for what older kernels do not have.
+    fn list_if_known<T>(
+        &mut self,
+        what: &str,
+        question: &Message,
+        read: impl FnMut(&Reply<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        match self.socket.dump(question, read) {
+            Err(error) if is(&error, Errno::OPNOTSUPP) => Vec::new(),
+            answer => self.noted(what, answer),
+        }
+    }
+
+    fn noted<T>(&mut self, what: &str, answer: Result<Vec<T>, KernelError>) -> Vec<T> {
         answer.unwrap_or_else(|error| {
             self.miss(what, &error);
             Vec::new()

@@ -42,6 +42,18 @@ pub(super) const RTA_ENCAP_TYPE: u16 = 21;
 pub(super) const RTA_ENCAP: u16 = 22;
 pub(super) const RTA_NH_ID: u16 = 30;
 
+// Next hops: `linux/nexthop.h`.
+pub(super) const RTM_NEWNEXTHOP: u16 = 104;
+pub(super) const RTM_GETNEXTHOP: u16 = 106;
+pub(super) const NHA_ID: u16 = 1;
+pub(super) const NHA_GROUP: u16 = 2;
+pub(super) const NHA_BLACKHOLE: u16 = 4;
+pub(super) const NHA_OIF: u16 = 5;
+pub(super) const NHA_GATEWAY: u16 = 6;
+pub(super) const NHA_ENCAP_TYPE: u16 = 7;
+pub(super) const NHA_ENCAP: u16 = 8;
+pub(super) const NHA_FDB: u16 = 11;
+
 // Routing rules: `linux/fib_rules.h`.
 pub(super) const FRA_DST: u16 = 1;
 pub(super) const FRA_IIFNAME: u16 = 3;
@@ -64,12 +76,48 @@ pub(super) const NDA_MASTER: u16 = 9;
 pub(super) const NTF_PROXY: u8 = 8;
 
 // Queues: `linux/rtnetlink.h`, `linux/gen_stats.h`.
+pub(super) const TC_H_INGRESS: u32 = 0xffff_fff2;
+pub(super) const TC_H_EGRESS: u32 = 0xffff_fff3;
 pub(super) const TCA_STATS2: u16 = 7;
+pub(super) const TCA_CHAIN: u16 = 11;
 pub(super) const TCA_STATS_BASIC: u16 = 1;
 pub(super) const TCA_STATS_QUEUE: u16 = 3;
 pub(super) const TCA_STATS_PKT64: u16 = 8;
 
 // nftables: `linux/netfilter/nf_tables.h`, `linux/netfilter/nf_tables_compat.h`.
+pub(super) const NFT_MSG_NEWOBJ: u16 = 18;
+pub(super) const NFT_MSG_GETOBJ: u16 = 19;
+pub(super) const NFT_MSG_NEWFLOWTABLE: u16 = 22;
+pub(super) const NFT_MSG_GETFLOWTABLE: u16 = 23;
+pub(super) const NFTA_OBJ_TABLE: u16 = 1;
+pub(super) const NFTA_OBJ_NAME: u16 = 2;
+pub(super) const NFTA_OBJ_TYPE: u16 = 3;
+pub(super) const NFTA_OBJ_DATA: u16 = 4;
+pub(super) const NFTA_OBJ_HANDLE: u16 = 6;
+pub(super) const NFTA_OBJ_USERDATA: u16 = 8;
+pub(super) const NFT_OBJECT_COUNTER: u32 = 1;
+pub(super) const NFT_OBJECT_QUOTA: u32 = 2;
+pub(super) const NFT_OBJECT_CT_HELPER: u32 = 3;
+pub(super) const NFT_OBJECT_LIMIT: u32 = 4;
+pub(super) const NFTA_QUOTA_BYTES: u16 = 1;
+pub(super) const NFTA_QUOTA_FLAGS: u16 = 2;
+pub(super) const NFTA_QUOTA_CONSUMED: u16 = 4;
+pub(super) const NFTA_CT_HELPER_NAME: u16 = 1;
+pub(super) const NFTA_CT_HELPER_L3PROTO: u16 = 2;
+pub(super) const NFTA_CT_HELPER_L4PROTO: u16 = 3;
+pub(super) const NFTA_LIMIT_RATE: u16 = 1;
+pub(super) const NFTA_LIMIT_UNIT: u16 = 2;
+pub(super) const NFTA_LIMIT_BURST: u16 = 3;
+pub(super) const NFTA_LIMIT_TYPE: u16 = 4;
+pub(super) const NFTA_LIMIT_FLAGS: u16 = 5;
+pub(super) const NFTA_FLOWTABLE_TABLE: u16 = 1;
+pub(super) const NFTA_FLOWTABLE_NAME: u16 = 2;
+pub(super) const NFTA_FLOWTABLE_HOOK: u16 = 3;
+pub(super) const NFTA_FLOWTABLE_HANDLE: u16 = 5;
+pub(super) const NFTA_FLOWTABLE_FLAGS: u16 = 7;
+pub(super) const NFTA_FLOWTABLE_HOOK_NUM: u16 = 1;
+pub(super) const NFTA_FLOWTABLE_HOOK_PRIORITY: u16 = 2;
+pub(super) const NFTA_FLOWTABLE_HOOK_DEVS: u16 = 3;
 pub(super) const NFTA_TABLE_FLAGS: u16 = 2;
 pub(super) const NFTA_TABLE_HANDLE: u16 = 4;
 pub(super) const NFTA_CHAIN_HANDLE: u16 = 2;

@@ -113,10 +113,7 @@ fn own() -> Namespace {
             tables: vec![Table {
                 family: FilterFamily::Inet,
                 name: "ropewalk".into(),
-                handle: 1,
-                flags: 0,
-                chains: Vec::new(),
-                sets: Vec::new(),
+                ..Table::default()
             }],
             legacy: Vec::new(),
         },

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Graph, LinkAt,
-    model::{Content, Host, Link, Namespace, Route, Table},
+    model::{Content, Host, Link, Namespace, Qdisc, Route, Table},
 };
 
 /// A cell that is wider makes no column wider.
@@ -95,6 +95,7 @@ fn section_lines(graph: &Graph<'_>, section: &Section, namespace: &Namespace) ->
     let mut lines: Vec<Line> =
         section.nodes.iter().filter_map(|node| line(graph, node, section.namespace)).collect();
     lines.extend(routes(content).map(Line::text));
+    lines.extend(queues(content).map(Line::text));
     lines.extend(tables("nftables", &content.filter.tables).map(Line::text));
     lines.extend(tables("old iptables", &content.filter.legacy).map(Line::text));
     lines.extend(settings(content).map(Line::text));
@@ -198,8 +199,36 @@ fn routes(content: &Content) -> Option<String> {
     let standard = |priority: u32| [0, 32766, 32767].contains(&priority);
     let rules = content.rules.iter().filter(|rule| !standard(rule.priority)).count();
     let rules = words::count(rules, "routing rule", "routing rules");
-    let parts: Vec<String> = defaults.into_iter().chain(others).chain(rules).collect();
+    let hops = words::count(content.next_hops.len(), "next hop", "next hops");
+    let parts: Vec<String> = defaults.into_iter().chain(others).chain(rules).chain(hops).collect();
     (!parts.is_empty()).then(|| format!("routes: {}", parts.join(", ")))
+}
+
+/// Queues that somebody chose, with their classes and filters.
+fn queues(content: &Content) -> Option<String> {
+    let is_chosen = |queue: &&Qdisc| {
+        !["noqueue", "mq", "pfifo_fast", "fq", "fq_codel"].contains(&&*queue.kind)
+            && queue.handle != 0
+    };
+    let text = |queue: &Qdisc| {
+        let link = content.link(queue.link).map_or("?", |link| &*link.name);
+        let is_its = |handle: u32| handle >> 16 == queue.handle >> 16;
+        let classes = content.classes.iter();
+        let classes = classes.filter(|one| one.link == queue.link && is_its(one.handle)).count();
+        let filters = content
+            .traffic_filters
+            .iter()
+            .filter(|one| one.link == queue.link && is_its(one.parent) && one.is_rule());
+        let parts = [
+            words::count(classes, "class", "classes"),
+            words::count(filters.count(), "filter", "filters"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let name = format!("{} at {link}", queue.kind);
+        if parts.is_empty() { name } else { format!("{name} ({})", parts.join(", ")) }
+    };
+    let texts: Vec<String> = content.qdiscs.iter().filter(is_chosen).map(text).collect();
+    (!texts.is_empty()).then(|| format!("queues: {}", texts.join(", ")))
 }
 
 fn tables(what: &str, tables: &[Table]) -> Option<String> {
@@ -207,7 +236,10 @@ fn tables(what: &str, tables: &[Table]) -> Option<String> {
         let rules = words::count(table.rule_count(), "rule", "rules");
         let elements = table.sets.iter().map(|set| set.elements.len()).sum();
         let elements = words::count(elements, "element", "elements");
-        let parts: Vec<String> = rules.into_iter().chain(elements).collect();
+        let objects = words::count(table.objects.len(), "object", "objects");
+        let flows = words::count(table.flow_tables.len(), "flow table", "flow tables");
+        let parts = [rules, elements, objects, flows];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
         let name = format!("{} {}", table.family.name(), table.name);
         if parts.is_empty() { name } else { format!("{name} ({})", parts.join(", ")) }
     };

@@ -15,9 +15,10 @@ pub struct Filter {
 }
 
 /// The packets that a table sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FilterFamily {
     /// Both IPv4 and IPv6.
+    #[default]
     Inet,
     /// IPv4.
     Ip,
@@ -62,7 +63,7 @@ impl FilterFamily {
 }
 
 /// A table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// The packets it sees.
     pub family: FilterFamily,
@@ -76,6 +77,10 @@ pub struct Table {
     pub chains: Vec<Chain>,
     /// Its sets and maps.
     pub sets: Vec<Set>,
+    /// What rules and maps refer to by name.
+    pub objects: Vec<Object>,
+    /// Where connections go past the rules.
+    pub flow_tables: Vec<FlowTable>,
 }
 
 impl Table {
@@ -376,4 +381,84 @@ pub struct Element {
     pub expires: Option<u64>,
     /// What somebody noted.
     pub comment: Option<String>,
+}
+
+/// What rules and maps refer to by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub handle: u64,
+    /// What it is.
+    pub state: ObjectState,
+    /// What somebody noted.
+    pub comment: Option<String>,
+}
+
+/// What an object is, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectState {
+    /// Counts.
+    Counter {
+        /// Packets so far.
+        packets: u64,
+        /// Bytes so far.
+        bytes: u64,
+    },
+    /// Says yes until so much has passed.
+    Quota {
+        /// How much, in bytes.
+        bytes: u64,
+        /// How much so far.
+        used: u64,
+        /// Whether it says yes only after that.
+        is_inverted: bool,
+    },
+    /// Says yes so often.
+    Limit {
+        /// How much in each period.
+        rate: u64,
+        /// The period in seconds.
+        seconds: u64,
+        /// How much may come at once.
+        burst: u32,
+        /// Whether bytes are meant, not packets.
+        of_bytes: bool,
+        /// Whether it says yes only beyond.
+        is_inverted: bool,
+    },
+    /// Follows a protocol that names further connections.
+    Helper {
+        /// The protocol's name, as `ftp`.
+        name: String,
+        /// The address family's number; 0 for all.
+        family: u16,
+        /// The protocol above IP.
+        protocol: u8,
+    },
+    /// Anything else: its kind (`NFT_OBJECT_…`), and its attributes as the kernel encodes them.
+    Other {
+        /// The kind.
+        kind: u32,
+        /// Numbers and values.
+        attributes: Vec<(u16, Vec<u8>)>,
+    },
+}
+
+/// A table of connections that go past the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowTable {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub handle: u64,
+    /// `NFT_FLOWTABLE_…`: 1 in hardware, 2 counts.
+    pub flags: u32,
+    /// Where packets meet it: `NF_NETDEV_…`.
+    pub hook: u32,
+    /// The lowest is asked first.
+    pub priority: i32,
+    /// The links it is for.
+    pub devices: Vec<String>,
 }

@@ -112,6 +112,34 @@ pub struct Hop {
     pub encapsulation: Option<(u16, Vec<u8>)>,
 }
 
+/// A way that routes refer to by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// Its number.
+    pub id: u32,
+    /// What it is.
+    pub kind: NextHopKind,
+    /// `RTPROT_…`: who made it.
+    pub protocol: u8,
+    /// `RT_SCOPE_…`.
+    pub scope: u8,
+    /// `RTNH_F_…`.
+    pub flags: u32,
+    /// Whether it is for forwarding databases, not for routes.
+    pub is_for_frames: bool,
+}
+
+/// What a next hop is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHopKind {
+    /// One way.
+    Hop(Hop),
+    /// Several ways: their numbers, with their shares less one.
+    Group(Vec<(u32, u16)>),
+    /// Packets end here.
+    Blackhole,
+}
+
 /// A rule that says which table is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoutingRule {

@@ -228,14 +228,14 @@ pub struct Counters {
     pub tx_dropped: u64,
 }
 
-/// A queue of a link.
+/// A queue of a link, or a class of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Qdisc {
     /// The link's index.
     pub link: u32,
     /// Its kind (`tbf`).
     pub kind: String,
-    /// Its number.
+    /// Its number; of a class, that of the queue with the class's own in the lower half.
     pub handle: u32,
     /// Whose it is; 0xffff_ffff for the link itself.
     pub parent: u32,
@@ -247,4 +247,33 @@ pub struct Qdisc {
     pub packets: u64,
     /// Packets that were dropped.
     pub drops: u64,
+}
+
+/// A filter of a queue: which class a packet is in, or what else becomes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrafficFilter {
+    /// The link's index.
+    pub link: u32,
+    /// The queue or class it belongs to.
+    pub parent: u32,
+    /// Its kind (`u32`, `bpf`).
+    pub kind: String,
+    /// The protocol it looks at: `ETH_P_…`, 3 for all.
+    pub protocol: u16,
+    /// The lowest is asked first.
+    pub priority: u16,
+    /// Its number; 0 tells of what all filters of this priority have in common.
+    pub handle: u32,
+    /// The chain it is in.
+    pub chain: u32,
+    /// Its parameters, as the kernel encodes them for the kind.
+    pub options: Vec<u8>,
+}
+
+impl TrafficFilter {
+    /// Whether it does something, and is no table of others.
+    pub fn is_rule(&self) -> bool {
+        // The lowest bits of one of kind u32 are its place in a table.
+        self.handle != 0 && (self.kind != "u32" || self.handle & 0xfff != 0)
+    }
 }

@@ -6,13 +6,16 @@ mod link;
 mod namespace;
 
 pub use filter::{
-    Base, Chain, Comparison, Data, Element, Expression, Filter, FilterFamily, Rule, Set, Table,
-    Verdict,
+    Base, Chain, Comparison, Data, Element, Expression, Filter, FilterFamily, FlowTable, Object,
+    ObjectState, Rule, Set, Table, Verdict,
 };
 pub use layer3::{
-    Address, Connection, Destination, ForwardingEntry, Hop, Neighbour, Route, RoutingRule, Tuple,
+    Address, Connection, Destination, ForwardingEntry, Hop, Neighbour, NextHop, NextHopKind, Route,
+    RoutingRule, Tuple,
 };
-pub use link::{BridgeVlan, Counters, Details, HardwareAddress, Link, Lower, Port, Qdisc, State};
+pub use link::{
+    BridgeVlan, Counters, Details, HardwareAddress, Link, Lower, Port, Qdisc, State, TrafficFilter,
+};
 pub use namespace::{
     Attachment, Container, Content, Gap, Identity, Namespace, Process, Runtime, Setting,
 };

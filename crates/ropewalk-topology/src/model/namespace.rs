@@ -9,7 +9,8 @@ use alloc::{
 use core::fmt;
 
 use super::{
-    Address, Connection, Filter, ForwardingEntry, Link, Neighbour, Qdisc, Route, RoutingRule,
+    Address, Connection, Filter, ForwardingEntry, Link, Neighbour, NextHop, Qdisc, Route,
+    RoutingRule, TrafficFilter,
 };
 
 /// What tells namespaces apart.
@@ -120,8 +121,14 @@ pub struct Content {
     pub neighbours: Vec<Neighbour>,
     /// Where bridges and VXLAN send frames.
     pub forwarding: Vec<ForwardingEntry>,
+    /// Ways that routes refer to.
+    pub next_hops: Vec<NextHop>,
     /// Queues.
     pub qdiscs: Vec<Qdisc>,
+    /// Classes of queues, in the same shape.
+    pub classes: Vec<Qdisc>,
+    /// Filters of queues.
+    pub traffic_filters: Vec<TrafficFilter>,
     /// nftables, and with it the iptables of today.
     pub filter: Filter,
     /// Sysctls.

@@ -40,14 +40,7 @@ impl Block {
             entries.push(entry);
         }
         let chains = chain_names(&entries);
-        let mut table = Table {
-            family,
-            name: name.into(),
-            handle: 0,
-            flags: 0,
-            chains: Vec::new(),
-            sets: Vec::new(),
-        };
+        let mut table = Table { family, name: name.into(), ..Table::default() };
         for entry in &entries {
             let policy = self.hook_at(&self.policies, entry.start);
             if let Some(hook) = self.hook_at(&self.starts, entry.start) {

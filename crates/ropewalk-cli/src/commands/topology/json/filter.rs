@@ -2,11 +2,12 @@
 
 use ropewalk_topology::{
     model::{
-        Base, Chain, Comparison, Data, Element, Expression, FilterFamily, Rule, Set, Table, Verdict,
+        Base, Chain, Comparison, Data, Element, Expression, FilterFamily, FlowTable, Object,
+        ObjectState, Rule, Set, Table, Verdict,
     },
     xtables::{Action, Condition},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{hex, list};
 
@@ -18,6 +19,8 @@ pub(super) fn table(table: &Table) -> Value {
         "flags": table.flags,
         "chains": list(&table.chains, |one| chain(table.family, one)),
         "sets": list(&table.sets, set),
+        "objects": list(&table.objects, object),
+        "flowTables": list(&table.flow_tables, flow_table),
     })
 }
 
@@ -71,6 +74,50 @@ fn element(element: &Element) -> Value {
         "expires": element.expires,
         "comment": element.comment,
     })
+}
+
+fn object(object: &Object) -> Value {
+    let (kind, value) = match &object.state {
+        ObjectState::Counter { packets, bytes } => {
+            ("counter", json!({ "packets": packets, "bytes": bytes }))
+        }
+        ObjectState::Quota { bytes, used, is_inverted } => {
+            ("quota", json!({ "bytes": bytes, "used": used, "inverted": is_inverted }))
+        }
+        ObjectState::Limit { rate, seconds, burst, of_bytes, is_inverted } => (
+            "limit",
+            json!({ "rate": rate, "seconds": seconds, "burst": burst,
+                "of": if *of_bytes { "bytes" } else { "packets" }, "inverted": is_inverted }),
+        ),
+        ObjectState::Helper { name, family, protocol } => {
+            ("ctHelper", json!({ "name": name, "family": family, "ipProtocol": protocol }))
+        }
+        ObjectState::Other { kind, attributes } => {
+            ("other", json!({ "kind": kind, "attributes": attributes_by_number(attributes) }))
+        }
+    };
+    json!({
+        "name": object.name,
+        "handle": object.handle,
+        "comment": object.comment,
+        kind: value,
+    })
+}
+
+fn flow_table(table: &FlowTable) -> Value {
+    json!({
+        "name": table.name,
+        "handle": table.handle,
+        "flags": table.flags,
+        "hook": table.hook,
+        "priority": table.priority,
+        "devices": table.devices,
+    })
+}
+
+fn attributes_by_number(attributes: &[(u16, Vec<u8>)]) -> Value {
+    let pairs = attributes.iter().map(|(kind, bytes)| (kind.to_string(), json!(hex(bytes))));
+    Value::Object(pairs.collect())
 }
 
 fn data(data: &Data) -> Value {
@@ -167,9 +214,7 @@ fn action(family: FilterFamily, expression: &Expression) -> Value {
             json!({ "target": extension(name, *revision, info, means) })
         }
         Expression::Other { name, attributes } => {
-            let pairs =
-                attributes.iter().map(|(kind, bytes)| (kind.to_string(), json!(hex(bytes))));
-            json!({ name: pairs.collect::<Map<String, Value>>() })
+            json!({ name: attributes_by_number(attributes) })
         }
         Expression::Meta { .. }
         | Expression::SetMeta { .. }

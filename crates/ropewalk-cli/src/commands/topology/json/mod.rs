@@ -5,7 +5,8 @@ mod filter;
 
 use ropewalk_topology::model::{
     Address, Connection, Content, Counters, Destination, Details, ForwardingEntry, Gap, Hop, Host,
-    Link, Namespace, Neighbour, Port, Qdisc, Route, RoutingRule, Setting, Tuple,
+    Link, Namespace, Neighbour, NextHop, NextHopKind, Port, Qdisc, Route, RoutingRule, Setting,
+    TrafficFilter, Tuple,
 };
 use ropewalk_topology::{Graph, LinkAt, Relation};
 use serde_json::{Map, Value, json};
@@ -82,7 +83,10 @@ fn fill(value: &mut Value, content: &Content) {
     value["rules"] = list(&content.rules, rule);
     value["neighbours"] = list(&content.neighbours, neighbour);
     value["forwarding"] = list(&content.forwarding, forwarding);
+    value["nextHops"] = list(&content.next_hops, next_hop);
     value["qdiscs"] = list(&content.qdiscs, qdisc);
+    value["classes"] = list(&content.classes, qdisc);
+    value["trafficFilters"] = list(&content.traffic_filters, traffic_filter);
     value["tables"] = list(&content.filter.tables, filter::table);
     value["legacyTables"] = list(&content.filter.legacy, filter::table);
     let setting = |one: &Setting| (one.name.clone(), json!(one.value));
@@ -187,18 +191,38 @@ fn prefix(destination: &Destination) -> Value {
     json!(format!("{}/{}", destination.ip, destination.length))
 }
 
-fn route(route: &Route) -> Value {
-    let hop = |hop: &Hop| {
-        json!({
-            "link": hop.link,
-            "gateway": hop.gateway,
-            "weight": hop.weight,
-            "flags": hop.flags,
-            "encapsulation": hop.encapsulation.as_ref().map(|(kind, bytes)| {
-                json!({ "kind": kind, "bytes": hex(bytes) })
-            }),
-        })
+fn hop(hop: &Hop) -> Value {
+    json!({
+        "link": hop.link,
+        "gateway": hop.gateway,
+        "weight": hop.weight,
+        "flags": hop.flags,
+        "encapsulation": hop.encapsulation.as_ref().map(|(kind, bytes)| {
+            json!({ "kind": kind, "bytes": hex(bytes) })
+        }),
+    })
+}
+
+fn next_hop(next_hop: &NextHop) -> Value {
+    let (kind, value) = match &next_hop.kind {
+        NextHopKind::Hop(one) => ("hop", hop(one)),
+        NextHopKind::Group(members) => {
+            let member = |(id, weight): &(u32, u16)| json!({ "id": id, "weight": weight });
+            ("group", list(members, member))
+        }
+        NextHopKind::Blackhole => ("blackhole", json!(true)),
     };
+    json!({
+        "id": next_hop.id,
+        kind: value,
+        "protocol": next_hop.protocol,
+        "scope": next_hop.scope,
+        "flags": next_hop.flags,
+        "forFrames": next_hop.is_for_frames,
+    })
+}
+
+fn route(route: &Route) -> Value {
     let metrics = route.metrics.iter().map(|(kind, value)| (kind.to_string(), json!(value)));
     json!({
         "destination": prefix(&route.destination),
@@ -275,6 +299,19 @@ fn qdisc(qdisc: &Qdisc) -> Value {
         "bytes": qdisc.bytes,
         "packets": qdisc.packets,
         "drops": qdisc.drops,
+    })
+}
+
+fn traffic_filter(filter: &TrafficFilter) -> Value {
+    json!({
+        "link": filter.link,
+        "parent": filter.parent,
+        "kind": filter.kind,
+        "protocol": filter.protocol,
+        "priority": filter.priority,
+        "handle": filter.handle,
+        "chain": filter.chain,
+        "options": hex(&filter.options),
     })
 }
 
