@@ -28,6 +28,7 @@ fn same(lab: &Lab, path: &str) {
 
 /// A host with what people make by hand.
 const BY_HAND: &str = r#"
+set -e
 ip link add br0 type bridge
 ip address add 10.1.0.1/24 dev br0
 ip address add fd00:1::1/64 dev br0 nodad
@@ -66,16 +67,16 @@ nft -f - <<'END'
 table inet by-hand {
     set ports { type inet_service; flags interval; elements = { 80, 8000-8099 } }
     map ways { type ipv4_addr : verdict; elements = { 10.0.0.1 : jump inner } }
-    chain inner { tcp dport @ports counter accept comment "ours" }
+    chain inner { tcp dport @ports counter accept comment "ours"; }
     chain forward {
         type filter hook forward priority filter; policy drop;
         ct state established,related accept
         ip saddr vmap @ways
         iifname "br0" ip daddr != 10.0.0.0/8 tcp dport { 22, 443 } limit rate 5/second reject
     }
-    chain after { type nat hook postrouting priority srcnat; ip saddr 10.1.0.0/24 masquerade }
+    chain after { type nat hook postrouting priority srcnat; ip saddr 10.1.0.0/24 masquerade; }
 }
-table bridge by-hand { chain input { type filter hook input priority 0; ether type arp accept; } }
+table bridge by-hand { chain input { type filter hook input priority 0; ether type arp accept; }; }
 END
 iptables-nft -t nat -A POSTROUTING -s 10.1.0.0/24 ! -o br0 -m comment --comment mine -j MASQUERADE
 iptables-nft -A FORWARD -p tcp -m multiport --dports 1,2,3 -m statistic --mode random --probability 0.5 -j DROP
@@ -159,6 +160,7 @@ fn the_drawings_show_every_container() {
         assert!(tree.contains(&format!("10.1.0.1{number}/24")), "{tree}");
     }
     assert!(tree.starts_with("host\n├─ br0"), "{tree}");
+    assert!(tree.contains("inet by-hand (5 rules, "), "{tree}");
     assert!(command(&lab, "--dot").starts_with("graph network {"));
     let svg = command(&lab, "--svg");
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"), "{svg}");
@@ -192,6 +194,7 @@ fn looking_changes_nothing() {
 
 /// What is rarer; a kernel need not have all.
 const RARER: &str = r#"
+set -e
 try() { "$@" || true; }
 ip link add v0 type veth peer name v1
 ip link set v0 up && ip link set v1 up

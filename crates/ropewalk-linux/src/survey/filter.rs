@@ -198,3 +198,13 @@ fn read_element(element: Attribute<'_>) -> Element {
         comment: element.inner(NFTA_SET_ELEM_USERDATA).and_then(read_comment),
     }
 }
+
+/// Every reader of this file.
+#[cfg(test)]
+pub(super) fn read_all(reply: &Reply<'_>) {
+    let _ = read_table(reply);
+    let _ = read_chain(reply);
+    let _ = read_rule(reply);
+    let _ = read_set(reply);
+    let _ = read_elements(reply);
+}

@@ -7,6 +7,8 @@ mod bridges;
 mod connections;
 mod expressions;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod layer3;
 mod legacy;
 mod links;
@@ -23,8 +25,6 @@ mod settings;
 mod uapi;
 mod watch;
 
-pub use parts::Parts;
-
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicUsize, Ordering},
@@ -34,11 +34,13 @@ use ropewalk_netstate::KernelError;
 use ropewalk_topology::model::{Content, ForwardingEntry, Gap, Host, Namespace, Neighbour};
 use rustix::io::Errno;
 
-pub use self::watch::Watch;
+#[cfg(test)]
+pub(crate) use self::fuzz::read_all;
 use self::{
     modules::Modules,
     namespaces::{Found, Source},
 };
+pub use self::{parts::Parts, watch::Watch};
 use crate::{
     error::is,
     netlink::{Message, Protocol, Reply, Socket},

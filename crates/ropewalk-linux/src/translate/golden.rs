@@ -423,6 +423,7 @@ fn read_all(bytes: &[u8]) {
         let _ = chain::read_drops_by_default(&reply);
         let _ = flow::read(&reply, &stale());
         traffic::read_all(&reply);
+        crate::survey::read_all(&reply);
     }
 }
 
