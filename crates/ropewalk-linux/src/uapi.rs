@@ -236,6 +236,7 @@ pub(crate) const RTNLGRP_IPV6_IFADDR: u32 = 9;
 pub(crate) const RTNLGRP_IPV6_ROUTE: u32 = 11;
 pub(crate) const RTNLGRP_IPV6_RULE: u32 = 19;
 pub(crate) const RTNLGRP_NSID: u32 = 28;
+pub(crate) const RTNLGRP_NEXTHOP: u32 = 32;
 pub(crate) const NFNLGRP_NFTABLES: u32 = 7;
 
 // Netfilter: `linux/netfilter/nfnetlink.h`, `linux/netfilter.h`.

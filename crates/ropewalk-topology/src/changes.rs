@@ -12,8 +12,8 @@ use alloc::{
 use crate::{
     draw::words,
     model::{
-        Content, Data, Element, Identity, Link, Namespace, Neighbour, Port, Route, Rule, Table,
-        Verdict,
+        Base, Content, Data, Element, Expression, Identity, Link, Namespace, Neighbour, Port,
+        Route, Rule, Table, Verdict,
     },
 };
 
@@ -216,11 +216,22 @@ fn facts(content: &Content) -> Facts {
             Fact { link: Some(neighbour.link), name, values },
         );
     }
-    for qdisc in content.qdiscs.iter().filter(|qdisc| qdisc.handle != 0) {
-        let name = format!("{} on {}", qdisc.kind, named(qdisc.link));
+    for hop in &content.next_hops {
+        let name = words::next_hop(content, hop);
+        all.insert((Kind::Route, name.clone()), Fact { link: None, name, values: Vec::new() });
+    }
+    for queue in content.qdiscs.iter().chain(&content.classes).filter(|queue| queue.handle != 0) {
+        let number = queue.handle & 0xffff;
+        let class = if number == 0 { String::new() } else { format!(" class {number:x}") };
+        let name = format!("{}{class} on {}", queue.kind, named(queue.link));
         let key =
-            format!("{} {:x} {:x} {:?}", qdisc.link, qdisc.handle, qdisc.parent, qdisc.options);
-        all.insert((Kind::Queue, key), Fact { link: Some(qdisc.link), name, values: Vec::new() });
+            format!("{} {:x} {:x} {:?}", queue.link, queue.handle, queue.parent, queue.options);
+        all.insert((Kind::Queue, key), Fact { link: Some(queue.link), name, values: Vec::new() });
+    }
+    for filter in content.traffic_filters.iter().filter(|filter| filter.is_rule()) {
+        let name = format!("filter {} on {}", filter.kind, named(filter.link));
+        let key = format!("{filter:?}");
+        all.insert((Kind::Queue, key), Fact { link: Some(filter.link), name, values: Vec::new() });
     }
     let legacy = content.filter.legacy.iter().map(|table| ("old iptables ", table));
     for (prefix, table) in content.filter.tables.iter().map(|table| ("", table)).chain(legacy) {
@@ -286,10 +297,17 @@ fn route_fact(content: &Content, route: &Route) -> Fact {
 
 /// Rules and elements are told by their number; whether one was replaced is seen from the rest.
 fn table_fact(name: String, table: &Table) -> Fact {
-    let rule = |rule: &Rule| format!("{} {:?}", rule.handle, rule.comment);
+    // Those of the old iptables have no number of their own.
+    let is_step =
+        |step: &&Expression| table.handle == 0 && !matches!(step, Expression::Counter { .. });
+    let rule = |rule: &Rule| {
+        let steps: Vec<&Expression> = rule.expressions.iter().filter(is_step).collect();
+        format!("{} {:?} {steps:?}", rule.handle, rule.comment)
+    };
     let chains = table.chains.iter().map(|chain| {
         let rules: Vec<String> = chain.rules.iter().map(rule).collect();
-        format!("{} {:?} {}", chain.name, chain.base, rules.join(","))
+        let base = chain.base.clone().map(|base| Base { counted: None, ..base });
+        format!("{} {base:?} {}", chain.name, rules.join(","))
     });
     let element = |element: &Element| {
         let target = match &element.data {
@@ -305,6 +323,11 @@ fn table_fact(name: String, table: &Table) -> Fact {
         ("rules", table.rule_count().to_string()),
         ("sets", table.sets.len().to_string()),
         ("elements", elements.len().to_string()),
+        ("", words::count(table.objects.len(), "object", "objects").unwrap_or_default()),
+        (
+            "",
+            words::count(table.flow_tables.len(), "flow table", "flow tables").unwrap_or_default(),
+        ),
         (DIGEST, digest(chains.chain(elements))),
     ]);
     Fact { link: None, name, values }
@@ -326,7 +349,7 @@ mod tests {
     use core::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::model::{Address, Counters, State};
+    use crate::model::{Address, Chain, Counters, State};
 
     fn namespace(links: Vec<Link>, addresses: Vec<Address>) -> Namespace {
         Namespace {
@@ -395,5 +418,27 @@ mod tests {
             told(Some(&after), Some(&before))[0],
             "c1: address removed: 10.1.0.2/24 on eth0"
         );
+    }
+
+    #[test]
+    fn rules_of_the_old_iptables_are_compared_and_counters_are_not() {
+        let table = |packets, length| {
+            let rule = Rule {
+                handle: 1,
+                expressions: Vec::from([
+                    Expression::Payload { base: 1, offset: 12, length, into: 1 },
+                    Expression::Counter { packets, bytes: 0 },
+                ]),
+                comment: None,
+            };
+            let base = Base { counted: Some((packets, 0)), ..Base::default() };
+            let chain = Chain { base: Some(base), rules: Vec::from([rule]), ..Chain::default() };
+            let mut one = namespace(Vec::new(), Vec::new());
+            let content = one.content.as_mut().unwrap();
+            content.filter.legacy.push(Table { chains: Vec::from([chain]), ..Table::default() });
+            one
+        };
+        assert!(told(Some(&table(1, 4)), Some(&table(2, 4))).is_empty());
+        assert_eq!(told(Some(&table(1, 4)), Some(&table(1, 2))).len(), 1);
     }
 }

@@ -335,7 +335,6 @@ fn strict(rules: Vec<Rule>) -> Table {
         family: FilterFamily::Inet,
         name: "strict".into(),
         handle: 1,
-        flags: 0,
         chains: vec![chain("forward", Some(base), rules), chain("sub", None, sub)],
         sets: vec![Set {
             name: "names".into(),
@@ -347,6 +346,7 @@ fn strict(rules: Vec<Rule>) -> Table {
             timeout: None,
             elements: vec![crate::model::Element { key: vec![10, 1, 0, 11], ..Default::default() }],
         }],
+        ..Table::default()
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::fmt::{Arguments, Write as _};
 
-use crate::model::{Content, Details, Hop, Link, Namespace, Route};
+use crate::model::{Content, Details, Hop, Link, Namespace, NextHop, NextHopKind, Route};
 
 /// Appends to a text.
 pub(super) fn put(text: &mut String, what: Arguments<'_>) {
@@ -74,14 +74,28 @@ pub fn addresses(content: &Content, link: &Link) -> Vec<String> {
 
 /// A route: where to, and which ways.
 pub fn route(content: &Content, route: &Route) -> String {
-    let hop = |hop: &Hop| {
-        let via = hop.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-        let link = hop.link.and_then(|index| content.link(index));
-        let through = link.map(|link| format!(" dev {}", link.name)).unwrap_or_default();
-        format!("{via}{through}")
-    };
-    let hops: Vec<String> = route.hops.iter().map(hop).collect();
+    let hops: Vec<String> = route.hops.iter().map(|one| hop(content, one)).collect();
     format!("{}{}", route.destination, hops.join(" or"))
+}
+
+fn hop(content: &Content, hop: &Hop) -> String {
+    let via = hop.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+    let link = hop.link.and_then(|index| content.link(index));
+    let through = link.map(|link| format!(" dev {}", link.name)).unwrap_or_default();
+    format!("{via}{through}")
+}
+
+/// A next hop that routes refer to.
+pub(crate) fn next_hop(content: &Content, next_hop: &NextHop) -> String {
+    let way = match &next_hop.kind {
+        NextHopKind::Hop(one) => hop(content, one),
+        NextHopKind::Group(members) => {
+            let members = members.iter().map(|(id, more)| format!("{id} × {}", more + 1));
+            format!(" of {}", members.collect::<Vec<_>>().join(", "))
+        }
+        NextHopKind::Blackhole => " nowhere".into(),
+    };
+    format!("next hop {}{way}", next_hop.id)
 }
 
 /// What passed, if anything did.
@@ -144,7 +158,7 @@ pub fn namespace(namespace: &Namespace) -> String {
 }
 
 /// How many there are of something, or nothing if there are none.
-pub(super) fn count(number: usize, one: &str, many: &str) -> Option<String> {
+pub(crate) fn count(number: usize, one: &str, many: &str) -> Option<String> {
     match number {
         0 => None,
         1 => Some(format!("1 {one}")),

@@ -91,7 +91,7 @@ impl Table {
 }
 
 /// A chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
     /// Its name.
     pub name: String,
@@ -104,7 +104,7 @@ pub struct Chain {
 }
 
 /// Where packets enter a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Base {
     /// `filter`, `nat`, `route`.
     pub kind: String,
