@@ -11,6 +11,7 @@ use crate::{
     elf::{self, Linkage},
     packages, process,
     target::{self, Libc},
+    ui,
 };
 
 /// Where cargo puts what it builds.
@@ -50,12 +51,22 @@ impl Build {
 
     /// The words for cargo.
     pub(crate) fn features(self, package: &str) -> Vec<String> {
-        match self {
+        let mut names = match self {
             Self::Ordinary => Vec::new(),
-            Self::WithEbpf => vec!["--features".to_owned(), format!("{package}/ebpf")],
+            Self::WithEbpf => vec![format!("{package}/ebpf")],
+        };
+        if package == COMMAND && ui::is_made(&crate::Workspace::root()) {
+            names.push(format!("{package}/page"));
         }
+        if names.is_empty() {
+            return Vec::new();
+        }
+        vec!["--features".to_owned(), names.join(",")]
     }
 }
+
+/// The package of the command.
+const COMMAND: &str = "ropewalk-cli";
 
 /// What compiles eBPF programs.
 const COMPILER: &str = "clang";
@@ -96,8 +107,8 @@ fn describe_static(root: &Path, path: &Path) -> Result<String, String> {
 /// Builds the command.
 pub fn build_command(root: &Path, build: Build) -> Result<String, String> {
     let mut cargo = process::cargo(root);
-    cargo.args(["build", "--release", "--package", "ropewalk-cli"]);
-    process::run(cargo.args(build.features("ropewalk-cli")))?;
+    cargo.args(["build", "--release", "--package", COMMAND]);
+    process::run(cargo.args(build.features(COMMAND)))?;
     describe(root, &command_path(root)).map(|(_, text)| text)
 }
 
@@ -143,6 +154,11 @@ pub fn run(build: Build) -> bool {
     let (libc, text) = target::prepare();
     say(&text);
     let mut worked = true;
+    match ui::build(&root) {
+        Ok(text) => say(&text),
+        // Where npm cannot be had, the command is built as it was, or without the page.
+        Err(error) => say(&format!("NOTE: the page of `ropewalk ui` was not made: {error}")),
+    }
     let programs =
         [build_plugins(&root, libc, build), build_sql(&root, libc), build_command(&root, build)];
     for program in programs {

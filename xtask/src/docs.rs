@@ -9,6 +9,9 @@ use crate::{Workspace, console::say, process, tidy};
 /// The folder of the pages.
 const FOLDER: &str = "docs/plugins";
 
+/// The types of the page.
+const TYPES: &str = "ui/src/api.ts";
+
 /// What stands before and behind that which is written here.
 const BEGIN: &str = "<!-- generated: cargo xtask docs -->";
 const END: &str = "<!-- end of generated -->";
@@ -48,10 +51,25 @@ fn write(root: &Path) -> Result<String, String> {
             changed.push(path);
         }
     }
+    if write_types(root)? {
+        changed.push(TYPES.to_owned());
+    }
     if changed.is_empty() {
         return Ok("every page was up to date".to_owned());
     }
     Ok(format!("written: {}", changed.join(", ")))
+}
+
+/// What the page knows of the documents of its server; whether that has changed.
+fn write_types(root: &Path) -> Result<bool, String> {
+    let run = ["run", "--quiet", "--package", "ropewalk-cli", "--", "ui", "--types"];
+    let types = process::output(process::cargo(root).args(run))?;
+    let is_new = fs::read_to_string(root.join(TYPES)).ok().as_ref() != Some(&types);
+    if is_new {
+        fs::write(root.join(TYPES), types)
+            .map_err(|error| format!("failed to write {TYPES}: {error}"))?;
+    }
+    Ok(is_new)
 }
 
 /// Where the generated part of a page is, marks excluded; `None` if it is not there once.

@@ -16,6 +16,7 @@ mod steps;
 pub mod suite;
 pub mod target;
 pub mod tidy;
+pub mod ui;
 pub mod vm;
 mod workspace;
 

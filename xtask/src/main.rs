@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{bench, console, dist, docs, fuzz, suite, tidy, vm};
+use xtask::{bench, console, dist, docs, fuzz, suite, tidy, ui, vm};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -19,11 +19,12 @@ usage: cargo xtask TASK
   fuzz [TARGET] [--seconds N]
                  feed readers with bytes that nobody would write, each target for a minute or as
                  long as is said; the corpora are in fuzz/corpus
-  docs           write the tables of keys in docs/plugins
+  docs           write the tables of keys in docs/plugins, and what the page knows of its server
+  ui             make the page of `ropewalk ui`, which dist puts into the command (needs npm)
   bench [--quick|--full] [--rounds N] [--against DIR] [--counts] [--json] [--svg FILE] [WHAT...]
                  measure the plugins as built by dist against the reference plugins and against the
                  least that the kernel demands; see docs/guide/benchmarks.md (needs root)
-  dist [--ebpf]  build the plugin binary and the command, and say what they are; --ebpf with the
+  dist [--ebpf]  build the plugin binary, the page and the command, and say what they are; --ebpf with the
                  fast path of bridges, for which clang has to be there
 ";
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ["vm", ref command @ ..] if !command.is_empty() => {
             vm::run_command(vm::Kind::Nftables, command)
         }
+        ["ui"] => ui::run(),
         ["tidy"] => tidy::run(),
         ["docs"] => docs::run(),
         ["bench", ref words @ ..] => bench::run(words),

@@ -9,7 +9,7 @@ use crate::{
     report::Report,
     steps::Steps,
     target::{self, Libc},
-    tidy, vm,
+    tidy, ui, vm,
 };
 
 /// How much is run.
@@ -44,6 +44,7 @@ pub fn run(extent: Extent) -> bool {
         let build = dist::Build::possible();
         steps.run("build plugins", || dist::build_plugins(&root, libc, build));
         steps.run("build sql", || dist::build_sql(&root, libc));
+        steps.run("build page", || ui::build(&root));
         steps.run("build command", || dist::build_command(&root, build));
     }
     steps.run("format", || quiet(process::cargo(&root).args(["fmt", "--all", "--check"])));

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     add, check, completions, del, demo, dhcp_daemon, doctor, explain, gc, handover, install, ipam,
-    leases, lint, man, plan, repair, run, schema, show, status, topology, uninstall, watch,
+    leases, lint, man, plan, repair, run, schema, show, status, topology, ui, uninstall, watch,
 };
 use crate::exit::Exit;
 
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Explain(explain::Options),
     Watch(watch::Options),
     Doctor(doctor::Options),
+    Ui(ui::Options),
     Leases(leases::Options),
     Lint(lint::Options),
     Schema(schema::Options),

@@ -10,6 +10,9 @@ use crate::source::Source;
 /// What is not part of the tree, at its top.
 const OUTSIDE: [&str; 2] = ["target", ".git"];
 
+/// What npm fetches, wherever it is.
+const FETCHED: &str = "node_modules";
+
 /// The files of the tree.
 #[derive(Debug, Default)]
 pub(super) struct Files {
@@ -69,6 +72,9 @@ pub(super) fn read(root: &Path) -> Result<Files, String> {
 
 fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if path.file_name().is_some_and(|name| name == FETCHED) {
+        return Ok(());
+    }
     if metadata.is_dir() {
         return entries(path)?.iter().try_for_each(|entry| collect(entry, paths));
     }

@@ -78,6 +78,8 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("tool", Extent::Spare),
     ("topology_engines", Extent::Nowhere("images and containers take too long")),
     ("topology_scale", Extent::Nowhere("it measures how long something takes")),
+    ("ui", Extent::Nowhere("a browser takes too long, and no kernel matters")),
+    ("ui_scale", Extent::Nowhere("a browser takes too long, and it measures")),
     ("wishes_command", Extent::Spare),
     ("wishes_firewalld", Extent::Nowhere("firewalld takes half a minute to start")),
     ("wishes_leases", Extent::Spare),

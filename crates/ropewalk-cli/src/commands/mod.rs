@@ -22,6 +22,7 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod topology;
+pub(crate) mod ui;
 pub(crate) mod uninstall;
 pub(crate) mod watch;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Explain(options) => return explain::run(&options, output),
         Command::Watch(options) => watch::run(&options, output.is_json(), output)?,
         Command::Doctor(options) => return doctor::run(&options, output),
+        Command::Ui(options) => ui::run(&options, output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),
         Command::Schema(options) => schema::run(&options, output)?,
         Command::Repair(options) => repair::run(&options, output)?,

@@ -4,9 +4,6 @@
 //! It must never wait for a client without a bound: a head has a size and a deadline, connections
 //! are counted, and whoever does not read is hung up on. What is answered is for the caller to say.
 
-#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "its users are being written"))]
-#![cfg_attr(test, expect(dead_code, reason = "its users are being written"))]
-
 mod request;
 mod response;
 mod stop;
@@ -16,9 +13,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 pub(crate) use self::request::Request;
 pub(crate) use self::response::{Response, Turn};
@@ -35,6 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
+    encryption: Option<Arc<ServerConfig>>,
 }
 
 impl Server {
@@ -42,7 +42,12 @@ impl Server {
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener })
+        Ok(Self { listener, encryption: None })
+    }
+
+    /// Serves through TLS.
+    pub(crate) fn with_tls(self, encryption: Arc<ServerConfig>) -> Self {
+        Self { encryption: Some(encryption), ..self }
     }
 
     /// Where it listens.
@@ -73,7 +78,7 @@ impl Server {
                     // The whole place, not the flag alone.
                     let place = place;
                     // A client that went away needs no answer, and nobody else misses it.
-                    let _ = converse(socket, |request| {
+                    let _ = self.converse(socket, |request| {
                         if place.is_spare { Response::error(503) } else { answer(request) }
                     });
                 });
@@ -84,16 +89,31 @@ impl Server {
     }
 }
 
+impl Server {
+    fn converse(&self, socket: TcpStream, answer: impl Fn(&Request) -> Response) -> io::Result<()> {
+        socket.set_write_timeout(Some(DEADLINE))?;
+        socket.set_nodelay(true)?;
+        let client = Impatient { deadline: Instant::now() + DEADLINE, socket };
+        let Some(encryption) = &self.encryption else { return exchange(client, answer) };
+        let session = ServerConnection::new(encryption.clone()).map_err(io::Error::other)?;
+        let mut client = StreamOwned::new(session, client);
+        exchange(&mut client, answer)?;
+        // Otherwise the client cannot know that this was all.
+        client.conn.send_close_notify();
+        client.flush()
+    }
+}
+
 /// Whether an error is of one client, or of this moment.
 fn is_passing(error: &io::Error) -> bool {
     let passing = [ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::ConnectionAborted];
     passing.contains(&error.kind())
 }
 
-fn converse(socket: TcpStream, answer: impl Fn(&Request) -> Response) -> io::Result<()> {
-    socket.set_write_timeout(Some(DEADLINE))?;
-    socket.set_nodelay(true)?;
-    let mut client = Impatient { deadline: Instant::now() + DEADLINE, socket };
+fn exchange(
+    mut client: impl Read + Write,
+    answer: impl Fn(&Request) -> Response,
+) -> io::Result<()> {
     match Request::read(&mut client) {
         Ok(request) => answer(&request).send(&mut client, &request),
         Err(status) => Response::error(status).send(&mut client, &Request::default()),

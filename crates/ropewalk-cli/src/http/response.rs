@@ -69,6 +69,11 @@ impl Response {
         Self { status: 200, headers, body: Body::Events(Box::new(source)) }
     }
 
+    /// Another path to ask for.
+    pub(crate) fn moved(path: &'static str) -> Self {
+        Self { status: 302, ..Self::error(302) }.with_header("location", path)
+    }
+
     pub(crate) fn with_header(
         mut self,
         name: &'static str,
@@ -138,6 +143,7 @@ impl fmt::Debug for Body {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

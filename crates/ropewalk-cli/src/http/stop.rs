@@ -66,22 +66,12 @@ impl Stop {
         }
     }
 
-    /// Waits for it.
-    pub(crate) fn wait(&self) -> io::Result<()> {
-        while self.look(&mut [])? {}
-        Ok(())
-    }
-
     /// Waits for something to read from another source; `false` if this is to end.
     pub(crate) fn wait_beside(&self, other: &impl AsFd) -> io::Result<bool> {
-        self.look(&mut [PollFd::new(other, PollFlags::IN)])
-    }
-
-    fn look(&self, others: &mut [PollFd<'_>]) -> io::Result<bool> {
-        let own = PollFd::new(&self.told, PollFlags::IN);
-        let mut all: Vec<PollFd<'_>> = std::iter::once(own).chain(others.iter().cloned()).collect();
-        rustix::io::retry_on_intr(|| poll(&mut all, None))?;
-        Ok(all[0].revents().is_empty())
+        let sources = [self.told.as_fd(), other.as_fd()];
+        let mut both = sources.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        rustix::io::retry_on_intr(|| poll(&mut both, None))?;
+        Ok(both[0].revents().is_empty())
     }
 }
 
