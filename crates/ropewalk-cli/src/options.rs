@@ -90,7 +90,8 @@ pub(crate) struct RecordedOptions {
     runtime: RuntimeOptions,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A positive number of seconds.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     let duration = Duration::try_from_secs_f64(number).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(duration) }

@@ -20,6 +20,7 @@ mod kernel;
 mod netlink;
 mod netns;
 mod packet;
+mod probe;
 mod service;
 pub mod survey;
 mod translate;
@@ -35,4 +36,5 @@ pub use kernel::{
 };
 pub use netns::{Netns, NetnsError, unshare_private_host};
 pub use packet::{Hears, PacketSocket, wait_for_input};
+pub use probe::{Probe, ProbeKind, Probed, any_end};
 pub use service::{Ending, is_peer_trusted, sockets_handed_over, take_handed_over};

@@ -6,6 +6,7 @@ use alloc::{format, string::String, vec::Vec};
 use super::{
     filter::{Hook, Layer, Place, Scene},
     neighbours::mac_words,
+    packet::Kind,
     routes::{self, Ask, Found, kind},
     trace::{Bridged, End, Event, Told},
     walk::{Now, Walker},
@@ -78,6 +79,9 @@ impl<'a> Switch<'a> {
 impl<'a> Walker<'a> {
     /// Whether the bridges of a namespace show packets to the rules of IP.
     fn shows(&self, content: &Content) -> bool {
+        if self.packet.kind == Kind::Arp {
+            return false;
+        }
         let name = if self.packet.is_v6() {
             "bridge/bridge-nf-call-ip6tables"
         } else {

@@ -5,6 +5,7 @@
 
 mod bridges;
 mod checks;
+mod discovery;
 mod filter;
 mod flows;
 mod neighbours;
@@ -22,7 +23,7 @@ mod tests;
 
 use core::net::IpAddr;
 
-pub use packet::{ICMP, ICMPV6, Packet, Port, TCP, UDP};
+pub use packet::{ICMP, ICMPV6, Kind, Packet, Port, TCP, UDP};
 pub use trace::{
     Asked, Bridged, Deed, End, Event, Journey, Outcome, Resolved, Routed, RuleAt, Step, Stop, Told,
     Trace,
@@ -89,6 +90,7 @@ impl Question {
             source_port,
             destination_port: Port::Number(if has_ports { self.port } else { 0 }),
             is_answer: false,
+            kind: Kind::Plain,
             mark: 0,
         }
     }
@@ -133,6 +135,7 @@ pub fn entry(host: &Host, namespace: usize, address: IpAddr) -> Option<LinkAt> {
         source_port: Port::Number(0),
         destination_port: Port::Number(0),
         is_answer: false,
+        kind: Kind::Plain,
         mark: 0,
     };
     let index = routes::way_back(content, (address, &packet), 0, None).ok()??;

@@ -48,7 +48,7 @@ pub(super) struct Domain {
 impl Walker<'_> {
     /// The hardware address of a neighbour, and how it is known.
     pub(super) fn neighbour(
-        &self,
+        &mut self,
         at: LinkAt,
         next: IpAddr,
     ) -> Result<(HardwareAddress, String), End> {
@@ -63,13 +63,18 @@ impl Walker<'_> {
         {
             return Ok((mac.clone(), format!("in the neighbour table, {word}")));
         }
+        let was_learned = |one: &&(LinkAt, IpAddr, HardwareAddress)| one.0 == at && one.1 == next;
+        if let Some((.., mac)) = self.learned.iter().find(was_learned) {
+            return Ok((mac.clone(), "as it was told by its question".into()));
+        }
         let domain = self.domain(at);
-        let answers: Vec<&LinkAt> =
-            domain.ends.iter().filter(|end| self.answers(**end, next)).collect();
+        let answers: Vec<LinkAt> =
+            domain.ends.iter().copied().filter(|end| self.answers(*end, next)).collect();
         let family = if next.is_ipv6() { "neighbour discovery" } else { "ARP" };
         match answers.as_slice() {
-            [end] => {
-                let mac = self.graph.link(**end).and_then(|link| link.mac.clone());
+            &[end] => {
+                self.discover(at, end, next)?;
+                let mac = self.graph.link(end).and_then(|link| link.mac.clone());
                 let mac = mac.ok_or_else(|| {
                     let reason = format!("who has {next} has no hardware address");
                     self.unknown(at.namespace, &link.name, reason)

@@ -36,6 +36,17 @@ impl fmt::Display for Port {
     }
 }
 
+/// What kind of packet it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The first packet of a connection, or its answer.
+    Plain,
+    /// A question of IPv6 who has an address, or its answer.
+    Discovery,
+    /// The same of IPv4, which is no packet of IP.
+    Arp,
+}
+
 /// The first packet of a connection, or its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -51,6 +62,8 @@ pub struct Packet {
     pub destination_port: Port,
     /// Whether it answers another.
     pub is_answer: bool,
+    /// What kind of packet it is.
+    pub kind: Kind,
     /// The mark of the packet, which no wire carries.
     pub mark: u32,
 }
@@ -87,13 +100,25 @@ impl Packet {
             source_port: self.destination_port,
             destination_port: self.source_port,
             is_answer: true,
+            kind: self.kind,
             mark: 0,
+        }
+    }
+
+    /// What it is on an Ethernet.
+    pub(super) fn ethernet_type(&self) -> [u8; 2] {
+        match self.kind {
+            Kind::Arp => [0x08, 0x06],
+            Kind::Plain | Kind::Discovery if self.is_v6() => [0x86, 0xdd],
+            Kind::Plain | Kind::Discovery => [0x08, 0x00],
         }
     }
 
     /// Type and code of ICMP: an echo request or its reply.
     pub(super) fn icmp(&self) -> Option<(u8, u8)> {
         match (self.protocol, self.is_answer) {
+            (ICMPV6, false) if self.kind == Kind::Discovery => Some((135, 0)),
+            (ICMPV6, true) if self.kind == Kind::Discovery => Some((136, 0)),
             (ICMP, false) => Some((8, 0)),
             (ICMP, true) => Some((0, 0)),
             (ICMPV6, false) => Some((128, 0)),
@@ -106,6 +131,14 @@ impl Packet {
     pub(super) fn network_header(&self) -> Vec<Cell> {
         let mut header = Vec::new();
         match (self.source, self.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) if self.kind == Kind::Arp => {
+                let code = if self.is_answer { 2 } else { 1 };
+                header.extend(bytes(&[0, 1, 8, 0, 6, 4, 0, code]));
+                header.extend([Cell::Unknown; 6]);
+                header.extend(bytes(&source.octets()));
+                header.extend([Cell::Unknown; 6]);
+                header.extend(bytes(&destination.octets()));
+            }
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 header.extend(bytes(&[0x45, 0]));
                 // Length and number; then not to be cut into pieces.
@@ -179,7 +212,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// The header of Ethernet.
-    pub(super) fn header(&self, is_v6: bool) -> Vec<Cell> {
+    pub(super) fn header(&self, packet: &Packet) -> Vec<Cell> {
         let mut header = Vec::new();
         for mac in [&self.destination, &self.source] {
             match mac {
@@ -187,7 +220,7 @@ impl Frame {
                 None => header.extend([Cell::Unknown; 6]),
             }
         }
-        header.extend(bytes(if is_v6 { &[0x86, 0xdd] } else { &[0x08, 0x00] }));
+        header.extend(bytes(&packet.ethernet_type()));
         header
     }
 }

@@ -122,7 +122,8 @@ pub struct Routed {
 /// What the rules at one place said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// The place: `prerouting`, `bridge forward`.
+    /// The place: `prerouting`; `bridge forward` for the rules of bridges; `bridge-nf forward` for those
+    /// of IP that a bridge shows its packets.
     pub hook: String,
     /// How many chains were asked.
     pub chains: usize,
@@ -249,9 +250,9 @@ impl Told {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Nothing => "the sender hears nothing and waits",
-            Self::Error => "the sender gets an error",
-            Self::Reset => "the sender is refused at once",
+            Self::Nothing => "hears nothing and waits",
+            Self::Error => "gets an error",
+            Self::Reset => "is refused at once",
         }
     }
 }

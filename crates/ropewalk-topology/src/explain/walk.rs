@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use super::{
     filter::{self, Fate, Hook, Layer, Place, Scene, State},
     flows::{Flows, Tracking},
-    packet::{Frame, Packet},
+    packet::{Frame, Kind, Packet},
     remedies,
     routes::{self, Ask, Found, LOOPBACK, kind},
     sources,
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::{
     graph::{Graph, LinkAt},
-    model::{Content, Host, Link, Route},
+    model::{Content, HardwareAddress, Host, Link, Route},
 };
 
 /// A way that takes more steps than this goes in circles.
-const MOST_STEPS: usize = 80;
+pub(super) const MOST_STEPS: usize = 80;
 /// `RTAX_MTU`.
 const ROUTE_MTU: u16 = 2;
 
@@ -55,7 +55,9 @@ pub(super) struct Walker<'a> {
     pub(super) frame: Frame,
     /// Whether a bridge has shown it to the rules of IP already.
     pub(super) was_shown: bool,
-    largest: Option<(u32, LinkAt)>,
+    /// Who has learned from a question where the asker is: by which link, and which address.
+    pub(super) learned: Vec<(LinkAt, IpAddr, HardwareAddress)>,
+    pub(super) largest: Option<(u32, LinkAt)>,
 }
 
 impl<'a> Walker<'a> {
@@ -69,6 +71,7 @@ impl<'a> Walker<'a> {
             tracking: Tracking::Not,
             frame: Frame::default(),
             was_shown: false,
+            learned: Vec::new(),
             largest: None,
         }
     }
@@ -99,7 +102,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn go_on(&mut self, now: Now) -> Result<Now, End> {
+    pub(super) fn go_on(&mut self, now: Now) -> Result<Now, End> {
         match now {
             Now::Send { namespace } => self.send(namespace),
             Now::Transmit { at, next } => self.transmit(at, next),
@@ -186,7 +189,7 @@ impl<'a> Walker<'a> {
         self.packet = state.packet;
         self.tracking = state.tracking;
         let hook = match scene.layer {
-            Layer::Ip if scene.ports.0.is_some() => format!("{} for a bridge", scene.hook.name()),
+            Layer::Ip if scene.ports.0.is_some() => format!("bridge-nf {}", scene.hook.name()),
             Layer::Ip => scene.hook.name().to_string(),
             Layer::Bridge => format!("bridge {}", scene.hook.name()),
             Layer::Link => format!("link {}", scene.hook.name()),
@@ -217,7 +220,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn scene(
+    pub(super) fn scene(
         content: &'a Content,
         namespace: usize,
         hook: Hook,
@@ -370,6 +373,9 @@ impl<'a> Walker<'a> {
 
     fn receive(&mut self, at: LinkAt) -> Result<Now, End> {
         let (content, link) = (self.content(at.namespace)?, self.link(at)?);
+        if self.packet.kind == Kind::Arp {
+            return Err(End::Delivered { at });
+        }
         self.check_address_family(at, link)?;
         let master = link.master.and_then(|index| content.link(index));
         let input = master.filter(|_| routes::domain_of(content, link).is_some()).unwrap_or(link);
@@ -377,6 +383,9 @@ impl<'a> Walker<'a> {
         if !was_shown {
             let scene = Self::scene(content, at.namespace, Hook::Prerouting, (Some(input), None));
             self.ask(&scene, Place::Whole)?;
+        }
+        if self.packet.kind == Kind::Discovery {
+            return self.deliver(content, at, input);
         }
         let domain = routes::domain_of(content, link);
         let ask = Ask { domain, ..Ask::of(&self.packet, &input.name) };

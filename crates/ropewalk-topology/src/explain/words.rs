@@ -98,6 +98,7 @@ enum Kind {
     Status,
     Mac,
     Type,
+    Version,
     Hex,
 }
 
@@ -206,7 +207,7 @@ fn meta(key: u32) -> Value {
         9 => value("oiftype", Kind::Hex),
         10 => value("meta skuid", Kind::Number),
         11 => value("meta skgid", Kind::Number),
-        15 => value("meta nfproto", Kind::Hex),
+        15 => value("meta nfproto", Kind::Version),
         16 => value("meta l4proto", Kind::Protocol),
         17 => value("meta ibrname", Kind::Text),
         18 => value("meta obrname", Kind::Text),
@@ -363,6 +364,11 @@ fn written(kind: Kind, bytes: &[u8]) -> String {
             [0x08, 0x00] => Some("ip".into()),
             [0x86, 0xdd] => Some("ip6".into()),
             [0x08, 0x06] => Some("arp".into()),
+            _ => None,
+        },
+        Kind::Version => match bytes {
+            [2] => Some("ipv4".into()),
+            [10] => Some("ipv6".into()),
             _ => None,
         },
         Kind::Hex => None,

@@ -4,20 +4,23 @@
 
 mod ends;
 mod json;
+mod probe;
 mod text;
 
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use ropewalk_linux::survey::{Depth, Selection, survey};
-use ropewalk_topology::explain::{From, ICMP, ICMPV6, Outcome, Question, TCP, UDP, explain};
+use ropewalk_topology::explain::{From, ICMP, ICMPV6, Outcome, Question, TCP, Trace, UDP, explain};
 use ropewalk_topology::model::Host;
+use serde_json::Value;
 
 use crate::commands::topology;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::options::CacheOptions;
+use crate::options::{CacheOptions, seconds};
 use crate::output::Output;
 
 use self::ends::{Place, Version};
@@ -52,6 +55,19 @@ pub(crate) struct Options {
     /// The port it comes from, if a rule asks for it
     #[arg(long, value_name = "PORT")]
     source_port: Option<u16>,
+
+    /// Read only the own namespace and these, which is quicker: names, paths, process or container
+    /// numbers
+    #[arg(long, value_name = "NAMESPACE")]
+    only: Vec<String>,
+
+    /// Send a real packet too, and tell whether it fares the same
+    #[arg(long)]
+    probe: bool,
+
+    /// How long the probe waits for an answer
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    deadline: Duration,
 
     #[command(flatten)]
     cache: CacheOptions,
@@ -99,7 +115,11 @@ fn service(text: &str) -> Result<Service, String> {
 }
 
 pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure> {
-    let mut host = survey(Depth::WithoutConnections, &Selection::All).host;
+    let selection = match options.only.as_slice() {
+        [] => Selection::All,
+        names => Selection::Named(names.to_vec()),
+    };
+    let mut host = survey(Depth::WithoutConnections, &selection).host;
     if host.namespaces.is_empty() {
         let reason = "failed to find a network namespace: /proc is not mounted or not readable";
         return Err(Failure::failed(reason));
@@ -108,15 +128,33 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
     let question = options.question(&host)?;
     let trace = explain(&host, &question);
     let title = text::Title { source: &options.source, destination: &options.destination };
+    let report = match options.probe {
+        true => Some(probe::run(&host, &question, &trace, options.deadline)?),
+        false => None,
+    };
     output.answer(
-        || text::render(&host, &trace, title, output.has_colours()),
-        || document(&host, &trace),
+        || text::render(&host, &trace, report.as_ref(), title, output.has_colours()),
+        || whole(&host, &trace, report.as_ref()),
     )?;
-    Ok(match trace.outcome {
+    Ok(exit(trace.outcome, report.as_ref()).into())
+}
+
+fn whole(host: &Host, trace: &Trace, report: Option<&probe::Report>) -> Value {
+    let mut value = document(host, trace);
+    if let Some(report) = report {
+        value["probe"] = report.to_json(host);
+    }
+    value
+}
+
+fn exit(outcome: Outcome, report: Option<&probe::Report>) -> Exit {
+    if report.and_then(probe::Report::agrees) == Some(false) {
+        return Exit::ProbeDiffers;
+    }
+    match outcome {
         Outcome::Passes | Outcome::Leaves => Exit::Ok,
         Outcome::NoAnswer | Outcome::Stopped | Outcome::CannotTell => Exit::DoesNotPass,
     }
-    .into())
 }
 
 impl Options {

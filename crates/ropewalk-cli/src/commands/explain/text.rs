@@ -7,6 +7,8 @@ use ropewalk_topology::explain::{
 };
 use ropewalk_topology::model::Host;
 
+use super::probe::Report;
+
 /// What the two ends were called in the question.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Title<'a> {
@@ -15,7 +17,7 @@ pub(super) struct Title<'a> {
 }
 
 /// The width of the words at the beginning of lines.
-const WIDTH: usize = 12;
+const WIDTH: usize = 17;
 
 /// What is written, and whether in colours.
 struct Page<'a> {
@@ -33,12 +35,22 @@ enum Paint {
     Unsure,
 }
 
-pub(super) fn render(host: &Host, trace: &Trace, title: Title<'_>, has_colours: bool) -> String {
+pub(super) fn render(
+    host: &Host,
+    trace: &Trace,
+    report: Option<&Report>,
+    title: Title<'_>,
+    has_colours: bool,
+) -> String {
     let mut page = Page { host, text: String::new(), has_colours };
     let what = what(&trace.sent);
     let heading = format!("{} → {}, {what}", title.source, title.destination);
     let heading = page.painted(Paint::Bold, &heading);
-    page.line(&format!("{heading}  {}\n", trace.sent));
+    let packet = match trace.sent.source.is_unspecified() {
+        true => String::new(),
+        false => trace.sent.to_string(),
+    };
+    page.line(&format!("{heading}  {packet}\n"));
     page.journey(&trace.way);
     if let Some(back) = &trace.back {
         let heading = page.painted(Paint::Bold, "answer");
@@ -47,6 +59,9 @@ pub(super) fn render(host: &Host, trace: &Trace, title: Title<'_>, has_colours: 
     }
     page.line("");
     page.verdict(trace);
+    if let Some(report) = report {
+        page.probe(report);
+    }
     page.text
 }
 
@@ -100,6 +115,12 @@ impl Page<'_> {
                 here = Some(step.namespace);
             }
             self.event(step.namespace, &step.event);
+        }
+        if let End::Stopped(stop) | End::Unknown(stop) = &journey.end
+            && here != Some(stop.namespace)
+        {
+            let name = self.painted(Paint::Bold, &self.name(stop.namespace));
+            self.line(&format!("  {name}"));
         }
         let sign = match &journey.end {
             End::Delivered { at } => {
@@ -169,10 +190,10 @@ impl Page<'_> {
     fn asked(&mut self, asked: &Asked) {
         let state = asked.state.map(|state| format!(", connection {state}")).unwrap_or_default();
         if asked.deeds.is_empty() {
-            let chains = if asked.chains == 1 { "chain" } else { "chains" };
-            let said = match asked.chains {
-                0 => "connection tracking".to_owned(),
-                count => format!("{count} {chains}, no rule decides{state}"),
+            let said = match (asked.chains, &asked.becomes) {
+                (0, Some(packet)) => format!("back to {packet}{state}"),
+                (1, _) => format!("1 chain, no rule decides{state}"),
+                (count, _) => format!("{count} chains, no rule decides{state}"),
             };
             let said = self.painted(Paint::Faint, &said);
             self.entry(&asked.hook, &said);
@@ -185,7 +206,7 @@ impl Page<'_> {
             let rule = self.painted(Paint::Faint, &rule);
             self.entry("", &format!("  {rule}"));
         }
-        if let Some(packet) = &asked.becomes {
+        if let Some(packet) = asked.becomes.as_ref().filter(|_| asked.chains > 0) {
             self.entry("", &format!("now {packet}"));
         }
     }
@@ -230,6 +251,19 @@ impl Page<'_> {
         }
     }
 
+    fn probe(&mut self, report: &Report) {
+        let words = report.words(self.host);
+        let said = match report.agrees() {
+            Some(true) => self.painted(Paint::Good, "as explained"),
+            Some(false) => self.painted(Paint::Bad, "NOT as explained"),
+            None => self.painted(Paint::Unsure, "which cannot be compared"),
+        };
+        self.line(&format!("  {:WIDTH$} {words}, {said}", "probe"));
+        for difference in report.differences.iter().flatten() {
+            self.line(&format!("  {:WIDTH$} {difference}", ""));
+        }
+    }
+
     fn stop(&mut self, words: &str, stop: &Stop) {
         let place = format!("in {}, at {}", self.name(stop.namespace), stop.place);
         self.line(&format!("{words}: {place}"));
@@ -239,7 +273,9 @@ impl Page<'_> {
         };
         told("because", &stop.reason);
         if let Some(rule) = &stop.rule {
-            told("rule", &rule_words(rule));
+            if rule.handle.is_some() {
+                told("rule", &rule_words(rule));
+            }
             let number = match rule.handle {
                 Some(handle) => format!(", rule {} (handle {handle})", rule.position),
                 None => ", its policy".to_owned(),
@@ -247,7 +283,7 @@ impl Page<'_> {
             let (family, table) = (rule.family.name(), &rule.table);
             told("where", &format!("{family} {table} {}{number}", rule.chain));
         }
-        told("meanwhile", stop.told.words());
+        told("sender", stop.told.words());
         if let Some(command) = &stop.shown_by {
             told("see", command);
         }

@@ -5,7 +5,7 @@ use alloc::{format, vec::Vec};
 use super::{
     super::{
         flows::Tracking,
-        packet::{Cell, at_least, bytes, equal, ip_cells, known, port_cells},
+        packet::{Cell, Kind, at_least, bytes, equal, ip_cells, known, port_cells},
         routes,
         trace::Told,
     },
@@ -139,7 +139,7 @@ fn meta(run: &Run<'_>, key: u32) -> Option<Vec<Cell>> {
     let bridge = |port: Option<&Link>| Some(name(Some(scene.content.link(port?.master?)?)));
     let one = |byte: u8| Vec::from([Cell::Byte(byte)]);
     Some(match key {
-        1 => bytes(if packet.is_v6() { &[0x86, 0xdd] } else { &[0x08, 0x00] }).collect(),
+        1 => bytes(&packet.ethernet_type()).collect(),
         3 => number(packet.mark),
         4 => number(scene.input.map_or(0, |link| link.index)),
         5 => number(scene.output.map_or(0, |link| link.index)),
@@ -155,10 +155,13 @@ fn meta(run: &Run<'_>, key: u32) -> Option<Vec<Cell>> {
             Layer::Ip if packet.is_v6() => 10,
             Layer::Ip => 2,
         }),
+        16 if packet.kind == Kind::Arp => return None,
         16 => one(packet.protocol),
         17 => bridge(scene.input)?,
         18 => bridge(scene.output)?,
-        19 if scene.layer == Layer::Ip && scene.ports.0.is_none() => one(0),
+        19 if scene.layer == Layer::Ip && scene.ports.0.is_none() && packet.kind == Kind::Plain => {
+            one(0)
+        }
         25 => one(0),
         26 => kind(scene.input)?,
         27 => kind(scene.output)?,
@@ -210,8 +213,9 @@ fn payload(run: &Run<'_>, (base, offset, length): (u32, u32, u32)) -> Option<Vec
     let header = match base {
         // A packet that is sent has no frame yet.
         0 if run.scene.hook == Hook::Output && run.scene.layer == Layer::Ip => return None,
-        0 => run.scene.frame.map(|frame| frame.header(packet.is_v6()))?,
+        0 => run.scene.frame.map(|frame| frame.header(packet))?,
         1 => packet.network_header(),
+        2 if packet.kind == Kind::Arp => return None,
         2 => packet.transport_header(),
         _ => Vec::new(),
     };

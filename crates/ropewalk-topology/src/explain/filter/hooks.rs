@@ -5,10 +5,13 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::{
-    super::flows::{Flows, Tracking, translate},
+    super::{
+        flows::{Flows, Tracking, translate},
+        packet::Kind,
+    },
     Answer, Fate, Hook, Layer, Scene, State, chains,
 };
-use crate::model::{Chain, FilterFamily, Table};
+use crate::model::{Chain, Expression, FilterFamily, Table};
 
 /// `NF_IP_PRI_CONNTRACK`.
 const CONNTRACK: i32 = -200;
@@ -55,7 +58,10 @@ pub(in super::super) fn run(
     for (_, part) in parts(scene, place, state) {
         match part {
             Part::Track => {
-                if state.tracking == Tracking::Not {
+                if state.packet.kind != Kind::Plain {
+                    // The kernel does not track who looks for neighbours.
+                    state.tracking = Tracking::Untracked;
+                } else if state.tracking == Tracking::Not {
                     state.tracking = flows.track(scene.namespace, &state.packet);
                 }
             }
@@ -142,6 +148,10 @@ fn parts<'a>(scene: &Scene<'a>, place: Place, state: &State) -> Vec<(i32, Part<'
             parts.push((base.priority, Part::Ask(table, chain)));
         }
     }
+    if scene.layer == Layer::Bridge && scene.hook == Hook::Prerouting && tracks(scene) {
+        parts.push((CONNTRACK, Part::Track));
+        parts.retain(|(priority, _)| place.has(*priority));
+    }
     if scene.layer == Layer::Ip {
         let starts = matches!(scene.hook, Hook::Prerouting | Hook::Output);
         if starts {
@@ -155,6 +165,15 @@ fn parts<'a>(scene: &Scene<'a>, place: Place, state: &State) -> Vec<(i32, Part<'
     // The order of what has the same priority is kept.
     parts.sort_by_key(|(priority, _)| *priority);
     parts
+}
+
+/// Whether bridges track connections: they do if one of their rules asks for one.
+fn tracks(scene: &Scene<'_>) -> bool {
+    let tables = scene.content.filter.tables.iter();
+    let of_bridges = tables.filter(|table| table.family == FilterFamily::Bridge);
+    let mut rules = of_bridges.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    rules
+        .any(|rule| rule.expressions.iter().any(|one| matches!(one, Expression::Connection { .. })))
 }
 
 /// The base chains of a hook by priority; of those with the same the newest is asked first.
