@@ -356,6 +356,34 @@ fn tables_that_are_nearly_full_are_found() {
 }
 
 #[test]
+fn a_table_of_connections_that_is_nearly_full_is_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() || !sick.lab.exists("/usr/sbin/conntrack") {
+        sick.lab.not_here("the program conntrack");
+        return;
+    }
+    let most: u64 =
+        sick.lab.read("/proc/sys/net/netfilter/nf_conntrack_max").trim().parse().unwrap();
+    if most > 1 << 18 {
+        sick.lab.not_here("a table of connections that can be filled");
+        return;
+    }
+    sick.lab.sh(&format!(
+        r#"awk 'BEGIN {{ for (i = 0; i < {}; i++) {{
+               ip = sprintf("10.%d.%d.%d", 100 + i / 65536, i / 256 % 256, i % 256)
+               printf "-A -t 600 -s %s -d 192.0.2.1 -r 192.0.2.1 -q %s -p udp", ip, ip
+               print " --sport 1 --dport 2 --reply-port-src 2 --reply-port-dst 1"
+           }} }}' >/run/lab/connections
+           conntrack -R /run/lab/connections"#,
+        most / 5 * 4 + 5
+    ));
+    let found = sick.one("connections-near-limit");
+    assert!(found.evidence.contains(&format!("of at most {most}")), "{found:?}");
+    sick.lab.sh("conntrack -F 2>&1");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
 fn kernels_that_lack_what_a_network_needs_are_found() {
     let sick = with_containers();
     if sick.lab.lacks_nftables() || sick.lab.has_kind("vrf") {

@@ -26,6 +26,9 @@ const LIBCNI: &str = "/usr/share/gocode/src/github.com/containernetworking/cni/l
 /// Debian's Python finds it there.
 const JSONSCHEMA: &str = "/usr/lib/python3/dist-packages/jsonschema/__init__.py";
 
+/// The same for this.
+const OPENMETRICS: &str = "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py";
+
 /// The C compiler for the first choice of targets.
 pub(crate) const MUSL_GCC: &str = "musl-gcc";
 
@@ -50,6 +53,8 @@ const TOOLS: &[Tool] = &[
     tool("ping", "iputils-ping", "tests send packets with it"),
     tool("jq", "jq", "plugins that tests write as scripts read JSON with it"),
     tool(JSONSCHEMA, "python3-jsonschema", "a JSON Schema validator that is not ours"),
+    tool(OPENMETRICS, "python3-prometheus-client", "a reader of OpenMetrics that is not ours"),
+    tool("/usr/sbin/lldpd", "lldpd", "says what switches say of themselves"),
     tool("strace", "strace", "tests kill plugins at the system calls it counts"),
     tool("firewalld", "firewalld", "the firewalld back end speaks to it"),
     tool("dbus-daemon", "dbus-daemon", "firewalld is reached over a bus of the tests' own"),

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     add, check, completions, del, demo, dhcp_daemon, doctor, explain, gc, handover, install, ipam,
-    leases, lint, man, plan, repair, run, schema, show, status, topology, ui, uninstall, watch,
+    leases, lint, man, plan, repair, run, schema, show, stats, status, topology, ui, uninstall,
+    watch,
 };
 use crate::exit::Exit;
 
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Watch(watch::Options),
     Doctor(doctor::Options),
     Ui(ui::Options),
+    Stats(stats::Options),
     Leases(leases::Options),
     Lint(lint::Options),
     Schema(schema::Options),

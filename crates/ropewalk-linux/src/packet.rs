@@ -52,7 +52,15 @@ pub enum Hears {
     DhcpAnswers,
     /// ARP.
     Arp,
+    /// What switches say of themselves (LLDP).
+    Switches,
 }
+
+/// Where LLDP is sent to: the nearest bridge, which does not pass it on.
+const NEAREST_BRIDGE: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x0e];
+
+/// The Ethernet type of LLDP.
+const ETH_P_LLDP: i32 = 0x88cc;
 
 /// A socket that sends frames through one link and hears some of those that arrive there.
 #[derive(Debug)]
@@ -78,8 +86,12 @@ impl PacketSocket {
                 libc::ETH_P_IP
             }
             Hears::Arp => libc::ETH_P_ARP,
+            Hears::Switches => ETH_P_LLDP,
         };
         let index = name_to_index(&socket, link).map_err(failed)?;
+        if hears == Hears::Switches {
+            join(&socket, index, NEAREST_BRIDGE).map_err(failed)?;
+        }
         bind(&socket, protocol, index).map_err(failed)?;
         Ok(Self(socket))
     }
@@ -122,6 +134,30 @@ fn attach_filter(socket: &OwnedFd) -> Result<(), Errno> {
             libc::SO_ATTACH_FILTER,
             (&raw const program).cast(),
             size_of_u32::<libc::sock_fprog>(),
+        )
+    };
+    verdict(result)
+}
+
+/// Has a link take frames to a group for as long as the socket is open.
+fn join(socket: &OwnedFd, index: u32, group: [u8; 6]) -> Result<(), Errno> {
+    let mut address = [0; 8];
+    address[..group.len()].copy_from_slice(&group);
+    let request = libc::packet_mreq {
+        mr_ifindex: i32::try_from(index).map_err(|_| Errno::NODEV)?,
+        mr_type: u16::try_from(libc::PACKET_MR_MULTICAST).unwrap_or_default(),
+        mr_alen: 6,
+        mr_address: address,
+    };
+    // SAFETY: the kernel copies the structure, which lives until the call is over; the length given
+    // is its own.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            (&raw const request).cast(),
+            size_of_u32::<libc::packet_mreq>(),
         )
     };
     verdict(result)

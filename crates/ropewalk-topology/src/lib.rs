@@ -13,8 +13,12 @@ pub mod doctor;
 pub mod draw;
 pub mod explain;
 mod graph;
+pub mod lldp;
 pub mod model;
+pub mod traffic;
+mod uplinks;
 pub mod xtables;
 
 pub use changes::{Act, Change, Kind, changes};
 pub use graph::{Graph, LinkAt, Relation};
+pub use uplinks::uplinks;

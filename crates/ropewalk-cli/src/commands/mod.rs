@@ -20,6 +20,7 @@ pub(crate) mod repair;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod show;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod topology;
 pub(crate) mod ui;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Topology(options) => topology::run(&options, output)?,
         Command::Explain(options) => return explain::run(&options, output),
         Command::Watch(options) => watch::run(&options, output.is_json(), output)?,
+        Command::Stats(options) => stats::run(&options, output)?,
         Command::Doctor(options) => return doctor::run(&options, output),
         Command::Ui(options) => ui::run(&options, output)?,
         Command::Lint(options) => return lint::run(&options, output).map(ExitCode::from),

@@ -12,6 +12,7 @@ mod fuzz;
 mod layer3;
 mod legacy;
 mod links;
+mod lldp;
 mod modules;
 mod namespaces;
 mod neighbour_tables;
@@ -36,11 +37,11 @@ use rustix::io::Errno;
 
 #[cfg(test)]
 pub(crate) use self::fuzz::read_all;
+pub use self::{lldp::hear_switches, parts::Parts, watch::Watch};
 use self::{
     modules::Modules,
     namespaces::{Found, Source},
 };
-pub use self::{parts::Parts, watch::Watch};
 use crate::{
     error::is,
     netlink::{Message, Protocol, Reply, Socket},
@@ -57,6 +58,20 @@ pub enum Depth {
     WithoutConnections,
     /// Everything.
     Everything,
+    /// Links with what passed them, addresses, routes and sysctls alone.
+    Counters,
+    /// The same, and tracked connections.
+    CountersAndConnections,
+}
+
+impl Depth {
+    fn is_of_counters(self) -> bool {
+        matches!(self, Self::Counters | Self::CountersAndConnections)
+    }
+
+    fn wants_connections(self) -> bool {
+        matches!(self, Self::Everything | Self::CountersAndConnections)
+    }
 }
 
 /// Which namespaces are read.
@@ -163,6 +178,11 @@ fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
     content.links.sort_by_key(|link| link.index);
     content.addresses = reader.list("addresses", &layer3::addresses(), layer3::read_address);
     content.routes = reader.list("routes", &layer3::routes(), layer3::read_route);
+    if depth.is_of_counters() {
+        content.settings = settings::read(&mut socket, &content.links);
+        read_netfilter(&mut content, depth, modules);
+        return Ok(content);
+    }
     content.rules = reader.list("routing rules", &layer3::rules(), layer3::read_rule);
     (content.neighbours, content.forwarding) = reader.neighbours();
     content.next_hops = reader.list_if_known("next hops", &next_hops::list(), next_hops::read);
@@ -186,9 +206,13 @@ fn enter_and_read(netns: &Netns, depth: Depth, modules: Modules) -> Read {
 }
 
 fn read_netfilter(content: &mut Content, depth: Depth, modules: Modules) {
-    content.filter.legacy = legacy::read(&mut content.gaps);
-    let wants_connections = depth == Depth::Everything && modules.has_connections;
-    if !modules.has_nftables && !wants_connections {
+    let wants_rules = !depth.is_of_counters();
+    if wants_rules {
+        content.filter.legacy = legacy::read(&mut content.gaps);
+    }
+    let wants_rules = wants_rules && modules.has_nftables;
+    let wants_connections = depth.wants_connections() && modules.has_connections;
+    if !wants_rules && !wants_connections {
         return;
     }
     let mut socket = match Socket::open(Protocol::Netfilter) {
@@ -199,7 +223,7 @@ fn read_netfilter(content: &mut Content, depth: Depth, modules: Modules) {
         }
     };
     let mut reader = Reader { socket: &mut socket, gaps: &mut content.gaps };
-    if modules.has_nftables {
+    if wants_rules {
         content.filter.tables = filter::read(&mut reader);
     }
     if wants_connections {

@@ -142,6 +142,7 @@ fn host() -> Host {
             network: "lan".into(),
             container: "3f2a11bb77cc99".into(),
             interface: "eth0".into(),
+            ..Attachment::default()
         }],
         numbers: BTreeMap::from([(0, 0)]),
         ..namespace(2, "/run/docker/netns/3f2a11bb77cc", web)

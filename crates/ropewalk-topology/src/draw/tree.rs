@@ -127,6 +127,7 @@ fn line(graph: &Graph<'_>, node: &Node, home: usize) -> Option<Line> {
         mtus(link, far.map(|(_, link)| link)),
         addresses.join(" "),
         words::traffic(link).unwrap_or_default(),
+        link.switch.as_ref().map(|switch| format!("port {switch}")).unwrap_or_default(),
     ];
     let below = node.children.iter().filter_map(|child| line(graph, child, home)).collect();
     Some(Line { cells, below })

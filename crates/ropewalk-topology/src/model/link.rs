@@ -60,6 +60,31 @@ pub struct Link {
     pub ipv6_settings: Vec<i32>,
     /// The number of an XDP program on it.
     pub xdp: Option<u32>,
+    /// The switch at the other end of the wire, if somebody listened.
+    pub switch: Option<Switch>,
+}
+
+/// A switch as it describes itself (LLDP), and the port of it that a wire is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switch {
+    /// The switch itself: often a hardware address.
+    pub chassis: String,
+    /// Its port.
+    pub port: String,
+    /// For how many seconds this is true.
+    pub seconds: u16,
+    /// What somebody called the port.
+    pub port_description: Option<String>,
+    /// What somebody called the switch.
+    pub name: Option<String>,
+    /// What kind of switch it is.
+    pub description: Option<String>,
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.port, self.name.as_ref().unwrap_or(&self.chassis))
+    }
 }
 
 impl Link {

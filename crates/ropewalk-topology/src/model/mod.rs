@@ -14,7 +14,8 @@ pub use layer3::{
     RoutingRule, Tuple,
 };
 pub use link::{
-    BridgeVlan, Counters, Details, HardwareAddress, Link, Lower, Port, Qdisc, State, TrafficFilter,
+    BridgeVlan, Counters, Details, HardwareAddress, Link, Lower, Port, Qdisc, State, Switch,
+    TrafficFilter,
 };
 pub use namespace::{
     Attachment, Container, Content, Gap, Identity, Namespace, Process, Runtime, Setting,

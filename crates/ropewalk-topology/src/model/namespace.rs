@@ -96,7 +96,7 @@ pub struct Container {
 }
 
 /// An attachment that is on record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attachment {
     /// The network's name.
     pub network: String,
@@ -104,6 +104,10 @@ pub struct Attachment {
     pub container: String,
     /// The interface in the namespace.
     pub interface: String,
+    /// The pod's name, where there are pods.
+    pub pod: Option<String>,
+    /// The pod's namespace in Kubernetes.
+    pub pod_namespace: Option<String>,
 }
 
 /// What is in a namespace.

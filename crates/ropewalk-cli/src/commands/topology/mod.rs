@@ -9,7 +9,9 @@ use clap::Args;
 use ropewalk_linux::survey::{Depth, Selection, Survey, survey};
 use ropewalk_topology::draw;
 
+use crate::commands::stats::switches;
 use crate::failure::Failure;
+use crate::http::Stop;
 use crate::options::CacheOptions;
 use crate::output::Output;
 
@@ -32,6 +34,11 @@ pub(crate) struct Options {
     #[arg(long)]
     connections: bool,
 
+    /// Listen so many seconds for the switches at the other ends of wires (LLDP); they speak every
+    /// 30 seconds
+    #[arg(long, value_name = "SECONDS")]
+    lldp: Option<u32>,
+
     #[command(flatten)]
     cache: CacheOptions,
 }
@@ -51,6 +58,12 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
         return Err(Failure::failed(reason));
     }
     names::add(&mut host, &options.cache, output);
+    if let Some(seconds) = options.lldp {
+        let failed = |error| Failure::failed(format!("failed to wait for signals: {error}"));
+        let stop = Stop::at_signals().map_err(failed)?;
+        let heard = switches::hear_of(&host, seconds, &stop)?;
+        switches::put(&mut host, &heard);
+    }
     if options.dot {
         return output.raw(draw::dot(&host).as_bytes());
     }

@@ -24,13 +24,20 @@ pub(crate) fn add(host: &mut Host, cache: &CacheOptions, output: Output) {
     for record in cache.records(output).unwrap_or_default() {
         let Some(position) = sandbox(host, &record) else { continue };
         let namespace = &mut host.namespaces[position];
+        let (pod, pod_namespace) = pod(&record);
         if let Some(container) = &mut namespace.container {
-            container.name = container.name.take().or_else(|| pod_name(&record));
+            let name = match (&pod_namespace, &pod) {
+                (Some(namespace), Some(pod)) => Some(format!("{namespace}/{pod}")),
+                _ => pod.clone(),
+            };
+            container.name = container.name.take().or(name);
         }
         namespace.attachments.push(Attachment {
             network: record.network_name,
             container: record.container_id,
             interface: record.if_name,
+            pod,
+            pod_namespace,
         });
     }
     for namespace in &mut host.namespaces {
@@ -50,17 +57,17 @@ pub(crate) fn sandbox(host: &Host, record: &CacheEntry) -> Option<usize> {
     files.find_map(|file| host.position(file.ino()))
 }
 
-/// What podman and Kubernetes call the container.
-fn pod_name(record: &CacheEntry) -> Option<String> {
+/// What podman and Kubernetes call the container, and its namespace in Kubernetes. Podman has none,
+/// and gives the name twice.
+fn pod(record: &CacheEntry) -> (Option<String>, Option<String>) {
     let argument = |key: &str| {
         let found = record.cni_args.iter().find(|(name, _)| name == key);
         found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
     };
-    let name = argument("K8S_POD_NAME")?;
-    match argument("K8S_POD_NAMESPACE").filter(|namespace| *namespace != name) {
-        Some(namespace) => Some(format!("{namespace}/{name}")),
-        None => Some(name),
-    }
+    let name = argument("K8S_POD_NAME");
+    let namespace = argument("K8S_POD_NAMESPACE").filter(|_| name.is_some());
+    let namespace = namespace.filter(|namespace| name.as_ref() != Some(namespace));
+    (name, namespace)
 }
 
 fn docker_name(id: &str) -> Option<String> {

@@ -11,6 +11,8 @@ use ropewalk_topology::model::{
 use ropewalk_topology::{Graph, LinkAt, Relation};
 use serde_json::{Map, Value, json};
 
+use crate::commands::stats::switches;
+
 pub(super) fn document(host: &Host) -> Value {
     let graph = Graph::of(host);
     let namespaces: Vec<Value> = host.namespaces.iter().map(|one| namespace(host, one)).collect();
@@ -124,6 +126,7 @@ fn link(link: &Link) -> Value {
         "ipv4Settings": link.ipv4_settings,
         "ipv6Settings": link.ipv6_settings,
         "xdp": link.xdp,
+        "switch": link.switch.as_ref().map(switches::value),
     })
 }
 
