@@ -40,7 +40,7 @@ pub(crate) use self::fuzz::read_all;
 pub use self::{lldp::hear_switches, parts::Parts, watch::Watch};
 use self::{
     modules::Modules,
-    namespaces::{Found, Source},
+    namespaces::{Found, Name, Source},
 };
 use crate::{
     error::is,
@@ -99,9 +99,11 @@ pub fn survey(depth: Depth, selection: &Selection) -> Survey {
     let mut found = namespaces::find();
     let mut unknown = Vec::new();
     if let Selection::Named(names) = selection {
-        let is_known = |name: &&String| found.iter().any(|one| one.is_called(name));
-        unknown = names.iter().filter(|name| !is_known(name)).cloned().collect();
-        let is_wanted = |one: &Found| names.iter().any(|name| one.is_called(name));
+        let named: Vec<Name<'_>> = names.iter().map(|name| Name::of(name)).collect();
+        let is_known = |name: &Name<'_>| found.iter().any(|one| one.is_called(name));
+        let known = names.iter().zip(&named);
+        unknown = known.filter(|(_, name)| !is_known(name)).map(|(text, _)| text.clone()).collect();
+        let is_wanted = |one: &Found| named.iter().any(|name| one.is_called(name));
         found.retain(|one| one.namespace.is_own || is_wanted(one));
     }
     let contents = in_threads(found.len(), |at| read_one(&found[at].source, depth, modules));

@@ -68,14 +68,32 @@ impl Source {
     }
 }
 
+/// What somebody calls a namespace.
+pub(super) struct Name<'a> {
+    text: &'a str,
+    pid: Option<u32>,
+    /// The one that is at this path, by whatever way it leads there.
+    at_path: Option<Identity>,
+}
+
+impl<'a> Name<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let file = text.starts_with('/').then(|| fs::metadata(text).ok()).flatten();
+        let at_path = file.map(|file| Identity { device: file.dev(), inode: file.ino() });
+        Self { text, pid: text.parse().ok(), at_path }
+    }
+}
+
 impl Found {
     /// Whether somebody means this one.
-    pub(super) fn is_called(&self, name: &str) -> bool {
-        let is_path = |path: &String| path == name || path.rsplit('/').next() == Some(name);
+    pub(super) fn is_called(&self, name: &Name<'_>) -> bool {
+        let text = name.text;
+        let is_path = |path: &String| path == text || path.rsplit('/').next() == Some(text);
         let container = self.namespace.container.as_ref();
-        self.namespace.paths.iter().any(is_path)
-            || self.pids.iter().any(|pid| pid.to_string() == name)
-            || container.is_some_and(|one| !name.is_empty() && one.id.starts_with(name))
+        name.at_path == Some(self.namespace.identity)
+            || self.namespace.paths.iter().any(is_path)
+            || name.pid.is_some_and(|pid| self.pids.contains(&pid))
+            || container.is_some_and(|one| !text.is_empty() && one.id.starts_with(text))
     }
 }
 

@@ -26,6 +26,13 @@ pub struct Address {
     pub valid_seconds: Option<u32>,
 }
 
+impl Address {
+    /// Whether it is meant for everywhere, and not for its link or host alone.
+    pub fn is_global(&self) -> bool {
+        self.scope == 0
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.ip, self.length)

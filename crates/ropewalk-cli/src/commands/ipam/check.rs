@@ -1,16 +1,14 @@
 //! `ropewalk ipam check`: the books against the addresses that containers of this host have.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ropewalk_linux::{Linux, Netns};
-use ropewalk_netstate::Place;
-use ropewalk_topology::doctor::books::{Disagreement, Found, judge};
+use ropewalk_linux::survey::{Depth, Selection, survey};
+use ropewalk_topology::{
+    doctor::books::{Disagreement, Found, judge},
+    model::Namespace,
+};
 use serde_json::json;
 
 use super::books::Books;
@@ -34,17 +32,24 @@ pub(super) struct Where {
 const NAMED: [&str; 2] = ["/run/netns", "/run/docker/netns"];
 
 pub(super) fn run(books: &mut Books, place: &Where, output: Output) -> Result<ExitCode, Failure> {
-    let namespaces = namespaces(place, output)?;
-    let mut progress = output.bar("namespaces", namespaces.len());
+    let host = survey(Depth::WithoutConnections, &selection(place, output)?).host;
+    let namespaces: Vec<&Namespace> = host.namespaces.iter().filter(|one| !one.is_own).collect();
     let mut found = Found::new();
-    for path in &namespaces {
-        let name = path.display().to_string();
-        for ip in addresses(path, output) {
-            found.entry(ip).or_default().push(name.clone());
+    for namespace in &namespaces {
+        let name = namespace.paths.first().cloned().unwrap_or_else(|| namespace.name());
+        match &namespace.content {
+            Ok(content) => {
+                for address in content.addresses.iter().filter(|one| one.is_global()) {
+                    found.entry(address.ip).or_default().push(name.clone());
+                }
+            }
+            Err(reason) => output.warn(&format!("skipped {name}: {reason}")),
         }
-        progress.step();
     }
-    drop(progress);
+    for places in found.values_mut() {
+        places.sort();
+        places.dedup();
+    }
     let books = books.model()?;
     let findings = judge(&found, &books);
     let exit = if findings.is_empty() { Exit::Ok } else { Exit::Failed };
@@ -60,45 +65,13 @@ pub(super) fn run(books: &mut Books, place: &Where, output: Output) -> Result<Ex
     Ok(exit.into())
 }
 
-/// Every namespace once: those with names, those of attachments on record, those of processes.
-fn namespaces(place: &Where, output: Output) -> Result<Vec<PathBuf>, Failure> {
-    let list = |folder: &str| {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    let mut paths: Vec<PathBuf> = NAMED.iter().flat_map(|folder| list(folder)).collect();
-    paths.extend(place.cache.records(output)?.iter().map(|record| PathBuf::from(&record.netns)));
+/// The namespaces with names, those of attachments on record, and perhaps those of processes.
+fn selection(place: &Where, output: Output) -> Result<Selection, Failure> {
     if place.processes {
-        paths.extend(list("/proc").into_iter().map(|process| process.join("ns/net")));
+        return Ok(Selection::All);
     }
-    paths.sort();
-    let id = |path: &PathBuf| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    let own = id(&PathBuf::from("/proc/self/ns/net"));
-    let mut seen = BTreeSet::new();
-    paths.retain(|path| id(path).is_some_and(|id| Some(id) != own && seen.insert(id)));
-    Ok(paths)
-}
-
-/// The addresses in a namespace, but for those that every namespace has.
-fn addresses(path: &PathBuf, output: Output) -> Vec<IpAddr> {
-    let read = || -> Result<Vec<IpAddr>, String> {
-        let netns = Netns::open(path).map_err(|error| error.to_string())?;
-        let mut kernel = Linux::with_sandbox(netns);
-        let links = kernel.domain_links(Place::Sandbox).map_err(|error| error.reason)?;
-        let mut all = Vec::new();
-        for name in links.iter().filter_map(|link| link.name.parse().ok()) {
-            let found = kernel.link_addresses(Place::Sandbox, &name);
-            all.extend(found.map_err(|error| error.reason)?.iter().map(|prefix| prefix.ip()));
-        }
-        Ok(all)
-    };
-    let mut found = read().unwrap_or_else(|reason| {
-        output.warn(&format!("skipped {}: {reason}", path.display()));
-        Vec::new()
-    });
-    found.retain(|ip| match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-    });
-    found
+    let entries = NAMED.iter().flat_map(fs::read_dir).flatten().flatten();
+    let mut paths: Vec<String> = entries.map(|one| one.path().display().to_string()).collect();
+    paths.extend(place.cache.records(output)?.into_iter().map(|record| record.netns));
+    Ok(Selection::Named(paths))
 }
