@@ -185,3 +185,153 @@ export interface Counted {
   /** Packets that were wrong. */
   errors: number;
 }
+
+/** Where a packet would go, and what would become of it. */
+export interface Explanation {
+  /** passes, leaves, stopped and so on. */
+  outcome: string;
+  /** As it is sent. */
+  sent: Packet;
+  /** Its way. */
+  way: Journey;
+  /** The way of the answer, if there is one. */
+  back: Journey | null;
+}
+
+/** A packet. */
+export interface Packet {
+  /** From. */
+  source: string;
+  /** To. */
+  destination: string;
+  /** Its protocol. */
+  protocol: string;
+  /** The port to. */
+  destinationPort: number | null;
+}
+
+/** A way through namespaces. */
+export interface Journey {
+  /** What happens, one after the other. */
+  steps: Step[];
+  /** How it ends. */
+  end: Arrival;
+}
+
+/** Something that happens to a packet. */
+export interface Step {
+  /** enters, route, rules, neighbour, bridge, crosses or note. */
+  kind: string;
+  /** Where. */
+  namespace: Place | null;
+  /** The link: of a route, of a neighbour, or where it comes in. */
+  link?: Point | null;
+  /** The route that is taken. */
+  route?: string | null;
+  /** Who is next. */
+  gateway?: string | null;
+  /** Where in the packet filter. */
+  hook?: string;
+  /** The chains that were asked. */
+  chains?: string[];
+  /** What rules have done. */
+  deeds?: Deed[];
+  /** What the packet becomes. */
+  becomes?: Packet | null;
+  /** Whom a neighbour is asked for. */
+  address?: string;
+  /** Where that is. */
+  mac?: string | null;
+  /** How it is known. */
+  how?: string;
+  /** The bridge. */
+  bridge?: Point | null;
+  /** Where from, of a bridge or a pair. */
+  from?: Point | null;
+  /** Where to. */
+  to?: Point | null;
+  /** Why a bridge sends it there. */
+  why?: string;
+  /** A note. */
+  text?: string;
+}
+
+/** A namespace. */
+export interface Place {
+  /** Its inode. */
+  inode: number;
+  /** Its name. */
+  name: string;
+}
+
+/** A link somewhere. */
+export interface Point {
+  /** The inode of its namespace. */
+  namespace: number | null;
+  /** Its index. */
+  link: number;
+  /** Its name. */
+  name: string | null;
+}
+
+/** What a rule has done. */
+export interface Deed {
+  /** accepts, drops and so on. */
+  action: string;
+  /** The rule. */
+  rule: RuleAt;
+}
+
+/** A rule of the packet filter. */
+export interface RuleAt {
+  /** Its family. */
+  family: string;
+  /** Its table. */
+  table: string;
+  /** Its chain. */
+  chain: string;
+  /** In words. */
+  text: string;
+  /** What somebody noted. */
+  comment: string | null;
+}
+
+/** How a way ends. */
+export interface Arrival {
+  /** delivered, left, stopped or unknown. */
+  kind: string;
+  /** Where it is delivered or leaves. */
+  at?: Point | null;
+  /** Where it stops. */
+  namespace?: Place | null;
+  /** Why it stops. */
+  reason?: string;
+  /** The rule that stops it. */
+  rule?: RuleAt | null;
+  /** The command that shows it. */
+  shownBy?: string | null;
+  /** The command that would change it. */
+  changedBy?: string | null;
+}
+
+/** Something that is wrong with a host. */
+export interface Finding {
+  /** What was looked for. */
+  check: string;
+  /** error, warning or note. */
+  severity: string;
+  /** What it means. */
+  meaning: string;
+  /** What it is about. */
+  object: string;
+  /** The inode of the namespace. */
+  namespace: number | null;
+  /** The index of the link. */
+  link: number | null;
+  /** What was read. */
+  evidence: string;
+  /** What comes of it. */
+  consequence: string;
+  /** What mends it. */
+  command: string;
+}

@@ -2,6 +2,7 @@
 
 import type { Detail, Link, Space } from "./api";
 import { amount, h } from "./dom";
+import type { View } from "./place";
 import { KEPT_RATES, key, type Speed, type Store } from "./store";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -10,7 +11,7 @@ export class Details {
   private detail: Detail | undefined;
   private shown: string | undefined;
 
-  constructor(private readonly element: HTMLElement, private readonly store: Store, private readonly choose: (id: string | undefined) => void) {}
+  constructor(private readonly element: HTMLElement, private readonly store: Store, private readonly choose: (id: string | undefined) => void, private readonly look: (change: Partial<View>, isStep?: boolean) => void) {}
 
   /** The namespace and the link that an id means. */
   find(id: string | undefined): { space: Space; link: Link | undefined } | undefined {
@@ -48,6 +49,7 @@ export class Details {
     const close = h("button", { type: "button", class: "close", "aria-label": "Close details", onclick: () => this.choose(undefined) }, "×");
     this.element.replaceChildren(
       h("div", { class: "head" }, h("div", {}, h("h2", {}, title), h("p", { class: "soft" }, subtitle)), close),
+      h("p", { class: "ends" }, this.end("Path from here", { from: space.name }), this.end("Path to here", { to: space.name })),
       ...(link ? this.link(space, link) : this.space(space)),
     );
     if (hadFocus) close.focus();
@@ -123,6 +125,10 @@ export class Details {
       h("section", {}, ...(tables.length ? [h("h3", {}, "Packet filter"), ...tables] : [])),
       this.list("Not read", detail.gaps),
     ];
+  }
+
+  private end(text: string, end: Partial<View>): HTMLElement {
+    return h("button", { type: "button", onclick: () => this.look({ ...end, tab: "explain" }, true) }, text);
   }
 
   private go(text: string, id: string): HTMLElement {

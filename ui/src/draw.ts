@@ -470,13 +470,12 @@ export class Drawing {
 
   /** The way of a packet, with an arrow at its end or a cross where it ends early. */
   private path(): void {
-    const { context: c, layout, colors, marks, transform } = this;
-    const boxes = marks.path.flatMap((id) => layout?.boxes.get(id) ?? []);
-    const points = boxes.map((box) => [box.x + Math.min(box.w / 2, 90), box.y + Math.min(box.h / 2, 23)] as const);
+    const { context: c, colors, marks, transform } = this;
+    const points = this.waypoints(marks.path);
     const [first, ...others] = points;
     const last = points.at(-1);
     if (!first || !last) return;
-    const width = Math.max(4, 3 / transform.k);
+    const width = Math.max(3.5, 3 / transform.k);
     c.beginPath();
     c.moveTo(...first);
     for (const point of others) c.lineTo(...point);
@@ -484,9 +483,9 @@ export class Drawing {
     c.lineWidth = width;
     c.lineJoin = "round";
     c.stroke();
-    for (const point of points) {
+    for (const point of [first, last]) {
       c.beginPath();
-      c.arc(...point, width * 1.3, 0, 7);
+      c.arc(...point, width * 1.4, 0, 7);
       c.fillStyle = colors.panel;
       c.fill();
       c.stroke();
@@ -500,6 +499,30 @@ export class Drawing {
       c.lineTo(last[0] - arm, last[1] + arm);
       c.stroke();
     }
+  }
+
+  /** From a card to the line that leads to its network, and along networks. */
+  private waypoints(path: string[]): [number, number][] {
+    const points: [number, number][] = [];
+    path.forEach((id, at) => {
+      const box = this.layout?.boxes.get(id);
+      if (!box) return;
+      if (id.startsWith("c")) {
+        const inside: [number, number] = [box.x + 13, box.y + 14];
+        const outside: [number, number] = [box.x - 10, box.y + 14];
+        const before = this.layout?.boxes.get(path[at - 1] ?? "");
+        const after = this.layout?.boxes.get(path[at + 1] ?? "");
+        if (before) points.push([outside[0], before.y + before.h / 2], outside);
+        points.push(inside);
+        if (after) points.push(outside, [outside[0], after.y + after.h / 2]);
+      } else if (!path[at - 1]?.startsWith("c") || (at > 0 && path[at + 1] === undefined)) {
+        const last = points.at(-1);
+        const x = Math.min(Math.max(last?.[0] ?? 0, box.x + 16), box.x + box.w - 16);
+        if (last) points.push([x, last[1]]);
+        points.push([x, box.y + box.h / 2]);
+      }
+    });
+    return points;
   }
 
   private shine(): void {

@@ -2,8 +2,10 @@
 
 import type { Change } from "./api";
 import { Details } from "./details";
+import { Doctor } from "./doctor";
 import { byId, count, h } from "./dom";
 import { Drawing } from "./draw";
+import { Explain } from "./explain";
 import { LARGE, layoutOf } from "./layout";
 import * as place from "./place";
 import { sceneOf, type Grouping, type Scene } from "./scene";
@@ -23,7 +25,11 @@ const drawing = new Drawing(byId("stage"), (hit) => {
   }
 });
 const tree = new Tree((id) => choose(id));
-const details = new Details(byId("details"), store, choose);
+const details = new Details(byId("details"), store, choose, look);
+const explain = new Explain(store, look, mark);
+const doctor = new Doctor(store, choose, (found) => {
+  byId("tab-doctor").dataset["found"] = found ? String(found) : "";
+});
 
 const search = h("input", { type: "search", id: "search", placeholder: "Search", "aria-label": "Search names and addresses", value: view.q, oninput: () => look({ q: search.value }) });
 const group = h(
@@ -36,14 +42,17 @@ const THEMES = ["auto", "light", "dark"];
 const theme = h("button", { type: "button", id: "theme", onclick: () => paintAs(THEMES[(THEMES.indexOf(theme.value) + 1) % 3] ?? "auto") });
 byId("controls").append(search, group, theme);
 
-const tabs = ["list", "changes"] as const;
+const tabs = ["list", "explain", "doctor", "changes"] as const;
+const TITLES = { list: "Network", explain: "Path", doctor: "Findings", changes: "Changes" };
 const tabBar = h("div", { role: "tablist", "aria-label": "What is listed", class: "tabs" });
 const panels = {
   list: h("div", { role: "tabpanel", id: "panel-list", "aria-labelledby": "tab-list", class: "panel" }, tree.element),
+  explain: h("div", { role: "tabpanel", id: "panel-explain", "aria-labelledby": "tab-explain", class: "panel", tabIndex: 0 }, explain.element),
+  doctor: h("div", { role: "tabpanel", id: "panel-doctor", "aria-labelledby": "tab-doctor", class: "panel", tabIndex: 0 }, doctor.element),
   changes: h("div", { role: "tabpanel", id: "panel-changes", "aria-labelledby": "tab-changes", class: "panel", tabIndex: 0 }),
 };
 for (const name of tabs) {
-  tabBar.append(h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => look({ tab: name === "list" ? "" : name }) }, name === "list" ? "Network" : "Changes"));
+  tabBar.append(h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => look({ tab: name === "list" ? "" : name }) }, TITLES[name]));
 }
 tabBar.addEventListener("keydown", (event) => {
   if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
@@ -80,6 +89,7 @@ function look(change: Partial<place.View>, isStep = false): void {
   view = { ...view, ...change };
   place.write(view, isStep);
   render();
+  if (change.tab === "doctor") doctor.look();
   if (change.select && scene) drawing.reveal(scene.owner.get(view.select) ?? view.select);
 }
 
@@ -103,7 +113,7 @@ function render(): void {
   const layout = layoutOf(scene, (one) => one.cards.length > LARGE !== toggled.has(one.id));
   drawing.show(scene, layout);
   const filter = view.q.trim().toLowerCase();
-  drawing.mark({ selected: view.select || undefined, found: found(filter), path: [], blocked: false });
+  mark();
   tree.show(scene, filter);
   tree.select(view.select || undefined);
   group.value = view.group;
@@ -116,8 +126,15 @@ function render(): void {
     button.tabIndex = isShown ? 0 : -1;
   }
   if (tab === "changes") renderChanges();
+  void explain.show(view, false);
   void details.show(view.select || undefined);
   performance.measure("render", { start: started });
+}
+
+function mark(): void {
+  const isAsked = view.from && view.to && (view.tab === "explain" || !view.tab);
+  const path = isAsked && scene ? explain.path(scene.owner) : [];
+  drawing.mark({ selected: view.select || undefined, found: found(view.q.trim().toLowerCase()), path, blocked: explain.isBlocked });
 }
 
 function renderChanges(): void {
@@ -176,6 +193,9 @@ store.addEventListener("spaces", (event) => {
   });
   drawing.glow(new Set(ids));
   say(changes);
+  explain.suggest();
+  void explain.show(view, true);
+  if (view.tab === "doctor" || !changes.length) doctor.look();
 });
 store.addEventListener("rates", () => {
   drawing.pass(store.rates);

@@ -29,6 +29,8 @@ pub use trace::{
     Trace,
 };
 
+pub use words::rule_words;
+
 use crate::{graph::LinkAt, model::Host};
 use walk::{Now, Walker};
 

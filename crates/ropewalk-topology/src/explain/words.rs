@@ -103,7 +103,7 @@ enum Kind {
 }
 
 /// A whole rule.
-pub(super) fn rule_words(table: &Table, rule: &Rule) -> String {
+pub fn rule_words(table: &Table, rule: &Rule) -> String {
     let mut words = Vec::new();
     let mut held = Held::new();
     for expression in &rule.expressions {

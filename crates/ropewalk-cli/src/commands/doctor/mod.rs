@@ -25,7 +25,7 @@ use crate::commands::{ipam, leases, topology};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::Stop;
-use crate::options::ConfigOptions;
+use crate::options::{CacheOptions, ConfigOptions};
 use crate::output::Output;
 
 /// How often is looked for more to mend: with a link its address goes, and then the lease.
@@ -158,6 +158,11 @@ fn exit(findings: &[Finding]) -> ExitCode {
 }
 
 impl Places {
+    /// Where attachments are on record.
+    pub(crate) fn cache(&self) -> &CacheOptions {
+        &self.books.cache
+    }
+
     /// Where books of addresses are: a database that is named or there, and the folder of
     /// host-local.
     fn sources(&self) -> Vec<ipam::Source> {

@@ -125,7 +125,10 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
         return Err(Failure::failed(reason));
     }
     topology::names::add(&mut host, &options.cache, output);
-    let question = options.question(&host)?;
+    let ends = (options.source.as_str(), options.destination.as_str());
+    let service = options.service.unwrap_or(Service::ECHO);
+    let question = question(&host, ends, service, options.version())?;
+    let question = Question { source_port: options.source_port, ..question };
     let trace = explain(&host, &question);
     let title = text::Title { source: &options.source, destination: &options.destination };
     let report = match options.probe {
@@ -165,22 +168,36 @@ impl Options {
             _ => Version::Any,
         }
     }
+}
 
-    /// What is asked, in the host's own terms.
-    fn question(&self, host: &Host) -> Result<Question, Failure> {
-        let (source, destination) =
-            (ends::find(host, &self.source)?, ends::find(host, &self.destination)?);
-        let address = ends::destination(host, &source, &destination, self.version())
-            .map_err(|reason| not_explained(&reason))?;
-        let service = self.service.unwrap_or(Service::ECHO);
-        Ok(Question {
-            from: from(host, &source, address).map_err(|reason| not_explained(&reason))?,
-            destination: address,
-            protocol: service.number(address.is_ipv6()),
-            port: service.port,
-            source_port: self.source_port,
-        })
-    }
+/// What becomes of a packet between two ends that somebody has named, for who asks otherwise than by
+/// a command line. Without a port it is an echo request.
+pub(crate) fn answer(host: &Host, ends: (&str, &str), port: &str) -> Result<Value, Failure> {
+    let service = match port {
+        "" => Service::ECHO,
+        port => service(port).map_err(|reason| not_explained(&reason))?,
+    };
+    let question = question(host, ends, service, Version::Any)?;
+    Ok(document(host, &explain(host, &question)))
+}
+
+/// What is asked, in the host's own terms.
+fn question(
+    host: &Host,
+    (source, destination): (&str, &str),
+    service: Service,
+    version: Version,
+) -> Result<Question, Failure> {
+    let (source, destination) = (ends::find(host, source)?, ends::find(host, destination)?);
+    let address = ends::destination(host, &source, &destination, version)
+        .map_err(|reason| not_explained(&reason))?;
+    Ok(Question {
+        from: from(host, &source, address).map_err(|reason| not_explained(&reason))?,
+        destination: address,
+        protocol: service.number(address.is_ipv6()),
+        port: service.port,
+        source_port: None,
+    })
 }
 
 fn not_explained(reason: &str) -> Failure {

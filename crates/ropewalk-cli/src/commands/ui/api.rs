@@ -4,9 +4,10 @@
 
 use serde_json::Value;
 
+use super::others;
 use super::shape::{Shape, shapes};
 
-shapes! {
+shapes! { own:
     /// A host as it is.
     State {
         /// Grows with each change.
@@ -197,7 +198,7 @@ shapes! {
 /// `ui/src/api.ts`.
 pub(super) fn module() -> String {
     let head = "// What the server says. Written by `cargo xtask docs`; never by hand.\n";
-    format!("{head}{}", typescript())
+    format!("{head}{}{}", own(), others::others())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod hub;
+mod others;
 mod page;
 mod shape;
 mod view;
@@ -18,14 +19,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use ropewalk_topology::model::Host;
+use serde_json::Value;
 
 use self::access::Access;
 use self::hub::Hub;
 use self::shape::Shape as _;
+use crate::commands::{doctor, explain};
 use crate::failure::Failure;
 use crate::http::{Request, Response, Server, Stop};
 use crate::live::Live;
-use crate::options::CacheOptions;
 use crate::output::Output;
 
 /// Serve a page with the network of this host, as it is and as it changes
@@ -51,7 +54,7 @@ pub(crate) struct Options {
     token_file: PathBuf,
 
     #[command(flatten)]
-    cache: CacheOptions,
+    places: doctor::Places,
 
     /// Print what the page knows of the server's documents; for building it
     #[arg(long, hide = true)]
@@ -86,7 +89,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
         Some(encryption) => server.with_tls(encryption),
         None => server,
     };
-    let live = Live::start(&options.cache, output)?;
+    let live = Live::start(options.places.cache(), output)?;
     let hub = Arc::new(Hub::new().map_err(failed)?);
     hub.tell(view::spaces(live.host()), Vec::new());
     if !page::is_there() {
@@ -96,7 +99,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
     let access = Access::new(token, address);
     let answer = |request: &Request| {
         let refused = access.judge(request, scheme == "https");
-        refused.unwrap_or_else(|| self::answer(request, &hub))
+        refused.unwrap_or_else(|| self::answer(request, &hub, &options.places, output))
     };
     thread::scope(|scope| {
         let serving = scope.spawn(|| server.serve(&stop, &answer));
@@ -134,7 +137,7 @@ fn watch(mut live: Live<'_>, hub: &Hub, stop: &Stop) -> Result<(), Failure> {
     Ok(())
 }
 
-fn answer(request: &Request, hub: &Arc<Hub>) -> Response {
+fn answer(request: &Request, hub: &Arc<Hub>, places: &doctor::Places, output: Output) -> Response {
     match request.path.as_str() {
         "/api/topology" => Response::json(&hub.state().json()),
         "/api/events" => Response::events(hub.listen()),
@@ -148,7 +151,27 @@ fn answer(request: &Request, hub: &Arc<Hub>) -> Response {
                 None => Response::error(503),
             }
         }
+        "/api/explain" => {
+            let parameter = |name| request.parameter(name).unwrap_or_default().to_owned();
+            let (from, to, port) = (parameter("from"), parameter("to"), parameter("port"));
+            let answer = hub.ask(move |host| explain::answer(host, (&from, &to), &port));
+            answer.map_or_else(|| Response::error(503), answered)
+        }
+        "/api/doctor" => {
+            // Books may be far away; who watches the host does not wait for them.
+            let Some(host) = hub.ask(Host::clone) else { return Response::error(503) };
+            let findings = doctor::findings(&host, true, places, output);
+            answered(findings.map(|findings| doctor::json(&findings)))
+        }
         "/" if !page::is_there() => Response::refusal(404, NO_PAGE),
         _ => page::asset(request).unwrap_or_else(|| Response::error(404)),
+    }
+}
+
+/// What was found out, or a sentence that says why it was not.
+fn answered(answer: Result<Value, Failure>) -> Response {
+    match answer {
+        Ok(document) => Response::json(&document),
+        Err(failure) => Response::refusal(404, &failure.to_string()),
     }
 }

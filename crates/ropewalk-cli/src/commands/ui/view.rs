@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ropewalk_topology::draw::words;
+use ropewalk_topology::explain::rule_words;
 use ropewalk_topology::model::{self, Content, Host, Namespace};
 use ropewalk_topology::{Graph, LinkAt};
 
@@ -181,14 +182,14 @@ fn table_in(prefix: &str, table: &model::Table) -> Table {
             let policy = if base.accepts { "accept" } else { "drop" };
             format!("{} hook {} priority {} policy {policy}", base.kind, base.hook, base.priority)
         }),
-        rules: chain.rules.iter().map(rule_text).collect(),
+        rules: chain.rules.iter().map(|rule| rule_text(table, rule)).collect(),
     };
     let name = format!("{prefix}{} {}", table.family.name(), table.name);
     Table { name, chains: table.chains.iter().map(chain).collect() }
 }
 
-fn rule_text(rule: &model::Rule) -> String {
+fn rule_text(table: &model::Table, rule: &model::Rule) -> String {
     let comment =
         rule.comment.as_ref().map(|comment| format!(" \"{comment}\"")).unwrap_or_default();
-    format!("{}{comment}", rule.handle)
+    format!("{}{comment}", rule_words(table, rule))
 }
