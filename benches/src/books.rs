@@ -12,7 +12,7 @@ use crate::{
     Outcome,
     attachment::Container,
     call::{self, Verb},
-    contestant::Contestant,
+    contestant::{Contestant, OURS_WITH_SQL},
     failed,
     host::{Host, Machine, run},
     statistics::{Summary, rounded},
@@ -149,7 +149,7 @@ fn fill(leases: u32) -> Outcome<Value> {
     run(&format!(
         "psql -q -h /run/pg -U postgres -c 'CREATE DATABASE {name}'
          echo '{config}' | CNI_COMMAND=ADD CNI_CONTAINERID=first CNI_IFNAME=eth0 CNI_NETNS=/x \
-         CNI_PATH=/x {plugins}/ropewalk/sql >/dev/null
+         CNI_PATH=/x {plugins}/{OURS_WITH_SQL}/sql >/dev/null
          psql -q -h /run/pg -U postgres {name} -c \"
          INSERT INTO ropewalk_lease SELECT host('10.0.0.0'::inet + i), 'books', 'lan', '', 'IPv4', \
          'books', 'x' || i, 'eth0', NULL, NULL, 'h' || i % 100, 1, NULL, NULL, 0 \

@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use crate::{Outcome, failed, host::PLUGINS};
 
 /// The plugins that are measured, which a multi-call program is linked as.
-pub const NAMES: [&str; 8] =
-    ["bridge", "firewall", "host-local", "loopback", "macvlan", "portmap", "ptp", "tuning"];
+pub const NAMES: [&str; 9] =
+    ["bridge", "firewall", "host-local", "loopback", "macvlan", "portmap", "ptp", "sql", "tuning"];
 
 /// Who is measured.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Contestant {
 pub const REFERENCE: &str = "reference";
 /// What is measured against the others.
 pub const OURS: &str = "ropewalk";
+/// Ours with a database in it.
+pub const OURS_WITH_SQL: &str = "ropewalk-sql";
 /// The least possible.
 pub const FLOOR: &str = "floor";
 
@@ -43,11 +45,6 @@ impl Contestant {
         fs::copy(path, &installed).map_err(failed("install"))?;
         for plugin in NAMES {
             symlink(&installed, format!("{directory}/{plugin}")).map_err(failed(plugin))?;
-        }
-        // A program of its own, which others do not have.
-        let sql = path.with_file_name("ropewalk-sql");
-        if name == OURS && sql.is_file() {
-            symlink(sql, format!("{directory}/sql")).map_err(failed("sql"))?;
         }
         Ok(Self { name, directory })
     }

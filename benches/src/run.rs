@@ -5,7 +5,7 @@ use crate::{
     arguments::{Arguments, BURSTS, PODS, SQL, START, TRAFFIC},
     books, burst,
     console::tell,
-    contestant::{Contestant, FLOOR, OURS, REFERENCE},
+    contestant::{Contestant, FLOOR, OURS, OURS_WITH_SQL, REFERENCE},
     failed,
     host::Machine,
     options, pods,
@@ -47,11 +47,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
     }
     if arguments.has(SQL) {
         tell("books of addresses");
-        let ours = contestants.iter().find(|contestant| contestant.name == OURS);
-        let measured = ours.map_or_else(
-            || Err("ours are missing".to_owned()),
-            |ours| books::measure(&machine, ours, arguments.rounds()),
-        );
+        let program = arguments.ours.with_file_name(OURS_WITH_SQL);
+        let measured = Contestant::new(OURS_WITH_SQL, &program)
+            .and_then(|ours| books::measure(&machine, &ours, arguments.rounds()));
         report.books = report.kept(SQL, measured);
     }
     sys::go_along().map_err(failed("failed to become an ordinary process"))?;

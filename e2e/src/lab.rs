@@ -91,6 +91,16 @@ impl Lab {
         &self.plugin_directory
     }
 
+    /// From now on all plugins are the program that has one of them beside all others.
+    pub fn use_larger_program(&mut self, plugin: &str) {
+        let directory = &self.plugin_directory;
+        self.sh(&format!(
+            "program=$(readlink {directory}/{plugin}); mkdir /run/lab/larger
+             for name in $(ls {directory}); do ln -s $program /run/lab/larger/$name; done"
+        ));
+        "/run/lab/larger".clone_into(&mut self.plugin_directory);
+    }
+
     /// The names of all plugins under test.
     pub fn plugin_names(&self) -> impl Iterator<Item = &'static str> {
         let is_there = |name: &&str| self.exists(&format!("{}/{name}", self.plugin_directory));

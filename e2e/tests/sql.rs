@@ -7,6 +7,8 @@ mod books;
 mod command;
 #[path = "sql/file.rs"]
 mod file;
+#[path = "sql/in_one.rs"]
+mod in_one;
 #[path = "sql/on_file.rs"]
 mod on_file;
 #[path = "sql/on_server.rs"]

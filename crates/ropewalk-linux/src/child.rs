@@ -1,18 +1,29 @@
-//! A program that was started: its input, what it writes and its end, all waited for at once. It
+//! A program that is started: its input, what it writes and its end, both waited for at once. It
 //! must never wait for anything but one `poll`, nor for others to whom the program has handed its
 //! pipes on.
 
 use std::{
-    io::{self, ErrorKind, Write},
-    os::fd::{AsFd, OwnedFd},
-    process::{Child, ChildStdin, ExitStatus},
+    fs::File,
+    io::{self, ErrorKind, Seek, Write},
+    os::fd::OwnedFd,
+    process::{Child, ExitStatus},
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    fs::{MemfdFlags, memfd_create},
     process::{Pid, PidfdFlags, pidfd_open},
 };
+
+/// The input of a program as a file without a name, so that nobody has to feed it while it runs. It
+/// is gone with its last reader, and nobody else can open it: it may hold secrets.
+pub fn input(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"input", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
 
 /// How far a program may go.
 #[derive(Clone, Copy, Debug)]
@@ -47,21 +58,20 @@ pub struct Finished {
     pub stderr: Vec<u8>,
 }
 
-/// Gives a program its input and collects what it writes until it ends. One that goes too far is
-/// killed.
-pub fn finish(mut child: Child, input: &[u8], bounds: Bounds) -> Finished {
-    let mut talk = Talk::with(&mut child, input);
-    let ending = match talk.go_on(bounds) {
+/// Collects what a program writes until it ends. One that goes too far is killed.
+pub fn finish(mut child: Child, bounds: Bounds) -> Finished {
+    let mut watch = Watch::of(&mut child);
+    let ending = match watch.go_on(bounds) {
         Ok(Stop::Ended) => child.wait().map_or_else(Ending::Unwatchable, Ending::Exit),
-        Ok(Stop::DeadlinePassed) => talk.kill(&mut child, Ending::DeadlinePassed),
-        Ok(Stop::TooMuchOutput) => talk.kill(&mut child, Ending::TooMuchOutput),
-        Err(error) => talk.kill(&mut child, Ending::Unwatchable(error)),
+        Ok(Stop::DeadlinePassed) => watch.kill(&mut child, Ending::DeadlinePassed),
+        Ok(Stop::TooMuchOutput) => watch.kill(&mut child, Ending::TooMuchOutput),
+        Err(error) => watch.kill(&mut child, Ending::Unwatchable(error)),
     };
-    let [stdout, stderr] = talk.outputs.map(|output| output.bytes);
+    let [stdout, stderr] = watch.outputs.map(|output| output.bytes);
     Finished { ending, stdout, stderr }
 }
 
-/// Why a talk is over.
+/// Why a watch is over.
 enum Stop {
     Ended,
     DeadlinePassed,
@@ -76,9 +86,7 @@ const DEATH: Duration = Duration::from_secs(2);
 /// us from looking at the clock.
 const FULL_PIPE: usize = 2 * 1024 * 1024;
 
-struct Talk<'a> {
-    input: &'a [u8],
-    stdin: Option<ChildStdin>,
+struct Watch {
     outputs: [Collected; 2],
     /// Ready to be read when the program has ended; kernels before 5.3 have no such thing.
     process: Option<OwnedFd>,
@@ -90,13 +98,11 @@ struct Collected {
     bytes: Vec<u8>,
 }
 
-impl<'a> Talk<'a> {
-    fn with(child: &mut Child, input: &'a [u8]) -> Self {
+impl Watch {
+    fn of(child: &mut Child) -> Self {
         let pipes =
             [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
         Self {
-            input,
-            stdin: child.stdin.take(),
             outputs: pipes.map(|pipe| Collected { pipe, bytes: Vec::new() }),
             process: pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok(),
         }
@@ -104,12 +110,10 @@ impl<'a> Talk<'a> {
 
     /// Until it has ended: what it wrote before that is in the pipes.
     fn go_on(&mut self, bounds: Bounds) -> io::Result<Stop> {
-        let outputs = self.outputs.iter().filter_map(|output| output.pipe.as_ref());
-        for pipe in outputs.map(AsFd::as_fd).chain(self.stdin.iter().map(AsFd::as_fd)) {
+        for pipe in self.outputs.iter().filter_map(|output| output.pipe.as_ref()) {
             rustix::io::ioctl_fionbio(pipe, true)?;
         }
         loop {
-            self.write();
             let left = bounds.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(Stop::DeadlinePassed);
@@ -141,25 +145,12 @@ impl<'a> Talk<'a> {
         ending
     }
 
-    /// Writes as much input as there is room for. A program need not read it; its answer tells.
-    fn write(&mut self) {
-        while let Some(stdin) = &mut self.stdin {
-            match stdin.write(self.input) {
-                Ok(written) if written < self.input.len() => self.input = &self.input[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => self.stdin = None,
-            }
-        }
-    }
-
     /// Waits until something can be done; whether the program has ended.
     fn wait(&self, longest: Duration) -> io::Result<bool> {
         let process = self.process.iter().map(|fd| PollFd::new(fd, PollFlags::IN));
         let outputs = self.outputs.iter().filter_map(|output| output.pipe.as_ref());
         let outputs = outputs.map(|fd| PollFd::new(fd, PollFlags::IN));
-        let input = self.stdin.iter().map(|stdin| PollFd::new(stdin, PollFlags::OUT));
-        let mut files: Vec<PollFd<'_>> = process.chain(outputs).chain(input).collect();
+        let mut files: Vec<PollFd<'_>> = process.chain(outputs).collect();
         poll_for(&mut files, longest)?;
         Ok(self.process.is_some() && files.first().is_some_and(|file| !file.revents().is_empty()))
     }
@@ -201,12 +192,12 @@ mod tests {
 
     use super::*;
 
-    fn run(script: &str, input: &[u8], output: usize, time: Duration) -> Finished {
+    fn run(script: &str, bytes: &[u8], output: usize, time: Duration) -> Finished {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input(bytes).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let bounds = Bounds { output, deadline: Instant::now() + time };
-        finish(command.spawn().unwrap(), input, bounds)
+        finish(command.spawn().unwrap(), bounds)
     }
 
     const LONG: Duration = Duration::from_mins(1);

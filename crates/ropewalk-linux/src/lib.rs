@@ -31,8 +31,8 @@ pub use datagram::LinkLocalSocket;
 pub use entry::prepare;
 pub use error::io_reason;
 pub use kernel::{
-    DeviceSelector, DomainLink, FoundDevice, LinkAddress, LinkRoute, LinkState, Linux, PacketLimit,
-    Routing, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
+    DeviceSelector, DomainLink, FoundDevice, LinkAddress, LinkRoute, LinkState, LinksInAdvance,
+    Linux, PacketLimit, Routing, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
 };
 pub use netns::{Netns, NetnsError, unshare_private_host};
 pub use packet::{Hears, PacketSocket, wait_for_input};

@@ -61,25 +61,39 @@ pub fn preview(kernel: &mut dyn Kernel, desired: &Desired) -> Result<Plan, Conve
     plan_add(desired, &observed).map_err(ConvergeError::Conflict)
 }
 
+/// What [`add`] has done.
+#[derive(Clone, Debug)]
+pub struct Done(Plan);
+
 /// ADD: makes the desired state. On failure nothing is left but shared things.
 pub fn add(
     kernel: &mut dyn Kernel,
     memory: &mut dyn Memory,
     desired: &Desired,
-) -> Result<(), ConvergeError> {
+) -> Result<Done, ConvergeError> {
     let plan = preview(kernel, desired)?;
     if !plan.borrowed.is_empty() {
         memory.remember(&plan.borrowed)?;
     }
     let Err(Partial { done, failed, error }) = apply_all(kernel, &plan.steps) else {
-        return Ok(());
+        return Ok(Done(plan));
     };
-    let left = take_back(kernel, &plan.steps, &done);
-    if left.is_empty() && !plan.borrowed.is_empty() {
-        memory.forget()?;
-    }
+    let left = take_back(kernel, memory, &plan, &done)?;
     let step = Box::new(plan.steps[failed].step.clone());
     Err(ConvergeError::Step { step, error, left })
+}
+
+/// Takes back what an ADD has done, because something behind it failed. Nothing is left but shared
+/// things.
+pub fn undo(
+    kernel: &mut dyn Kernel,
+    memory: &mut dyn Memory,
+    Done(plan): &Done,
+) -> Result<(), ConvergeError> {
+    let all: Vec<usize> = (0..plan.steps.len()).collect();
+    let mut left = take_back(kernel, memory, plan, &all)?.into_iter();
+    let Some((step, error)) = left.next() else { return Ok(()) };
+    Err(ConvergeError::Step { step: Box::new(step), error, left: left.collect() })
 }
 
 /// Applies all steps. A shared thing that another ADD has made in the meantime is as good as ours.
@@ -116,12 +130,14 @@ fn was_made_by_another(kernel: &mut dyn Kernel, planned: &Planned, error: &Kerne
 }
 
 /// Undoes the steps done, last first, one by one so that one failure does not stop the others.
+/// Answers what could not be undone; if all could, what was borrowed is given back.
 fn take_back(
     kernel: &mut dyn Kernel,
-    steps: &[Planned],
+    memory: &mut dyn Memory,
+    plan: &Plan,
     done: &[usize],
-) -> Vec<(Step, KernelError)> {
-    let own = done.iter().rev().filter_map(|&index| steps.get(index)).filter(|planned| {
+) -> Result<Vec<(Step, KernelError)>, MemoryError> {
+    let own = done.iter().rev().filter_map(|&index| plan.steps.get(index)).filter(|planned| {
         planned.lifetime != Lifetime::Shared && !planned.step.resource().is_passing()
     });
     let mut left = Vec::new();
@@ -131,7 +147,10 @@ fn take_back(
             left.push((undo, partial.error));
         }
     }
-    left
+    if left.is_empty() && !plan.borrowed.is_empty() {
+        memory.forget()?;
+    }
+    Ok(left)
 }
 
 /// CHECK: what is not as ADD left it; empty if all is well.

@@ -25,6 +25,11 @@ impl Observed {
         Self::default()
     }
 
+    /// Adds what another observation has found.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Records what was found under the key that was asked for.
     pub fn insert(&mut self, place: Place, key: Key, resource: Resource) {
         self.0.insert((place, key), resource);

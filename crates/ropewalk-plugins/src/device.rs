@@ -197,6 +197,11 @@ pub trait Device {
         None
     }
 
+    /// Whether it takes a link of the host's, which is left alone until there are addresses for it.
+    fn takes_link(&self) -> bool {
+        false
+    }
+
     /// Whether it changes what plugins before it made, and so needs their result.
     fn is_chained(&self) -> bool {
         false

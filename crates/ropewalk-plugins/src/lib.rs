@@ -26,8 +26,10 @@ mod texts;
 mod verbs;
 
 pub use hand_over::{Form, hand_over, preview_hand_over};
-pub use ipam::{IpamPlugin, dhcp::run_daemon as run_dhcp_daemon, host_local::ranges::Range, sql};
+pub use ipam::{
+    Gate, IpamPlugin, SlowIpam, dhcp::run_daemon as run_dhcp_daemon, host_local::ranges::Range, sql,
+};
 pub use lint::{Remark, RemarkKind, lint, suggestion};
 pub use owned::{forget, owned, owner_of_chain};
 pub use preview::{Preview, preview};
-pub use program::{is_plugin, main, names, serve};
+pub use program::{is_plugin, main, multi_call, names};

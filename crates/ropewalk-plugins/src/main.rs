@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use std::{ffi::OsString, path::Path};
+use std::ffi::OsString;
 
 use ropewalk_linux::Arena;
 
@@ -13,8 +13,5 @@ static MEMORY: Arena = Arena::new();
 ropewalk_linux::begin_with!(run);
 
 fn run(words: Vec<OsString>) -> u8 {
-    let mut words = words.into_iter();
-    let name = words.next().unwrap_or_default();
-    let name = Path::new(&name).file_name().unwrap_or_default();
-    ropewalk_plugins::main(&name.to_string_lossy(), words)
+    ropewalk_plugins::multi_call(words, &[])
 }

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
+    path::Path,
 };
 
 use ropewalk_cni::{
@@ -33,6 +34,16 @@ pub fn is_plugin(name: &str) -> bool {
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
 
+/// Runs a multi-call binary that has these plugins beside the usual ones, with all the words of its
+/// command line. Returns the exit status.
+pub fn multi_call(words: Vec<OsString>, added: &'static [Plugin]) -> u8 {
+    table::add(added);
+    let mut words = words.into_iter();
+    let name = words.next().unwrap_or_default();
+    let name = Path::new(&name).file_name().unwrap_or_default();
+    main(&name.to_string_lossy(), words)
+}
+
 /// Runs the plugin of this name with these words of the command line and this process's
 /// environment, input and output. Returns the exit status.
 pub fn main(name: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
@@ -42,18 +53,12 @@ pub fn main(name: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
         return ipam::dhcp::run_daemon(words);
     }
     let Some(plugin) = table::find(name) else {
-        let known: Vec<_> = names().collect();
+        let known: Vec<_> = table::all().map(|plugin| plugin.name).collect();
         return fail(&CniError::internal(format!(
             "no plugin is named {name:?}; hint: start this file under one of the names {}",
             known.join(", ")
         )));
     };
-    run(plugin)
-}
-
-/// Runs a plugin that is a program of its own. Returns the exit status.
-pub fn serve(plugin: &Plugin) -> u8 {
-    answer_panics();
     run(plugin)
 }
 

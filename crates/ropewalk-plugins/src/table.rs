@@ -1,5 +1,7 @@
 //! The table of all plugins: what is not here does not exist.
 
+use std::sync::OnceLock;
+
 use ropewalk_cni::{ALL, CniError, Request, Version};
 
 use crate::{
@@ -65,7 +67,8 @@ pub static PLUGINS: &[Plugin] = &[
     Plugin { name: "vrf", versions: SINCE_0_3_1, kind: Kind::Device(vrf::load) },
 ];
 
-/// A plugin that is a program of its own: what it needs has no place in the binary of all others.
+/// A plugin that comes with a larger program: what it needs has no place in the binary of all
+/// others, which that program has beside it.
 #[derive(Debug)]
 pub struct Separate {
     /// The plugin's name.
@@ -77,7 +80,20 @@ pub struct Separate {
 /// All of these.
 pub static SEPARATE: &[Separate] = &[Separate { name: "sql", program: "ropewalk-sql" }];
 
+/// What this program has beside all of these.
+static ADDED: OnceLock<&'static [Plugin]> = OnceLock::new();
+
+/// Adds plugins to this program's; called once, before anything else.
+pub(crate) fn add(plugins: &'static [Plugin]) {
+    ADDED.get_or_init(|| plugins);
+}
+
+/// All plugins of this program.
+pub(crate) fn all() -> impl Iterator<Item = &'static Plugin> {
+    PLUGINS.iter().chain(ADDED.get().copied().unwrap_or_default())
+}
+
 /// The plugin of this name.
 pub fn find(name: &str) -> Option<&'static Plugin> {
-    PLUGINS.iter().find(|plugin| plugin.name == name)
+    all().find(|plugin| plugin.name == name)
 }

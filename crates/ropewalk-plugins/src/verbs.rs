@@ -16,7 +16,9 @@ use ropewalk_store::{Holder, LeaseDirectory};
 use crate::{
     device::{Attachment, Device, Given},
     ipam::{self, Ipam},
-    layer3, link_first, packet_filters,
+    layer3,
+    link_first::{self, MadeLink},
+    packet_filters,
     texts::{self, and_then},
 };
 
@@ -34,35 +36,46 @@ pub(crate) fn run(device: &dyn Device, request: &Request) -> Result<String, CniE
 
 fn add(device: &dyn Device, request: &Request) -> Result<CniResult, CniError> {
     let adding = Adding { device, request, attachment: Attachment::of(request)? };
-    let previous = previous(device, request)?;
-    let mut kernel = sandbox(request)?;
-    let facts = device.facts(&mut kernel, &adding.attachment, previous.as_ref());
-    refuse_silence(&kernel)?;
-    let given = Given { previous, facts, ..Given::default() };
-    let Some(name) = device.ipam() else { return adding.make(&mut kernel, &given, None) };
-    let ipam = Ipam::find(name, request)?;
-    if ipam.is_ours() {
-        // Nothing that takes time lies between the first look and the last.
-        kernel.keep_idle_bridges();
+    let Some(name) = device.ipam() else {
+        let (mut kernel, given) = adding.look()?;
+        return adding.make(&mut kernel, &given, None);
+    };
+    let is_beside = !device.takes_link() && !ipam::needs_link(name);
+    if is_beside && let Some((ipam, slow)) = Ipam::find_slow(name, request) {
+        return link_first::beside(&adding, &ipam, slow);
     }
+    let (mut kernel, given) = adding.look()?;
+    let ipam = Ipam::find(name, request)?;
     adding.refuse_second(&mut kernel, &given)?;
-    if !ipam.is_ours() {
+    let claim = if is_beside { ipam.start(request)? } else { None };
+    if ipam::needs_link(name) || claim.is_some() {
+        return link_first::add(&adding, &mut kernel, &ipam, claim, given);
+    }
+    let given = Given { layer3: Some(ipam.claim(request)?), ..given };
+    if device.takes_link() {
+        // Whoever leased may have taken his time.
         kernel.forget_links_in_advance();
     }
-    if ipam::needs_link(name) {
-        return link_first::add(&adding, &mut kernel, &ipam, given);
-    }
-    adding.lease_and_make(&mut kernel, &ipam, given, None)
+    adding.make_or_release(&mut kernel, &ipam, &given, None)
 }
 
 /// One ADD.
 pub(crate) struct Adding<'a> {
     pub(crate) device: &'a dyn Device,
-    request: &'a Request,
+    pub(crate) request: &'a Request,
     pub(crate) attachment: Attachment,
 }
 
 impl Adding<'_> {
+    /// What the chain, the sandbox and the host are like.
+    pub(crate) fn look(&self) -> Result<(OneShot, Given), CniError> {
+        let previous = previous(self.device, self.request)?;
+        let mut kernel = sandbox(self.request)?;
+        let facts = self.device.facts(&mut kernel, &self.attachment, previous.as_ref());
+        refuse_silence(&kernel)?;
+        Ok((kernel, Given { previous, facts, ..Given::default() }))
+    }
+
     /// What is to be made, on a host that can serve it.
     fn declare(&self, kernel: &mut Linux, given: &Given) -> Result<Desired, CniError> {
         let desired = self.device.declare(&self.attachment, given)?;
@@ -72,8 +85,9 @@ impl Adding<'_> {
 
     /// An attachment that exists is refused before addresses are claimed: some IPAM plugins answer
     /// a second claim with the first one's lease, and releasing that would take it from the
-    /// container.
-    fn refuse_second(&self, kernel: &mut Linux, given: &Given) -> Result<(), CniError> {
+    /// container. Nothing that takes time lies between this look and the link.
+    pub(crate) fn refuse_second(&self, kernel: &mut Linux, given: &Given) -> Result<(), CniError> {
+        kernel.keep_idle_bridges();
         let desired = self.declare(kernel, given)?;
         kernel.find_links_in_advance(&links(&desired)).map_err(internal)?;
         let own = |item: &&Item| item.lifetime == Lifetime::Attachment;
@@ -87,16 +101,15 @@ impl Adding<'_> {
         Ok(())
     }
 
-    /// Leases addresses and makes the interface, or gives them back.
-    pub(crate) fn lease_and_make(
+    /// Makes the interface with the addresses that were leased, or gives them back.
+    pub(crate) fn make_or_release(
         &self,
         kernel: &mut Linux,
         ipam: &Ipam,
-        given: Given,
-        link: Option<&Desired>,
+        given: &Given,
+        link: Option<MadeLink<'_>>,
     ) -> Result<CniResult, CniError> {
-        let given = Given { layer3: Some(ipam.claim(self.request)?), ..given };
-        self.make(kernel, &given, link).map_err(|error| {
+        self.make(kernel, given, link).map_err(|error| {
             let released = ipam.release(self.request);
             and_then(error, released.map_err(|second| second.prefixed("failed to release")))
         })
@@ -108,10 +121,14 @@ impl Adding<'_> {
         &self,
         kernel: &mut Linux,
         given: &Given,
-        link: Option<&Desired>,
+        link: Option<MadeLink<'_>>,
     ) -> Result<CniResult, CniError> {
         let Self { device, request, attachment } = self;
         refuse_unusable(given)?;
+        let mut observed = match &link {
+            Some(link) => observe_made(kernel, link.desired)?,
+            None => Observed::new(),
+        };
         // A link that is there keeps the bridge that it is a port of.
         if link.is_none() {
             kernel.keep_idle_bridges();
@@ -119,11 +136,14 @@ impl Adding<'_> {
         let desired = self.declare(kernel, given)?;
         // A result that the version asked for cannot carry is an error before anything is made.
         device.result(attachment, given, &Observed::new()).to_value(request.version)?;
-        let rest = link.map(|link| desired.without(link));
+        let rest = link.as_ref().map(|link| desired.without(link.desired));
         let rest = rest.as_ref().unwrap_or(&desired);
+        if let Some(before) = link.and_then(|link| link.before) {
+            kernel.observe_as_before(before);
+        }
         converge::add(kernel, &mut *device.memory(attachment), rest)
             .map_err(texts::converge_error)?;
-        let observed = kernel.observe_made(&links(&desired)).map_err(internal)?;
+        observed.extend(observe_made(kernel, rest)?);
         Ok(device.result(attachment, given, &observed))
     }
 }
@@ -149,6 +169,11 @@ fn refuse_silence(kernel: &Linux) -> Result<(), CniError> {
 
 fn internal(error: KernelError) -> CniError {
     CniError::internal(error.reason)
+}
+
+/// What results tell of links that were just made.
+fn observe_made(kernel: &mut Linux, desired: &Desired) -> Result<Observed, CniError> {
+    kernel.observe_made(&links(desired)).map_err(internal)
 }
 
 /// Results tell the links that were made and their hardware addresses, and the addresses that a

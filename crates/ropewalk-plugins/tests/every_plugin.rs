@@ -13,7 +13,7 @@ use ropewalk_testkit::{FakeKernel, FakeMemory, tampered};
 use samples::{Case, Sample, samples};
 
 fn add(kernel: &mut FakeKernel, memory: &mut FakeMemory, case: &Case) -> Result<(), ConvergeError> {
-    converge::add(kernel, memory, &case.desired())
+    converge::add(kernel, memory, &case.desired()).map(drop)
 }
 
 /// A kernel after a successful ADD of container 1, and what it remembers.
@@ -178,6 +178,18 @@ fn a_failure_at_any_step_leaves_only_shared_things() {
             assert_nothing_left(&sample, &kernel, &case, &format!("failure at step {n} ({error})"));
             assert_eq!(memory, FakeMemory::default(), "{}: step {n} not forgotten", sample.name);
         }
+    }
+}
+
+#[test]
+fn what_is_undone_leaves_only_shared_things() {
+    for sample in samples() {
+        let (mut kernel, mut memory, case) =
+            (sample.kernel(), FakeMemory::default(), sample.case(1));
+        let done = converge::add(&mut kernel, &mut memory, &case.desired()).unwrap();
+        converge::undo(&mut kernel, &mut memory, &done).unwrap();
+        assert_nothing_left(&sample, &kernel, &case, "undone");
+        assert_eq!(memory, FakeMemory::default(), "{}: not forgotten", sample.name);
     }
 }
 

@@ -110,7 +110,10 @@ impl Execute for Processes {
 fn start(invocation: &Invocation, deadline: Instant) -> io::Result<Child> {
     let mut command = Command::new(&invocation.program);
     command.envs(invocation.variables.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(child::input(invocation.stdin.as_bytes())?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let give_up = deadline.min(Instant::now() + BUSY_PATIENCE);
     loop {
         match command.spawn() {
@@ -126,7 +129,7 @@ fn is_busy(error: &io::Error) -> bool {
 
 fn attend(child: Child, invocation: &Invocation, deadline: Instant) -> Finished {
     let bounds = Bounds { output: OUTPUT_LIMIT_BYTES, deadline };
-    let finished = child::finish(child, invocation.stdin.as_bytes(), bounds);
+    let finished = child::finish(child, bounds);
     let ending = match finished.ending {
         child::Ending::Exit(status) => Ending::Exit(exit_kind(status)),
         child::Ending::DeadlinePassed => Ending::DeadlinePassed(invocation.deadline),

@@ -1,7 +1,8 @@
-//! The plugin `sql`: addresses from a database, for one host or many.
+//! The multi-call plugin binary with the plugin `sql` in it: addresses from a database, for one
+//! host or many. It may be installed as `sql` alone, or under the names of all plugins.
 //!
-//! It speaks CNI through what all plugins share, and keeps books through `ropewalk-ledger`. It must
-//! never write anything but the protocol to standard output, and no password anywhere.
+//! `sql` speaks CNI through what all plugins share, and keeps books through `ropewalk-ledger`. It
+//! must never write anything but the protocol to standard output, and no password anywhere.
 
 #![no_main]
 
@@ -17,8 +18,10 @@ use ropewalk_plugins::table::{Kind, Plugin};
 #[global_allocator]
 static MEMORY: Arena = Arena::new();
 
+static ADDED: &[Plugin] = &[Plugin { name: "sql", versions: ALL, kind: Kind::Ipam(&plugin::Sql) }];
+
 ropewalk_linux::begin_with!(run);
 
-fn run(_words: Vec<OsString>) -> u8 {
-    ropewalk_plugins::serve(&Plugin { name: "sql", versions: ALL, kind: Kind::Ipam(&plugin::Sql) })
+fn run(words: Vec<OsString>) -> u8 {
+    ropewalk_plugins::multi_call(words, ADDED)
 }

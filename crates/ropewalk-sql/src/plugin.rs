@@ -11,7 +11,7 @@ use ropewalk_ledger::{
     Blocks, Claim, Group, Holder, Kind, Ledger, Location, Options, Pool, Rest, Trouble,
 };
 use ropewalk_plugins::{
-    IpamPlugin,
+    Gate, IpamPlugin, SlowIpam,
     sql::{Config, Grouped, PoolConfig},
 };
 
@@ -27,20 +27,11 @@ const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 
 impl IpamPlugin for Sql {
     fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
-        let config = Config::read(request)?;
-        let dns = config.dns()?;
-        let groups: Vec<_> = config.groups().into_iter().map(Alternatives::new).collect();
-        if groups.is_empty() {
-            return Err(CniError::internal("no pool is for this attachment"));
-        }
-        let claim = claim(&config, holder(request), &groups)?;
-        let given = open(&config)?.claim(&claim).map_err(|trouble| error(&trouble))?;
-        let ips = given.iter().map(|given| {
-            let address = Cidr { ip: given.ip, prefix: given.pool.subnet.length() };
-            IpConfig { interface: None, address, gateway: Some(given.pool.gateway) }
-        });
-        let ips = ips.collect();
-        Ok(CniResult { interfaces: Vec::new(), ips, routes: config.routes, dns })
+        self.claim_behind(&Gate::open(), request)
+    }
+
+    fn slow(&self) -> Option<&dyn SlowIpam> {
+        Some(self)
     }
 
     fn preview(&self, _request: &Request) -> Result<CniResult, CniError> {
@@ -97,6 +88,28 @@ impl IpamPlugin for Sql {
         let would = open(&config)
             .and_then(|mut ledger| ledger.try_claim(&claim).map_err(|trouble| error(&trouble)));
         would.map_err(unavailable)
+    }
+}
+
+/// A file is opened and its tables are read, or a server is reached, before the gate.
+impl SlowIpam for Sql {
+    fn claim_behind(&self, gate: &Gate, request: &Request) -> Result<CniResult, CniError> {
+        let config = Config::read(request)?;
+        let dns = config.dns()?;
+        let groups: Vec<_> = config.groups().into_iter().map(Alternatives::new).collect();
+        if groups.is_empty() {
+            return Err(CniError::internal("no pool is for this attachment"));
+        }
+        let claim = claim(&config, holder(request), &groups)?;
+        let mut ledger = open(&config)?;
+        gate.pass()?;
+        let given = ledger.claim(&claim).map_err(|trouble| error(&trouble))?;
+        let ips = given.iter().map(|given| {
+            let address = Cidr { ip: given.ip, prefix: given.pool.subnet.length() };
+            IpConfig { interface: None, address, gateway: Some(given.pool.gateway) }
+        });
+        let ips = ips.collect();
+        Ok(CniResult { interfaces: Vec::new(), ips, routes: config.routes, dns })
     }
 }
 

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ropewalk-store",
         ],
     ),
-    // A program of its own, so that no database is in the plugin binary.
+    // A larger program, so that no database is in the plugin binary.
     ("ropewalk-sql", &["ropewalk-cni", "ropewalk-ledger", "ropewalk-linux", "ropewalk-plugins"]),
     (
         "ropewalk-cli",

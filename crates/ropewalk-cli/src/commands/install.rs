@@ -19,8 +19,9 @@ use crate::output::Output;
 
 /// Install every plugin into a folder, as hard links to one binary
 ///
-/// Plugins of the same names are replaced; other files are not touched. The plugin sql is a program
-/// of its own, ropewalk-sql, and is installed if that is beside the binary.
+/// Plugins of the same names are replaced; other files are not touched. The plugin sql comes with
+/// a larger program, ropewalk-sql, and is installed if that is beside the binary. With
+/// `--from ropewalk-sql` all plugins are that program, which spares sql a process of its own.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The folder, for example /opt/cni/bin; it is made if it is missing

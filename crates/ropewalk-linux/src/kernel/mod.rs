@@ -71,6 +71,10 @@ pub struct Linux {
     expired_at: Option<Instant>,
 }
 
+/// What was known of links at some moment.
+#[derive(Debug)]
+pub struct LinksInAdvance(Links);
+
 impl Linux {
     /// Without a sandbox; asking for something in it is an error.
     pub fn host_only() -> Self {
@@ -123,6 +127,17 @@ impl Linux {
     /// Forgets links that were looked for in advance.
     pub fn forget_links_in_advance(&mut self) {
         self.links_in_advance.clear();
+    }
+
+    /// What the next observation takes for the truth, for [`Linux::observe_as_before`].
+    pub fn links_in_advance(&self) -> LinksInAdvance {
+        LinksInAdvance(self.links_in_advance.clone())
+    }
+
+    /// Lets the observation that follows at once see no link that was made since. What lies on such
+    /// a link is then as absent as the link was, without a question.
+    pub fn observe_as_before(&mut self, links: LinksInAdvance) {
+        self.links_in_advance = links.0;
     }
 
     /// Whether a link was there when links were looked for in advance.

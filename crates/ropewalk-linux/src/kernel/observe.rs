@@ -47,8 +47,9 @@ pub(super) fn links_in_advance(linux: &mut Linux, probes: &[Probe<'_>]) -> Resul
     questions::ask_about_links(linux, probes);
     let mut survey = Survey { linux, links: Links::new(), addresses: BTreeMap::new() };
     let result = survey.links_of(probes);
-    let found = survey.links;
+    let mut found = survey.links;
     questions::forget_answers(linux);
+    known::presume_absent(probes, &mut found);
     linux.links_in_advance = found;
     result
 }
@@ -56,9 +57,8 @@ pub(super) fn links_in_advance(linux: &mut Linux, probes: &[Probe<'_>]) -> Resul
 fn observe_but(
     linux: &mut Linux,
     probes: &[Probe<'_>],
-    mut known: Links,
+    known: Links,
 ) -> Result<Observed, KernelError> {
-    known::presume_absent(probes, &mut known);
     for place in [Place::Host, Place::Sandbox] {
         linux.sockets(place).observed = known::indices(&known, place);
     }

@@ -18,12 +18,12 @@ const LONGEST: Duration = Duration::from_mins(4);
 /// The variable that says otherwise, in seconds.
 const LONGEST_VARIABLE: &str = "ROPEWALK_DELEGATE_SECONDS";
 
-/// Gives it its input and collects what it writes until it ends.
-pub(super) fn finish(child: Child, input: &str) -> Result<Output, io::Error> {
+/// Collects what it writes until it ends.
+pub(super) fn finish(child: Child) -> Result<Output, io::Error> {
     let seconds = env::var(LONGEST_VARIABLE).ok().and_then(|text| text.parse().ok());
     let longest = seconds.map_or(LONGEST, Duration::from_secs);
     let bounds = Bounds { output: MOST_OUTPUT, deadline: Instant::now() + longest };
-    let finished = child::finish(child, input.as_bytes(), bounds);
+    let finished = child::finish(child, bounds);
     match finished.ending {
         Ending::Exit(status) => {
             Ok(Output { status, stdout: finished.stdout, stderr: finished.stderr })

@@ -4,6 +4,7 @@
 mod delegate;
 pub(crate) mod dhcp;
 mod execution;
+mod gate;
 pub(crate) mod host_local;
 mod newer;
 pub mod sql;
@@ -11,7 +12,9 @@ pub(crate) mod static_addresses;
 
 use ropewalk_cni::{CniError, CniResult, Command, Request};
 
-pub(crate) use delegate::{Ipam, preview};
+pub use gate::Gate;
+
+pub(crate) use delegate::{Claim, Ipam, preview};
 pub(crate) use newer::newer_attachments;
 
 /// Whether the plugin of this type, ours or another, speaks over the attachment's link, which then
@@ -24,6 +27,11 @@ pub(crate) fn needs_link(name: &str) -> bool {
 pub trait IpamPlugin: Sync {
     /// Leases addresses to the attachment. A failure leaves nothing leased.
     fn claim(&self, request: &Request) -> Result<CniResult, CniError>;
+
+    /// The plugin, if its claims take so long that the rest of an ADD should not wait for them.
+    fn slow(&self) -> Option<&dyn SlowIpam> {
+        None
+    }
 
     /// The addresses that a claim would lease now, leasing nothing.
     fn preview(&self, request: &Request) -> Result<CniResult, CniError>;
@@ -43,6 +51,12 @@ pub trait IpamPlugin: Sync {
     fn status(&self, _request: &Request) -> Result<(), CniError> {
         Ok(())
     }
+}
+
+/// An IPAM plugin whose claims take their time: they go on while the link is made.
+pub trait SlowIpam: Sync {
+    /// As [`IpamPlugin::claim`]. What comes before the gate may be for nothing and changes nothing.
+    fn claim_behind(&self, gate: &Gate, request: &Request) -> Result<CniResult, CniError>;
 }
 
 impl std::fmt::Debug for dyn IpamPlugin {

@@ -64,6 +64,7 @@ fn one(mend: &Mend, places: &Places) -> Result<(), Failure> {
             let mut desired = Desired::new();
             desired.push(Place::Host, Lifetime::Shared, Sysctl::new(name.as_str(), value.as_str()));
             converge::add(&mut Linux::host_only(), &mut (), &desired)
+                .map(drop)
                 .map_err(|error| Failure::failed(error.to_string()))
         }
     }

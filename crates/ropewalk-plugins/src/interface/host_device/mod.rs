@@ -36,6 +36,10 @@ impl Device for HostDevicePlugin {
         self.config.ipam.as_deref()
     }
 
+    fn takes_link(&self) -> bool {
+        true
+    }
+
     fn facts(
         &self,
         kernel: &mut Linux,

@@ -1,6 +1,6 @@
 //! The configuration of the plugin `sql`: addresses from pools that a database keeps the books of.
 //!
-//! The plugin itself is a program of its own, so that no database is in the plugin binary; what is
+//! The plugin itself is in a larger program, so that no database is in the plugin binary; what is
 //! here never reaches one.
 
 mod config;
