@@ -7,6 +7,7 @@
 
 mod bridge;
 mod chained;
+mod interface;
 mod leases;
 mod link;
 mod macvlan;
@@ -51,9 +52,9 @@ fn run(request: &Request) -> Outcome<String> {
         return Ok(r#"{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}"#.to_owned());
     }
     match request.plugin.as_str() {
-        "bridge" => bridge::run(request),
-        "ptp" => ptp::run(request),
-        "macvlan" => macvlan::run(request),
+        "bridge" => interface::run(request, bridge::add, bridge::check),
+        "ptp" => interface::run(request, ptp::add, ptp::check),
+        "macvlan" => interface::run(request, macvlan::add, |_, _| Ok(())),
         "portmap" => chained::portmap(request),
         "firewall" => chained::firewall(request),
         "tuning" => chained::tuning(request),
