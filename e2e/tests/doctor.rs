@@ -256,6 +256,12 @@ fn an_iptables_policy_that_drops_is_found() {
                  iptables-nft -A FORWARD -i docker0 -j ACCEPT");
     let found = sick.one("forward-dropped");
     assert!(found.evidence.contains("ip filter FORWARD"), "{found:?}");
+    // The old iptables have a chain of their own.
+    if sick.lab.try_sh("iptables-legacy -P FORWARD DROP").code == 0 {
+        let found = sick.findings();
+        assert_eq!(names(&found), ["forward-dropped", "forward-dropped"], "{found:#?}");
+        sick.lab.sh("iptables-legacy -P FORWARD ACCEPT");
+    }
     // The plugin `firewall` accepts its containers, whatever the policy is.
     sick.configure("lan", "lan0", "10.1.0", "fd00:1");
     sick.detach("c1");
@@ -308,6 +314,46 @@ fn mtus_that_do_not_fit_are_found() {
                  ip route add default via 10.9.0.2");
     let found = sick.one("mtu-uplink");
     assert!(found.evidence.contains("1400"), "{found:?}");
+}
+
+/// Loads a program of XDP that lets everything pass, and keeps it under a name.
+const LOAD: &str = r#"
+import ctypes, platform, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def bpf(command, attributes):
+    buffer = ctypes.create_string_buffer(attributes, 128)
+    answer = libc.syscall(280 if platform.machine() == "aarch64" else 321, command, buffer, 128)
+    assert answer >= 0, ctypes.get_errno()
+    return answer
+program = ctypes.create_string_buffer(struct.pack("<QQ", 0x2000000b7, 0x95))
+licence = ctypes.create_string_buffer(b"GPL")
+load = struct.pack("<IIQQ", 6, 2, ctypes.addressof(program), ctypes.addressof(licence))
+path = ctypes.create_string_buffer(sys.argv[1].encode())
+descriptor = bpf(5, load)
+bpf(6, struct.pack("<QI", ctypes.addressof(path), descriptor))
+"#;
+
+#[test]
+fn checksums_that_a_program_would_see_unfinished_are_found() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.write("/run/lab/load.py", LOAD);
+    let loaded = sick.lab.try_sh(
+        "mkdir -p /run/lab/bpf && mount -t bpf bpf /run/lab/bpf
+         python3 /run/lab/load.py /run/lab/bpf/pass
+         host=$(ip -br link show master lan0 | head -1 | cut -d@ -f1)
+         ip link set dev $host xdp pinned /run/lab/bpf/pass",
+    );
+    if loaded.code != 0 {
+        sick.lab.not_here(&format!("programs of XDP: {}", loaded.stderr));
+        return;
+    }
+    let found = sick.one("checksum-offload");
+    assert!(found.evidence.contains("has XDP program"), "{found:?}");
+    sick.lab.sh(&found.command);
+    assert_eq!(sick.findings(), []);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod neighbour_tables;
 mod next_hops;
 mod numbers;
 mod objects;
+mod offloads;
 mod owners;
 mod parts;
 mod qdiscs;
@@ -115,6 +116,7 @@ pub fn survey(depth: Depth, selection: &Selection) -> Survey {
         sources.push(found.source);
     }
     numbers::resolve(&sources, &mut host);
+    offloads::read(&sources, &mut host);
     Survey { host, unknown }
 }
 

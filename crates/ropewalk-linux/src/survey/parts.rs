@@ -61,9 +61,9 @@ fn is_on_disk(files: &str, name: &str) -> bool {
 
 /// Compilers add endings to names of functions that they have taken apart.
 fn has_function(functions: &str, name: &str) -> bool {
-    functions.lines().any(|line| {
-        let found = line.split_whitespace().nth(2);
-        found.is_some_and(|found| found.split('.').next() == Some(name))
+    functions.match_indices(name).any(|(at, _)| {
+        let (before, behind) = (&functions[..at], &functions[at + name.len()..]);
+        before.ends_with(' ') && behind.starts_with(['.', '\n', '\t'])
     })
 }
 

@@ -1,7 +1,6 @@
 //! Addresses that are there twice, subnets that overlap, gateways that nobody is.
 
 use alloc::{
-    collections::BTreeMap,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -24,29 +23,25 @@ const REFUSED: u32 = 8;
 
 pub(super) fn duplicates(view: &View<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for domain in view.domains() {
-        let mut holders: BTreeMap<IpAddr, Vec<LinkAt>> = BTreeMap::new();
-        for (at, _) in view.members(domain) {
-            // The kernel makes sure that addresses of a link alone are unique there.
-            for address in view.addresses(at).filter(|one| one.scope == 0) {
-                holders.entry(address.ip).or_default().push(at);
-            }
-        }
-        for (ip, holders) in holders {
-            let others = |at: &LinkAt| at.namespace != holders[0].namespace;
-            let Some(&other) = holders.iter().find(|at| others(at)) else { continue };
-            let names: Vec<String> = holders.iter().map(|at| view.called(*at)).collect();
-            let length = view.addresses(other).find(|one| one.ip == ip).map_or(0, |one| one.length);
-            let name = view.graph.link(other).map_or("", |link| link.name.as_str());
-            let command = format!("ip address delete {ip}/{length} dev {name}");
-            facts.push(Fact {
-                link: Some(other),
-                object: ip.to_string(),
-                evidence: format!("{ip} is on {}, in one broadcast domain", listed(&names)),
-                command: view.command_in(other.namespace, &command),
-                ..Fact::default()
-            });
-        }
+    for (ip, all) in view.holders() {
+        // The kernel makes sure that addresses of a link alone are unique there.
+        let is_global = |at: &&LinkAt| {
+            all.len() > 1 && view.addresses(**at).any(|one| one.ip == ip && one.scope == 0)
+        };
+        let holders: Vec<LinkAt> = all.iter().filter(is_global).copied().collect();
+        let other = holders.iter().find(|at| at.namespace != holders[0].namespace);
+        let Some(&other) = other else { continue };
+        let names: Vec<String> = holders.iter().map(|at| view.called(*at)).collect();
+        let length = view.addresses(other).find(|one| one.ip == ip).map_or(0, |one| one.length);
+        let name = view.graph.link(other).map_or("", |link| link.name.as_str());
+        let command = format!("ip address delete {ip}/{length} dev {name}");
+        facts.push(Fact {
+            link: Some(other),
+            object: ip.to_string(),
+            evidence: format!("{ip} is on {}, in one broadcast domain", listed(&names)),
+            command: view.command_in(other.namespace, &command),
+            ..Fact::default()
+        });
     }
     for (namespace, _, content) in view.contents() {
         for address in content.addresses.iter().filter(|one| one.flags & REFUSED != 0) {
@@ -179,7 +174,7 @@ fn networks(subnets: &[Subnet]) -> Vec<Fact> {
 
 pub(super) fn gateways(view: &View<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for way in view.ways_out().into_iter().filter(|way| way.through.is_none()) {
+    for way in view.ways_out.iter().filter(|way| way.through.is_none()) {
         let (from, gateway) = (way.from, way.gateway);
         // Addresses of a link alone are the routers' own, which may come and go.
         let is_of_link = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());

@@ -3,8 +3,8 @@
 use alloc::{string::String, vec::Vec};
 
 use super::{
-    Finding, Mend, Severity, addresses, bridges, features, forwarding, ipv6, leaks, limits, mtu,
-    reverse_path, view::View,
+    Finding, Mend, Severity, addresses, bridges, checksums, features, forwarding, ipv6, leaks,
+    limits, mtu, reverse_path, view::View,
 };
 use crate::LinkAt;
 use Severity::{Error, Note, Warning};
@@ -63,7 +63,7 @@ impl Check {
 }
 
 /// All checks.
-pub const CHECKS: [Check; 21] = [
+pub const CHECKS: [Check; 22] = [
     Check {
         name: "leaked-link",
         severity: Warning,
@@ -216,6 +216,16 @@ pub const CHECKS: [Check; 21] = [
         cure: "set `mtu` of the network to that of the uplink",
         is_mended: false,
         find: mtu::uplinks,
+    },
+    Check {
+        name: "checksum-offload",
+        severity: Warning,
+        meaning: "an end of a pair that leaves checksums to hardware, with a program of XDP at the \
+                  other end",
+        consequence: "What the program sends on to other links has wrong checksums.",
+        cure: "`ethtool -K LINK tx off` at the end that sends, or the plugin `tuning` with `offloads`",
+        is_mended: false,
+        find: checksums::unfinished,
     },
     Check {
         name: "half-made-bridge",

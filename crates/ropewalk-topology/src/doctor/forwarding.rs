@@ -25,9 +25,9 @@ const FORWARD: u32 = 2;
 /// The containers behind each link that is a gateway, by address family.
 fn behind(view: &View<'_>) -> BTreeMap<(LinkAt, bool), Vec<WayOut>> {
     let mut behind: BTreeMap<_, Vec<WayOut>> = BTreeMap::new();
-    for way in view.ways_out() {
+    for way in &view.ways_out {
         if let Some(through) = way.through {
-            behind.entry((through, way.gateway.is_ipv6())).or_default().push(way);
+            behind.entry((through, way.gateway.is_ipv6())).or_default().push(*way);
         }
     }
     behind

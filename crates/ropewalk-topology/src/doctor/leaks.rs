@@ -24,7 +24,8 @@ fn forget(mark: &Mark) -> Mend {
 impl View<'_> {
     /// Whether somebody keeps the owner. Names of chains tell the starts of hashes.
     fn keeps(&self, mark: &Mark) -> bool {
-        self.alive.iter().any(|hash| hash.starts_with(&mark.attachment))
+        let mut behind = self.alive.range(mark.attachment.clone()..);
+        behind.next().is_some_and(|hash| hash.starts_with(&mark.attachment))
             || owners::is_damaged(mark, self.papers)
     }
 }

@@ -7,6 +7,7 @@ mod addresses;
 pub mod books;
 mod bridges;
 mod checks;
+mod checksums;
 mod features;
 mod filter;
 mod forwarding;

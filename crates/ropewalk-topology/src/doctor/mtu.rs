@@ -132,7 +132,7 @@ pub(super) fn tunnels(view: &View<'_>) -> Vec<Fact> {
 
 pub(super) fn uplinks(view: &View<'_>) -> Vec<Fact> {
     let mut larger: Vec<(LinkAt, u32, Vec<String>)> = Vec::new();
-    for way in view.ways_out() {
+    for way in &view.ways_out {
         let Some(through) = way.through else { continue };
         let Some(content) = view.content(through.namespace) else { continue };
         let unspecified = if way.gateway.is_ipv6() {

@@ -26,6 +26,10 @@ pub(super) struct View<'a> {
     domains: BTreeMap<LinkAt, LinkAt>,
     /// The links of each broadcast domain.
     members: BTreeMap<LinkAt, Vec<LinkAt>>,
+    /// Which links of a broadcast domain have an address.
+    holders: BTreeMap<(LinkAt, IpAddr), Vec<LinkAt>>,
+    /// The ways out of containers.
+    pub(super) ways_out: Vec<WayOut>,
     /// Attachments that somebody keeps.
     pub(super) alive: BTreeSet<String>,
 }
@@ -39,7 +43,27 @@ impl<'a> View<'a> {
             members.entry(domain).or_default().push(at);
         }
         let alive = owners::alive(&graph, papers);
-        Self { host, graph, papers, domains, members, alive }
+        let (holders, ways_out) = (BTreeMap::new(), Vec::new());
+        let mut view = Self { host, graph, papers, domains, members, holders, ways_out, alive };
+        view.holders = view.find_holders();
+        view.ways_out = view.find_ways_out();
+        view
+    }
+
+    fn find_holders(&self) -> BTreeMap<(LinkAt, IpAddr), Vec<LinkAt>> {
+        let mut holders: BTreeMap<_, Vec<LinkAt>> = BTreeMap::new();
+        for (namespace, _, content) in self.contents() {
+            for address in &content.addresses {
+                let at = LinkAt { namespace, index: address.link };
+                holders.entry((self.domain(at), address.ip)).or_default().push(at);
+            }
+        }
+        holders
+    }
+
+    /// Addresses with the links of one broadcast domain that have them.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (IpAddr, &[LinkAt])> {
+        self.holders.iter().map(|((_, ip), holders)| (*ip, holders.as_slice()))
     }
 
     /// Namespaces that could be read.
@@ -61,11 +85,6 @@ impl<'a> View<'a> {
     pub(super) fn members(&self, domain: LinkAt) -> impl Iterator<Item = (LinkAt, &'a Link)> {
         let members = self.members.get(&domain).into_iter().flatten();
         members.filter_map(|&at| Some((at, self.graph.link(at)?)))
-    }
-
-    /// All broadcast domains.
-    pub(super) fn domains(&self) -> impl Iterator<Item = LinkAt> {
-        self.members.keys().copied()
     }
 
     /// Whether others may be in a broadcast domain who cannot be seen from here.
@@ -113,18 +132,20 @@ impl<'a> View<'a> {
 
     /// The ways out of containers: the containers' link, the gateway, and the link that has the
     /// gateway's address in the same broadcast domain, if one has.
-    pub(super) fn ways_out(&self) -> Vec<WayOut> {
+    fn find_ways_out(&self) -> Vec<WayOut> {
         let mut ways = Vec::new();
         for (namespace, found, content) in self.contents() {
             if found.is_own {
                 continue;
             }
+            let first = ways.len();
             let usable = |route: &&Route| route.kind == 1 && route.table == MAIN;
             let hops = content.routes.iter().filter(usable).flat_map(|route| &route.hops);
             for (index, gateway) in hops.filter_map(|hop| Some((hop.link?, hop.gateway?))) {
                 let from = LinkAt { namespace, index };
                 let way = WayOut { from, gateway, through: self.holder(from, gateway) };
-                if !ways.contains(&way) {
+                // Several routes may lead to the same gateway.
+                if !ways[first..].contains(&way) {
                     ways.push(way);
                 }
             }
@@ -134,11 +155,8 @@ impl<'a> View<'a> {
 
     /// The link in another namespace of the same broadcast domain that has an address.
     fn holder(&self, from: LinkAt, ip: IpAddr) -> Option<LinkAt> {
-        let domain = self.domain(from);
-        let mut members = self.members(domain).map(|(at, _)| at);
-        members.find(|at| {
-            at.namespace != from.namespace && self.addresses(*at).any(|one| one.ip == ip)
-        })
+        let holders = self.holders.get(&(self.domain(from), ip))?;
+        holders.iter().find(|at| at.namespace != from.namespace).copied()
     }
 
     /// The addresses of a link.

@@ -60,6 +60,9 @@ pub struct Link {
     pub ipv6_settings: Vec<i32>,
     /// The number of an XDP program on it.
     pub xdp: Option<u32>,
+    /// Whether it leaves checksums to others, where somebody minds: a program of XDP at the other
+    /// end of a pair.
+    pub leaves_checksums: Option<bool>,
     /// The switch at the other end of the wire, if somebody listened.
     pub switch: Option<Switch>,
 }

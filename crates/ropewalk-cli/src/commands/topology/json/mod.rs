@@ -126,6 +126,7 @@ fn link(link: &Link) -> Value {
         "ipv4Settings": link.ipv4_settings,
         "ipv6Settings": link.ipv6_settings,
         "xdp": link.xdp,
+        "leavesChecksums": link.leaves_checksums,
         "switch": link.switch.as_ref().map(switches::value),
     })
 }
