@@ -25,6 +25,7 @@
 //! the directory named by `ROPEWALK_E2E_PLUGINS` (`/usr/lib/cni` holds Debian's reference plugins).
 
 mod binaries;
+mod browser;
 pub mod chain;
 pub mod faults;
 mod hardware;
@@ -41,6 +42,7 @@ mod state;
 mod traffic;
 
 pub use binaries::{PLUGIN_NAMES, command_path, reference};
+pub use browser::{Browser, Ui};
 pub use hardware::Card;
 pub use lab::Lab;
 pub use links::{UPLINK, dual_stack, with_unreachable_route};

@@ -45,7 +45,7 @@ export class Doctor {
     return h(
       "article",
       { class: `finding ${finding.severity}` },
-      h("h3", {}, h("span", { class: "severity" }, finding.severity), ` ${finding.meaning}`),
+      h("h2", {}, h("span", { class: "severity" }, finding.severity), ` ${finding.meaning}`),
       h("p", {}, object),
       h("p", { class: "soft" }, finding.evidence),
       h("p", {}, finding.consequence),

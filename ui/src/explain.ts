@@ -116,8 +116,9 @@ export class Explain {
     this.answer.replaceChildren(
       h("p", { class: good ? "verdict good" : "verdict bad", id: "verdict", "data-outcome": outcome }, `${good ? "✓" : "✗"} ${VERDICTS[outcome] ?? outcome}`),
       h("p", { class: "soft" }, `${sent.protocol}${port}, ${sent.source} → ${sent.destination}`),
+      h("h2", {}, "The way"),
       ...this.journey(way),
-      ...(back ? [h("h3", {}, "The answer"), ...this.journey(back)] : []),
+      ...(back ? [h("h2", {}, "The answer"), ...this.journey(back)] : []),
     );
   }
 
@@ -130,7 +131,7 @@ export class Explain {
         here = step.namespace.inode;
         list = h("ol", { class: "steps" });
         const id = `c${here}`;
-        places.push(h("h4", {}, h("button", { type: "button", class: "link", onclick: () => this.look({ select: id }, true) }, step.namespace.name)), list);
+        places.push(h("h3", {}, h("button", { type: "button", class: "link", onclick: () => this.look({ select: id }, true) }, step.namespace.name)), list);
       }
       list.append(...lines(step).map((line) => h("li", {}, line)));
     }

@@ -77,7 +77,7 @@ export class Tree {
 
   private render(): void {
     const hadFocus = this.element.contains(document.activeElement);
-    const rows = this.items.flatMap((item) => this.row(item, 1, false) ?? []);
+    const rows = this.items.flatMap((item) => this.row(item, 1, false));
     this.element.replaceChildren(...rows);
     const items = this.rows();
     const current = items.find((row) => row.dataset["id"] === this.focused) ?? items[0];
@@ -87,34 +87,32 @@ export class Tree {
     }
   }
 
-  private row(item: Item, level: number, shown: boolean): HTMLElement | undefined {
+  /** The item and what is open below it: one after the other, their levels say what is where. */
+  private row(item: Item, level: number, shown: boolean): HTMLElement[] {
     const fits = shown || !this.filter || this.matches(item);
     const children = item.children;
     const open = children !== none && this.isOpen(item);
-    const below = open ? children().flatMap((child) => this.row(child, level + 1, fits && !!this.filter) ?? []) : [];
-    if (!fits && !below.length) return undefined;
+    const below = open ? children().flatMap((child) => this.row(child, level + 1, fits && !!this.filter)) : [];
+    if (!fits && !below.length) return [];
     const arrow = children === none ? "" : open ? "▾" : "▸";
     const row = h(
-      "div",
-      { class: "row", style: `--level:${level}` },
-      h("span", { class: "arrow", "aria-hidden": "true" }, arrow),
-      h("span", { class: item.bad ? "name bad" : "name" }, item.label),
-      h("span", { class: "note" }, item.note ?? ""),
-    );
-    return h(
       "li",
       {
+        class: "row",
+        style: `--level:${level}`,
         role: "treeitem",
         tabIndex: -1,
         "data-id": item.id,
         "aria-level": level,
         "aria-selected": item.id === this.selected ? "true" : "false",
         "aria-expanded": children === none ? null : String(open),
-        "aria-label": [item.label, item.note].filter(Boolean).join(", "),
       },
-      row,
-      below.length > 0 && h("ul", { role: "group" }, ...below),
+      h("span", { class: "arrow", "aria-hidden": "true" }, arrow),
+      h("span", { class: item.bad ? "name bad" : "name" }, item.label),
+      " ",
+      h("span", { class: "note" }, item.note ?? ""),
     );
+    return [row, ...below];
   }
 
   private rows(): HTMLElement[] {
@@ -158,7 +156,7 @@ export class Tree {
       Home: () => go(rows[0]),
       End: () => go(rows.at(-1)),
       ArrowRight: () => (expanded === "false" ? this.toggle(id) : expanded === "true" && go(rows[at + 1])),
-      ArrowLeft: () => (expanded === "true" ? this.toggle(id) : go(row.parentElement?.closest<HTMLElement>("[role=treeitem]"))),
+      ArrowLeft: () => (expanded === "true" ? this.toggle(id) : go(rows.slice(0, at).findLast((above) => Number(above.ariaLevel) < Number(row.ariaLevel)))),
       Enter: () => this.choose(id),
       " ": () => this.choose(id),
     };
