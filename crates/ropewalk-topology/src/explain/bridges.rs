@@ -8,6 +8,7 @@ use super::{
     neighbours::mac_words,
     packet::Kind,
     routes::{self, Ask, Found, kind},
+    sources,
     trace::{Bridged, End, Event, Told},
     walk::{Now, Walker},
 };
@@ -174,7 +175,10 @@ impl<'a> Walker<'a> {
         };
         let hop = route.hops.first();
         let is_here = hop.is_some_and(|hop| hop.link == Some(switch.at.index));
-        if route.kind == kind::UNICAST && is_here {
+        // What the host would refuse goes up to it, to be refused there (Linux 6.18).
+        let forwards = self.packet.is_v6() || switch.link.ipv4_settings.first() == Some(&1);
+        let is_believed = sources::disbelief(switch.content, &self.packet, switch.link).is_none();
+        if route.kind == kind::UNICAST && is_here && forwards && is_believed {
             // It need not go up: the other one is on the same bridge.
             let next = hop.and_then(|hop| hop.gateway).unwrap_or(self.packet.destination);
             let (mac, _) = self.neighbour(switch.at, next)?;

@@ -31,11 +31,11 @@ pub(super) fn has_neighbours(link: &Link) -> bool {
 impl Walker<'_> {
     pub(super) fn transmit(&mut self, at: LinkAt, next: IpAddr) -> Result<Now, End> {
         let link = self.link(at)?;
+        self.check_up(at, link, Told::Error)?;
         if link.is_loopback() {
             self.frame = Frame::default();
             return Ok(Now::Receive { at });
         }
-        self.check_up(at, link, Told::Error)?;
         let destination = if has_neighbours(link) {
             let (mac, how) = self.neighbour(at, next)?;
             let resolved = Resolved { link: at.index, address: next, mac: Some(mac.clone()), how };

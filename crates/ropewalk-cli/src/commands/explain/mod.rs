@@ -131,10 +131,8 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
     let question = Question { source_port: options.source_port, ..question };
     let trace = explain(&host, &question);
     let title = text::Title { source: &options.source, destination: &options.destination };
-    let report = match options.probe {
-        true => Some(probe::run(&host, &question, &trace, options.deadline)?),
-        false => None,
-    };
+    let report = options.probe.then(|| probe::run(&host, &question, &trace, options.deadline));
+    let report = report.transpose()?;
     output.answer(
         || text::render(&host, &trace, report.as_ref(), title, output.has_colours()),
         || whole(&host, &trace, report.as_ref()),

@@ -168,7 +168,7 @@ impl Report {
             Some(reason) => format!("not answered: {reason}"),
         };
         if let Some((at, from)) = self.arrived {
-            words.push_str(&format!("; {} saw it come from {}", name(at), from.ip()));
+            words.extend(["; ", &name(at), " saw it come from ", &from.ip().to_string()]);
         }
         words
     }

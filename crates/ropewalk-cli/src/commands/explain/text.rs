@@ -46,10 +46,9 @@ pub(super) fn render(
     let what = what(&trace.sent);
     let heading = format!("{} → {}, {what}", title.source, title.destination);
     let heading = page.painted(Paint::Bold, &heading);
-    let packet = match trace.sent.source.is_unspecified() {
-        true => String::new(),
-        false => trace.sent.to_string(),
-    };
+    // Without a route there is no source.
+    let is_whole = !trace.sent.source.is_unspecified();
+    let packet = if is_whole { trace.sent.to_string() } else { String::new() };
     page.line(&format!("{heading}  {packet}\n"));
     page.journey(&trace.way);
     if let Some(back) = &trace.back {
