@@ -75,8 +75,7 @@ fn by_hand(seed: u64, host: usize) -> (Vec<Finding>, Counts) {
             continue;
         }
         let mut random = Random::new(seed.wrapping_mul(1000) + number as u64);
-        let changes = changes::choose(&mut random, host);
-        world::change(&lab, &changes);
+        let changes = world::change(&lab, changes::choose(&mut random, host));
         for _ in 0..QUESTIONS {
             let question = questions::choose(&mut random, host);
             let answer = questions::ask(&lab, &question, &world::names(host));

@@ -91,11 +91,16 @@ fn settle(lab: &Lab, host: usize) {
     lab.wait_until("addresses are usable", || lab.sh(&tentative).is_empty());
 }
 
-/// Makes changes.
-pub(crate) fn change(lab: &Lab, changes: &[Change]) {
-    for change in changes {
-        lab.sh(&format!("set -e\n{}", change.script));
-    }
+/// Makes changes, and answers those that could be made: some exclude each other.
+pub(crate) fn change(lab: &Lab, changes: Vec<Change>) -> Vec<Change> {
+    let can_be = |change: &Change| {
+        let is_made = lab.try_sh(&format!("set -e\n{}", change.script)).code == 0;
+        if !is_made {
+            lab.try_sh(&change.undo);
+        }
+        is_made
+    };
+    changes.into_iter().filter(can_be).collect()
 }
 
 /// Undoes changes, and forgets what was learned under them.

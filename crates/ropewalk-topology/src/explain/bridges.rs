@@ -46,11 +46,10 @@ struct Switch<'a> {
 
 impl<'a> Switch<'a> {
     fn scene(&self, hook: Hook, to: Option<&'a Link>) -> Scene<'a> {
-        let bridge = Some(self.link);
         let (input, output) = match hook {
-            Hook::Input => (bridge, None),
-            Hook::Output => (None, bridge),
-            _ => (self.from, to),
+            Hook::Prerouting | Hook::Input => (self.from, None),
+            Hook::Forward => (self.from, to),
+            _ => (None, to),
         };
         Scene {
             namespace: self.at.namespace,

@@ -2,12 +2,14 @@
 //! arriving. Nothing of them is told but how they fail.
 
 use alloc::{boxed::Box, format};
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     filter::{Hook, Place},
     flows::Tracking,
     packet::{Frame, ICMPV6, Kind, Packet, Port},
+    routes::{self, kind},
+    sources,
     trace::{End, Stop, Told},
     walk::{MOST_STEPS, Now, Walker},
 };
@@ -16,7 +18,7 @@ use crate::graph::LinkAt;
 impl Walker<'_> {
     /// Goes the way of the question and of its answer; an error if one does not arrive.
     pub(super) fn discover(&mut self, at: LinkAt, end: LinkAt, ip: IpAddr) -> Result<(), End> {
-        let source = self.asks_from(at);
+        let source = self.asks_from(at, ip);
         let question = Packet {
             source,
             destination: asked_group(ip),
@@ -55,12 +57,18 @@ impl Walker<'_> {
         })
     }
 
-    /// The address from which a link asks: that of the packet, if the link has it.
-    fn asks_from(&self, at: LinkAt) -> IpAddr {
+    /// The address from which a link asks: that of the packet, if it is an own one.
+    fn asks_from(&self, at: LinkAt, to: IpAddr) -> IpAddr {
         let own = self.packet.source;
         let content = self.graph.namespace(at).and_then(|one| one.content());
+        if let (IpAddr::V4(_), Some(content)) = (to, content) {
+            let is_own = routes::kind_of(content, own, None) == Some(kind::LOCAL);
+            let near = || sources::near_link(content, at.index, to);
+            let found = if is_own && own.is_ipv4() { Some(own) } else { near() };
+            return found.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        }
         let mut addresses = content.into_iter().flat_map(|one| one.addresses_of(at.index));
-        if own.is_ipv4() || addresses.any(|one| one.ip == own) {
+        if addresses.any(|one| one.ip == own) {
             return own;
         }
         let mut addresses = content.into_iter().flat_map(|one| one.addresses_of(at.index));

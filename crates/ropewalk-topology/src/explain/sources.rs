@@ -46,6 +46,11 @@ pub(super) fn of_link(content: &Content, link: u32, to: IpAddr) -> Option<IpAddr
     if to.is_ipv6() { six(content, link, to) } else { four(content, link, to, 0) }
 }
 
+/// The address from which a link asks for neighbours of IPv4.
+pub(super) fn near_link(content: &Content, link: u32, to: IpAddr) -> Option<IpAddr> {
+    four(content, link, to, LINK_SCOPE)
+}
+
 /// The source for a destination by a route, and why this one.
 pub(super) fn choose(
     content: &Content,

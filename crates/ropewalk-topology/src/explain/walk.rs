@@ -374,7 +374,13 @@ impl<'a> Walker<'a> {
     fn receive(&mut self, at: LinkAt) -> Result<Now, End> {
         let (content, link) = (self.content(at.namespace)?, self.link(at)?);
         if self.packet.kind == Kind::Arp {
-            return Err(End::Delivered { at });
+            // Whoever is not believed gets no answer.
+            let disbelief = sources::disbelief(content, &self.packet, link);
+            let is_asked = !self.packet.is_answer && !self.packet.source.is_unspecified();
+            return Err(match disbelief.filter(|_| is_asked) {
+                Some(disbelief) => self.disbelieved(at, link, disbelief),
+                None => End::Delivered { at },
+            });
         }
         self.check_address_family(at, link)?;
         let master = link.master.and_then(|index| content.link(index));

@@ -34,6 +34,8 @@ pub(super) struct Range {
 /// The rule's own expressions.
 pub(super) fn native(run: &mut Run<'_>, expression: &Expression) -> Said {
     match expression {
+        // In a table for both versions of IP, it is for one.
+        Expression::Nat { family, .. } if is_other(run, *family) => Said::Nothing,
         Expression::Nat { of_source, addresses, ports, flags, .. } => {
             let Some(range) = range(run, *addresses, *ports, *flags) else {
                 return Said::Unclear("the address it changes to is not known".into());
@@ -49,6 +51,11 @@ pub(super) fn native(run: &mut Run<'_>, expression: &Expression) -> Said {
         },
         _ => Said::Nothing,
     }
+}
+
+/// Whether a family (`NFPROTO_…`) is the other version of IP.
+fn is_other(run: &Run<'_>, family: u32) -> bool {
+    matches!((family, run.state.packet.is_v6()), (2, true) | (10, false))
 }
 
 /// What registers say; nothing if it is not known.
