@@ -36,7 +36,7 @@ fn install(root: &Path) -> Result<(), String> {
     if installed.is_some() && installed >= list {
         return Ok(());
     }
-    process::run(npm(root).args(["ci", "--silent"]))
+    process::run(npm(root).args(["ci", "--loglevel=error"]))
 }
 
 fn npm(root: &Path) -> Command {

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use ropewalk_linux::survey::{Depth, Selection, survey};
+use ropewalk_topology::model::Host;
 use ropewalk_topology::traffic::{Sum, Traffic, summed, traffic};
+use serde_json::Value;
 
 use self::switches::Switches;
 use crate::commands::topology::names;
@@ -95,6 +97,11 @@ impl By {
             Self::Owner => Sum::Owner,
         }
     }
+}
+
+/// What passed the interfaces of a host's containers.
+pub(crate) fn document(host: &Host) -> Value {
+    json::document(&traffic(host))
 }
 
 pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {

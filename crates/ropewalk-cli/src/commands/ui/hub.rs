@@ -10,11 +10,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use ropewalk_topology::model::Host;
-
 use super::api::{Change, Patch, Rates, Space, State};
 use super::shape::Shape as _;
 use crate::http::Turn;
+use crate::live::Live;
 
 /// How many patches a page may be behind.
 const KEPT_PATCHES: usize = 64;
@@ -25,7 +24,7 @@ const KEPT_CHANGES: usize = 200;
 /// How long a question may wait for the thread that knows the host.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Question = Box<dyn FnOnce(&Host) + Send>;
+type Question = Box<dyn FnOnce(&mut Live<'_>) + Send>;
 
 #[derive(Debug)]
 struct News {
@@ -158,12 +157,12 @@ impl Hub {
     /// Asks the thread that knows the host.
     pub(super) fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Host) -> T + Send + 'static,
+        question: impl FnOnce(&mut Live<'_>) -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = mpsc::channel();
-        let question = move |host: &Host| {
+        let question = move |live: &mut Live<'_>| {
             // Whoever asked may not have waited.
-            let _ = sender.send(question(host));
+            let _ = sender.send(question(live));
         };
         let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
         questions.push(Box::new(question));
@@ -179,13 +178,13 @@ impl Hub {
     }
 
     /// Answers what was asked.
-    pub(super) fn answer(&self, host: &Host) {
+    pub(super) fn answer(&self, live: &mut Live<'_>) {
         let mut rung = [0; 64];
         while rustix::io::read(&self.asked, &mut rung).is_ok_and(|count| count > 0) {}
         let questions =
             std::mem::take(&mut *self.questions.lock().unwrap_or_else(PoisonError::into_inner));
         for question in questions {
-            question(host);
+            question(live);
         }
     }
 }

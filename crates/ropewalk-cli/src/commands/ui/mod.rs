@@ -19,13 +19,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ropewalk_topology::model::Host;
 use serde_json::Value;
 
 use self::access::Access;
 use self::hub::Hub;
 use self::shape::Shape as _;
-use crate::commands::{doctor, explain};
+use crate::commands::{doctor, explain, stats};
 use crate::failure::Failure;
 use crate::http::{Request, Response, Server, Stop};
 use crate::live::Live;
@@ -132,7 +131,7 @@ fn watch(mut live: Live<'_>, hub: &Hub, stop: &Stop) -> Result<(), Failure> {
             }
             counted = Instant::now();
         }
-        hub.answer(live.host());
+        hub.answer(&mut live);
     }
     Ok(())
 }
@@ -145,7 +144,7 @@ fn answer(request: &Request, hub: &Arc<Hub>, places: &doctor::Places, output: Ou
             let Some(inode) = request.parameter("id").and_then(|id| id.parse().ok()) else {
                 return Response::refusal(400, "id must be the inode of a namespace");
             };
-            match hub.ask(move |host| view::detail(host, inode)) {
+            match hub.ask(move |live| view::detail(live.host(), inode)) {
                 Some(Some(detail)) => Response::json(&detail.json()),
                 Some(None) => Response::refusal(404, "there is no such namespace"),
                 None => Response::error(503),
@@ -154,14 +153,23 @@ fn answer(request: &Request, hub: &Arc<Hub>, places: &doctor::Places, output: Ou
         "/api/explain" => {
             let parameter = |name| request.parameter(name).unwrap_or_default().to_owned();
             let (from, to, port) = (parameter("from"), parameter("to"), parameter("port"));
-            let answer = hub.ask(move |host| explain::answer(host, (&from, &to), &port));
+            let answer = hub.ask(move |live| explain::answer(live.host(), (&from, &to), &port));
             answer.map_or_else(|| Response::error(503), answered)
         }
         "/api/doctor" => {
             // Books may be far away; who watches the host does not wait for them.
-            let Some(host) = hub.ask(Host::clone) else { return Response::error(503) };
+            let Some(host) = hub.ask(|live| live.host().clone()) else {
+                return Response::error(503);
+            };
             let findings = doctor::findings(&host, true, places, output);
             answered(findings.map(|findings| doctor::json(&findings)))
+        }
+        "/api/stats" => {
+            let counted = hub.ask(|live| {
+                live.count();
+                stats::document(live.host())
+            });
+            counted.map_or_else(|| Response::error(503), |document| Response::json(&document))
         }
         "/" if !page::is_there() => Response::refusal(404, NO_PAGE),
         _ => page::asset(request).unwrap_or_else(|| Response::error(404)),
