@@ -123,6 +123,48 @@ fn leases_and_containers_that_do_not_go_together_are_found() {
 }
 
 #[test]
+fn a_database_is_held_against_containers() {
+    let sick = host();
+    if sick.lab.lacks_nftables() || !sick.lab.plugin_names().any(|name| name == "sql") {
+        sick.lab.not_here("the plugin sql, which is a program of its own");
+        return;
+    }
+    sick.with_database();
+    sick.attach("c1");
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh("ip -n c1 address add 10.1.0.77/24 dev eth0");
+    let found = sick.one("container-without-lease");
+    assert_eq!(found.object, "10.1.0.77");
+    sick.run(found.command.strip_prefix("ropewalk ").expect("a command of ours"));
+    assert_eq!(sick.findings(), [], "it is kept from others");
+    sick.lab.sh("ip -n c1 address flush dev eth0; rm /var/lib/cni/results/*");
+    let found = sick.findings();
+    assert!(names(&found).contains(&"lease-without-container"), "{found:#?}");
+    let outcome = sick.doctor("--fix --settle 0");
+    assert!(outcome.stdout.contains("fix: release 10.1.0.2 of lan/c1/eth0 in lan\n"), "{outcome}");
+    assert_eq!(outcome.code, 0, "{outcome}");
+}
+
+#[test]
+fn findings_that_are_known_are_left_out() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("echo 0 >/proc/sys/net/ipv4/ip_forward; ip -n c1 link set eth0 mtu 1400");
+    let outcome = sick.doctor("--ignore forwarding-off --ignore mtu-pair");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome}");
+    let outcome = sick.doctor("--ignore mtu-pair");
+    assert_eq!(outcome.code, 5, "{outcome}");
+    assert!(!outcome.stdout.contains("mtu"), "{outcome}");
+    assert_eq!(sick.doctor("--ignore nothing").code, 2);
+    // Of some namespaces alone, what needs to see all is not told.
+    sick.lab.sh("rm /var/lib/cni/results/lan-c1-eth0");
+    let outcome = sick.doctor("c2 --ignore forwarding-off");
+    assert_eq!(outcome.code, 0, "{outcome}");
+}
+
+#[test]
 fn duplicate_addresses_are_found() {
     let sick = with_containers();
     if sick.lab.lacks_nftables() {

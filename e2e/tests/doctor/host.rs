@@ -37,6 +37,17 @@ impl Sick {
         self.write("lan", &json!([bridge_plugin("lan0", "10.1.0", "fd00:1")]));
     }
 
+    /// The network `lan` with addresses from a database.
+    pub(crate) fn with_database(&self) {
+        let ipam = json!({
+            "type": "sql", "database": "sqlite:///var/lib/ropewalk/ipam.db",
+            "pools": [{ "subnet": "10.1.0.0/24" }], "routes": [{ "dst": "0.0.0.0/0" }],
+        });
+        self.write("lan", &json!([
+            { "type": "bridge", "bridge": "lan0", "isGateway": true, "ipMasq": true, "ipam": ipam },
+        ]));
+    }
+
     fn write(&self, name: &str, plugins: &Value) {
         let list = json!({ "cniVersion": "1.1.0", "name": name, "plugins": plugins });
         self.lab.write(&format!("/etc/cni/net.d/10-{name}.conflist"), &list.to_string());
@@ -84,10 +95,21 @@ impl Sick {
 
     /// Runs the doctor.
     pub(crate) fn doctor(&self, arguments: &str) -> Outcome {
-        self.lab.try_sh(&format!(
-            "timeout -k 1 60 unshare --pid --fork --mount-proc {} doctor {arguments}",
-            command_path().display()
-        ))
+        self.apart(&format!("{} doctor {arguments}", command_path().display()))
+    }
+
+    /// Runs a shell script that sees no processes but its own.
+    fn apart(&self, script: &str) -> Outcome {
+        let mut command = self.lab.enter();
+        command.args(["--wd=/", "/usr/bin/timeout", "-k", "1", "60"]);
+        command.args(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script]);
+        let output = command.output().expect("nsenter is installed");
+        Outcome {
+            what: script.to_owned(),
+            code: output.status.code().expect("timeout ends by itself"),
+            stdout: String::from_utf8(output.stdout).expect("the command prints UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("the command prints UTF-8"),
+        }
     }
 
     /// What the doctor finds.
@@ -107,8 +129,7 @@ impl Sick {
              {} doctor --json",
             command.display()
         );
-        let inside = "timeout -k 1 60 unshare --pid --fork --mount-proc sh -c";
-        Self::read(&self.lab.try_sh(&format!("{inside} '{script}'")))
+        Self::read(&self.apart(&script))
     }
 
     #[track_caller]

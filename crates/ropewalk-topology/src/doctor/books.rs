@@ -14,8 +14,17 @@ pub struct Books {
     pub host: String,
     /// Leases that are held, and reservations, of all hosts.
     pub leases: Vec<Lease>,
-    /// The first and last address of each pool; a folder knows none.
-    pub pools: Vec<(IpAddr, IpAddr)>,
+    /// Pools; a folder knows none.
+    pub pools: Vec<Pool>,
+}
+
+/// Addresses that are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// The space of addresses.
+    pub space: String,
+    /// The first and last address.
+    pub ends: (IpAddr, IpAddr),
 }
 
 /// A lease.
@@ -80,22 +89,28 @@ pub struct Disagreement<'a> {
     pub text: String,
     /// The lease, if it is about one.
     pub lease: Option<&'a Lease>,
+    /// The space of addresses, where the lease or a pool tells it.
+    pub space: Option<&'a str>,
 }
 
 /// What does not go together.
 pub fn judge<'a>(found: &Found, books: &'a Books) -> Vec<Disagreement<'a>> {
     let mut all = Vec::new();
-    let mut add = |kind, ip, text, lease| all.push(Disagreement { kind, ip, text, lease });
+    let mut add = |kind, ip, text, lease: Option<&'a Lease>| {
+        let pool = || books.pool(ip).map(|pool| pool.space.as_str());
+        let space = lease.map(|lease| lease.space.as_str()).or_else(pool);
+        all.push(Disagreement { kind, ip, text, lease, space });
+    };
     let leases = &books.leases;
     let held: BTreeMap<IpAddr, &Lease> = leases.iter().map(|lease| (lease.ip, lease)).collect();
     let spaces = |ip: IpAddr| leases.iter().filter(|lease| lease.ip == ip).count();
     for (&ip, places) in found {
-        if places.len() > 1.max(spaces(ip)) && books.is_in_pool(ip) {
+        if places.len() > 1.max(spaces(ip)) && books.pool(ip).is_some() {
             add(Kind::Duplicate, ip, format!("is in {}", places.join(" and ")), None);
         }
         let is_own = |lease: &Lease| lease.ip == ip && lease.host == books.host;
         match held.get(&ip) {
-            None if books.is_in_pool(ip) => {
+            None if books.pool(ip).is_some() => {
                 let text = format!("is in {}, and not leased", places.join(", "));
                 add(Kind::Stranger, ip, text, None);
             }
@@ -115,10 +130,9 @@ pub fn judge<'a>(found: &Found, books: &'a Books) -> Vec<Disagreement<'a>> {
 }
 
 impl Books {
-    fn is_in_pool(&self, ip: IpAddr) -> bool {
-        let is_in = |(first, last): &(IpAddr, IpAddr)| {
+    fn pool(&self, ip: IpAddr) -> Option<&Pool> {
+        self.pools.iter().find(|Pool { ends: (first, last), .. }| {
             first.is_ipv4() == ip.is_ipv4() && (*first..=*last).contains(&ip)
-        };
-        self.pools.iter().any(is_in)
+        })
     }
 }

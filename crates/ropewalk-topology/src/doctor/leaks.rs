@@ -153,7 +153,10 @@ fn is_in_use(element: &Element, used: &BTreeSet<Vec<u8>>) -> bool {
 }
 
 pub(super) fn records(view: &View<'_>) -> Vec<Fact> {
-    let gone = |one: &&Record| !one.path.is_empty() && one.namespace.is_none();
+    // A path may be one that only its runtime sees, while the container runs.
+    let gone = |one: &&Record| {
+        !one.path.is_empty() && one.namespace.is_none() && !view.alive.contains(&one.hash)
+    };
     let fact = |record: &Record| Fact {
         object: format!("{}/{}/{}", record.network, record.container, record.interface),
         evidence: format!("it is on record in {}, which is gone", record.path),
@@ -229,14 +232,14 @@ pub(super) fn strangers(view: &View<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
     for books in &view.papers.books {
         let all = judge(&found, books).into_iter().filter(|one| one.kind == Kind::Stranger);
-        facts.extend(all.map(|one| Fact {
-            object: one.ip.to_string(),
-            evidence: format!("{} {}", one.ip, one.text),
-            command: format!(
-                "ropewalk ipam --database {} reserve {} SPACE --for NAME",
-                books.url, one.ip
-            ),
-            ..Fact::default()
+        facts.extend(all.map(|one| {
+            let ask = format!("ropewalk ipam --database {}", books.url);
+            let command = match one.space.filter(|_| one.lease.is_none()) {
+                Some(space) => format!("{ask} reserve {} {space}", one.ip),
+                None => format!("{ask} who {}", one.ip),
+            };
+            let evidence = format!("{} {}", one.ip, one.text);
+            Fact { object: one.ip.to_string(), evidence, command, ..Fact::default() }
         }));
     }
     // A folder knows no pools; what is on record tells what must be in it.

@@ -224,7 +224,7 @@ fn books_are_held_against_addresses() {
     let books = books::Books {
         host: "here".into(),
         leases: vec![lease(ip, "there"), lease(gone, "here")],
-        pools: vec![(ip, gone)],
+        pools: vec![books::Pool { space: "lan".into(), ends: (ip, gone) }],
         ..books::Books::default()
     };
     let stranger: IpAddr = "10.1.0.12".parse().expect("an address");

@@ -90,8 +90,14 @@ impl<'a> View<'a> {
     /// Whether others may be in a broadcast domain who cannot be seen from here.
     pub(super) fn leads_outside(&self, domain: LinkAt) -> bool {
         self.members(domain).any(|(at, link)| match link.kind_name() {
-            "bridge" | "macvlan" | "ipvlan" | "vlan" | "dummy" | "bond" | "ifb" => false,
+            "bridge" | "dummy" | "bond" | "ifb" => false,
             "veth" => self.graph.peer(at).is_none(),
+            "macvlan" | "ipvlan" | "vlan" => match self.graph.lower(at).map(|at| self.domain(at)) {
+                Some(below) if below == domain => false,
+                Some(below) if link.is("vlan") => self.leads_outside(below),
+                // Modes that pass nothing on but packets, and what is not known.
+                _ => true,
+            },
             _ => true,
         })
     }

@@ -14,9 +14,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use ropewalk_linux::survey::{Depth, Selection, Survey, survey};
-use ropewalk_topology::doctor::{Finding, Papers, examine};
+use ropewalk_topology::doctor::{CHECKS, Finding, Papers, examine};
 use ropewalk_topology::model::Host;
 
 pub(crate) use json::json;
@@ -41,6 +41,10 @@ pub(crate) struct Options {
     /// need to see all are left out
     #[arg(value_name = "NAMESPACE")]
     namespaces: Vec<String>,
+
+    /// Leave out this kind of finding; may be given several times
+    #[arg(long, value_name = "FINDING", value_parser = kinds())]
+    ignore: Vec<String>,
 
     /// Mend what can be mended without harm, after saying what
     #[arg(long)]
@@ -104,6 +108,11 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
     Ok(exit(&look.findings))
 }
 
+/// The names of all kinds of findings.
+fn kinds() -> PossibleValuesParser {
+    CHECKS.iter().map(|check| check.name).collect::<Vec<&str>>().into()
+}
+
 /// Waits; `true` if the user has enough.
 fn is_stopped_within(time: Duration) -> Result<bool, Failure> {
     let failed = |error| Failure::failed(format!("failed to wait: {error}"));
@@ -146,8 +155,10 @@ fn look_at(options: &Options, output: Output) -> Result<Look, Failure> {
     let unread = |one: &ropewalk_topology::model::Namespace| {
         one.content.as_ref().err().map(|reason| format!("{}: {reason}", one.name()))
     };
+    let mut findings = findings(&host, selection == Selection::All, &options.places, output)?;
+    findings.retain(|finding| options.ignore.iter().all(|name| name != finding.check.name));
     Ok(Look {
-        findings: findings(&host, selection == Selection::All, &options.places, output)?,
+        findings,
         namespaces: host.namespaces.len(),
         unread: host.namespaces.iter().filter_map(unread).collect(),
     })

@@ -95,7 +95,10 @@ impl Books {
         let leases = self.leases(&Filter { is_held: true, ..Filter::default() })?;
         // A folder does not know its pools.
         let runs = self.runs().unwrap_or_default();
-        let ends = |run: &Run| Some((run.ends.0.parse().ok()?, run.ends.1.parse().ok()?));
+        let pool = |run: &Run| {
+            let ends = (run.ends.0.parse().ok()?, run.ends.1.parse().ok()?);
+            Some(model::Pool { space: run.space.clone(), ends })
+        };
         let lease = |lease: Lease| model::Lease {
             ip: lease.ip,
             space: lease.space,
@@ -110,7 +113,7 @@ impl Books {
             url: self.url.clone(),
             host: self.host.clone(),
             leases: leases.into_iter().map(lease).collect(),
-            pools: runs.iter().filter_map(ends).collect(),
+            pools: runs.iter().filter_map(pool).collect(),
         })
     }
 
