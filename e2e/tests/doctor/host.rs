@@ -190,3 +190,23 @@ fn read(value: &Value) -> Finding {
         fixable: value["fixable"].as_bool().expect("it is told"),
     }
 }
+
+/// A host with containers on a bridge, with published ports, behind a firewall.
+pub(crate) fn host() -> Sick {
+    let sick = Sick::new(Lab::new());
+    sick.configure("lan", "lan0", "10.1.0", "fd00:1");
+    sick
+}
+
+/// As [`host`], with two containers, of which one runs.
+pub(crate) fn with_containers() -> Sick {
+    let sick = host();
+    sick.attach("c1");
+    sick.attach("c2");
+    sick
+}
+
+/// The kinds of findings.
+pub(crate) fn names(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().map(|one| one.check.as_str()).collect()
+}

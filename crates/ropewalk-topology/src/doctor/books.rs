@@ -42,7 +42,7 @@ pub struct Lease {
     pub container: String,
     /// The interface in the container.
     pub interface: String,
-    /// Whether somebody has it now.
+    /// Whether somebody has it now; it is reserved otherwise.
     pub is_held: bool,
 }
 
@@ -108,7 +108,8 @@ pub fn judge<'a>(found: &Found, books: &'a Books) -> Vec<Disagreement<'a>> {
         if places.len() > 1.max(spaces(ip)) && books.pool(ip).is_some() {
             add(Kind::Duplicate, ip, format!("is in {}", places.join(" and ")), None);
         }
-        let is_own = |lease: &Lease| lease.ip == ip && lease.host == books.host;
+        // What is reserved is given to nobody else.
+        let is_own = |lease: &Lease| lease.ip == ip && (lease.host == books.host || !lease.is_held);
         match held.get(&ip) {
             None if books.pool(ip).is_some() => {
                 let text = format!("is in {}, and not leased", places.join(", "));

@@ -92,7 +92,8 @@ impl Books {
 
     /// What these books say, to be held against what is there.
     pub(crate) fn model(&mut self) -> Result<model::Books, Failure> {
-        let leases = self.leases(&Filter { is_held: true, ..Filter::default() })?;
+        let mut leases = self.leases(&Filter::default())?;
+        leases.retain(|lease| matches!(lease.state, State::Held | State::Reserved(_)));
         // A folder does not know its pools.
         let runs = self.runs().unwrap_or_default();
         let pool = |run: &Run| {
