@@ -187,6 +187,15 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_requests() {
+        ropewalk_testkit::fuzz("request", |bytes| {
+            let Ok(request) = Request::read(&mut &*bytes) else { return };
+            assert!(request.path.starts_with('/'));
+            request.is_from_here();
+        });
+    }
+
+    #[test]
     fn other_peoples_pages_are_noticed() {
         let is_from_here =
             |headers: &str| read(&format!("GET / HTTP/1.1\r\n{headers}\r\n\r\n")).unwrap();

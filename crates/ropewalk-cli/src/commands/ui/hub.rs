@@ -228,3 +228,69 @@ impl Drop for Listener {
         self.0.news().listeners -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(id: u64, name: &str) -> Space {
+        Space {
+            id,
+            name: name.to_owned(),
+            own: false,
+            owner: None,
+            runtime: None,
+            container: None,
+            unit: None,
+            networks: Vec::new(),
+            paths: Vec::new(),
+            error: None,
+            links: Vec::new(),
+        }
+    }
+
+    fn told(turn: Turn) -> (String, serde_json::Value) {
+        match turn {
+            Turn::Send(name, data) => (name.to_owned(), data.parse().unwrap()),
+            other => (format!("{other:?}"), serde_json::Value::Null),
+        }
+    }
+
+    #[test]
+    fn a_page_hears_the_state_and_then_what_changes() {
+        let hub = Arc::new(Hub::new().unwrap());
+        hub.tell(vec![space(1, "host"), space(2, "c1")], Vec::new());
+        assert!(!hub.has_listeners());
+        let mut page = hub.listen();
+        assert!(hub.has_listeners());
+        let mut next = || told(page(Duration::ZERO));
+        let (name, state) = next();
+        assert_eq!((name.as_str(), state["spaces"][1]["name"].as_str()), ("state", Some("c1")));
+        assert_eq!(next().0, "Nothing");
+        hub.tell(vec![space(1, "host"), space(2, "c1")], Vec::new());
+        assert_eq!(next().0, "Nothing", "nothing has changed");
+        hub.tell(vec![space(1, "host"), space(3, "c2")], Vec::new());
+        let (name, patch) = next();
+        assert_eq!(name, "patch");
+        assert_eq!(patch["gone"], serde_json::json!([2]));
+        assert_eq!(patch["spaces"][0]["name"], "c2");
+        assert_eq!(patch["version"].as_u64(), state["version"].as_u64().map(|one| one + 1));
+        hub.end();
+        assert_eq!(next().0, "End");
+        drop(page);
+        assert!(!hub.has_listeners());
+    }
+
+    #[test]
+    fn who_has_missed_too_much_gets_the_whole_state() {
+        let hub = Arc::new(Hub::new().unwrap());
+        hub.tell(vec![space(1, "host")], Vec::new());
+        let mut page = hub.listen();
+        page(Duration::ZERO);
+        for number in 0..=KEPT_PATCHES {
+            hub.tell(vec![space(1, &number.to_string())], Vec::new());
+        }
+        assert_eq!(told(page(Duration::ZERO)).0, "state");
+        assert_eq!(told(page(Duration::ZERO)).0, "Nothing");
+    }
+}
