@@ -56,6 +56,23 @@ fn what_is_left_of_a_container_is_found_and_deleted() {
 }
 
 #[test]
+fn what_is_well_at_the_second_look_is_left_alone() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    // An ADD that is not yet on record at the first look.
+    sick.lab.sh("mv /var/lib/cni/results/lan-c1-eth0 /run/lab/record");
+    let text = sick.doctor_meanwhile("--fix --settle 2", || {
+        sick.lab.sh("mv /run/lab/record /var/lib/cni/results/lan-c1-eth0");
+    });
+    assert!(text.starts_with("looking again in 2 s"), "{text}");
+    assert!(!text.contains("fix:"), "{text}");
+    assert!(text.ends_with("nothing found in 3 namespaces\n"), "{text}");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
 fn rules_of_an_address_in_use_are_kept() {
     let sick = with_containers();
     if sick.lab.lacks_nftables() {

@@ -16,6 +16,8 @@ mod graph;
 pub mod lldp;
 pub mod model;
 pub mod traffic;
+#[cfg(test)]
+mod traffic_tests;
 mod uplinks;
 pub mod xtables;
 

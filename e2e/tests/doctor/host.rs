@@ -1,5 +1,8 @@
 //! A private host to make ill, and what the doctor says of it.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
 use ropewalk_e2e::{Lab, Outcome, Value, command_path, json};
 
 /// What the command says of one thing.
@@ -98,11 +101,30 @@ impl Sick {
         self.apart(&format!("{} doctor {arguments}", command_path().display()))
     }
 
-    /// Runs a shell script that sees no processes but its own.
-    fn apart(&self, script: &str) -> Outcome {
+    /// Runs the doctor, and does something when it has said its first line.
+    pub(crate) fn doctor_meanwhile(&self, arguments: &str, act: impl FnOnce()) -> String {
+        let script = format!("{} doctor {arguments}", command_path().display());
+        let mut command = self.prepare(&script);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("nsenter is installed");
+        let mut lines = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let mut text = String::new();
+        lines.read_line(&mut text).expect("it says something");
+        act();
+        lines.read_to_string(&mut text).expect("it prints UTF-8");
+        child.wait().expect("our own child can be waited for");
+        text
+    }
+
+    fn prepare(&self, script: &str) -> Command {
         let mut command = self.lab.enter();
         command.args(["--wd=/", "/usr/bin/timeout", "-k", "1", "60"]);
         command.args(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script]);
+        command
+    }
+
+    /// Runs a shell script that sees no processes but its own.
+    fn apart(&self, script: &str) -> Outcome {
+        let mut command = self.prepare(script);
         let output = command.output().expect("nsenter is installed");
         Outcome {
             what: script.to_owned(),

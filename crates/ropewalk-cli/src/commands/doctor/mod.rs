@@ -92,6 +92,10 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
         if wanted.is_empty() {
             break;
         }
+        if options.settle > 0 {
+            let seconds = options.settle;
+            output.progress(&format!("looking again in {seconds} s: an ADD may be half done\n"))?;
+        }
         if is_stopped_within(Duration::from_secs(options.settle))? {
             break;
         }
