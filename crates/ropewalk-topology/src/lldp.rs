@@ -140,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn ports_that_are_told_by_hardware_addresses_have_other_names() {
+        let mut parts = usual();
+        parts[1] = part(2, &[3, 2, 0, 0, 0, 0, 7]);
+        parts[4] = part(5, b"sw1");
+        let switch = read(&frame(&parts)).expect("it is one");
+        assert_eq!(switch.port, "02:00:00:00:00:07");
+        assert_eq!(switch.to_string(), "to the rack of sw1");
+    }
+
+    #[test]
     fn what_comes_first_must_come_first() {
         for order in [[1, 0, 2], [0, 2, 1], [2, 1, 0]] {
             let parts: Vec<Vec<u8>> = order.iter().map(|at| usual()[*at].clone()).collect();

@@ -53,17 +53,22 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
         } else {
             continue;
         };
-        let (object, words) = (name.replace('/', "."), names(view, &ways));
-        if let Some(known) = facts.iter_mut().find(|fact| fact.object == object) {
-            known.evidence =
-                format!("{}; {words} through {}", known.evidence, view.called(through));
+        let sysctl = name.replace('/', ".");
+        let is_own = view.graph.namespace(through).is_some_and(|one| one.is_own);
+        let whose = view.name(through.namespace);
+        let object = if is_own { sysctl.clone() } else { format!("{sysctl} in {whose}") };
+        let words = format!("{} is the gateway of {}", view.called(through), names(view, &ways));
+        let is_same = |fact: &&mut Fact| {
+            fact.object == object && fact.link.is_some_and(|at| at.namespace == through.namespace)
+        };
+        if let Some(known) = facts.iter_mut().find(is_same) {
+            known.evidence = format!("{}, {words}", known.evidence);
             continue;
         }
-        let is_own = view.graph.namespace(through).is_some_and(|one| one.is_own);
         facts.push(Fact {
             link: Some(through),
-            command: view.command_in(through.namespace, &format!("sysctl -w {object}=1")),
-            evidence: format!("it is 0, the gateway of {words} is {}", view.called(through)),
+            command: view.command_in(through.namespace, &format!("sysctl -w {sysctl}=1")),
+            evidence: format!("it is 0; {words}"),
             object,
             mend: is_own.then(|| Mend::Set { name, value: "1".into() }),
             ..Fact::default()

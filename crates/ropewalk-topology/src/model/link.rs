@@ -86,7 +86,10 @@ pub struct Switch {
 
 impl fmt::Display for Switch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.port, self.name.as_ref().unwrap_or(&self.chassis))
+        // Where ports are told by hardware addresses, people call them otherwise.
+        let is_mac = self.port.len() == 17 && self.port.matches(':').count() == 5;
+        let port = self.port_description.as_ref().filter(|_| is_mac).unwrap_or(&self.port);
+        write!(f, "{port} of {}", self.name.as_ref().unwrap_or(&self.chassis))
     }
 }
 

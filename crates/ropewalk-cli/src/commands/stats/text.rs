@@ -127,6 +127,11 @@ fn render(columns: Vec<Column>) -> String {
             (title, is_number, cells.into_iter().map(or_dash).collect())
         })
         .collect();
+    // What is added up by may have no name anywhere.
+    let mut columns = columns;
+    if let Some((_, true, cells)) = columns.first() {
+        columns.insert(0, ("WHOSE", false, vec!["-".to_owned(); cells.len()]));
+    }
     let flush = |(title, is_number, cells): &Column, text: &str| {
         let longest = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or_default();
         let width = longest.max(title.len());
