@@ -28,7 +28,6 @@ const QUESTIONS: usize = 12;
 const KNOWN: [&str; 0] = [];
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the number of cases is what is to be seen")]
 fn what_is_explained_is_what_a_real_packet_shows() {
     if Lab::new().lacks_nftables() {
         return;
@@ -81,7 +80,7 @@ fn by_hand(seed: u64, host: usize) -> (Vec<Finding>, Counts) {
             let answer = questions::ask(&lab, &question, &world::names(host));
             if let Some(said) = counts.count(&question, &answer) {
                 let script = changes.iter().map(|change| change.script.clone()).collect();
-                findings.push(Finding { round: number, question, script, said });
+                findings.push(Finding { round: Some(number), question, script, said });
             }
         }
         world::restore(&lab, host, &changes);
@@ -97,7 +96,7 @@ fn with_plugins(seed: u64) -> (Vec<Finding>, Counts) {
     for question in plugins::questions(&mut random) {
         let answer = questions::ask(&lab, &question, plugins::NAMES);
         if let Some(said) = counts.count(&question, &answer) {
-            findings.push(Finding { round: usize::MAX, question, script: Vec::new(), said });
+            findings.push(Finding { round: None, question, script: Vec::new(), said });
         }
     }
     (findings, counts)
@@ -119,7 +118,7 @@ fn a_rule_that_drops_is_named_with_the_command_that_takes_it_away() {
     assert_eq!(outcome.code, 6, "{outcome}");
     for line in [
         "✗ it does not arrive: in host, at forward",
-        "a rule says: drop",
+        "rule 2 of inet fw forward says drop",
         "ip daddr 192.0.2.2 drop",
         "inet fw forward, rule 2",
         "nft -a list chain inet fw forward",
@@ -215,4 +214,61 @@ fn a_probe_leaves_nothing() {
         assert_eq!(outcome.code, 0, "{outcome}");
     }
     assert_eq!(lab.sh(state), before);
+}
+
+#[test]
+fn vlans_ipvlans_and_filtering_bridges_are_followed() {
+    let lab = Lab::new();
+    let made = lab.try_sh(
+        "set -e
+         for name in a1 a2 i1 i2; do ip netns add $name; ip -n $name link set lo up; done
+         ip link add va netns a1 type veth peer name vb netns a2
+         for end in a1:va:1 a2:vb:2; do
+             name=${end%%:*} rest=${end#*:}; link=${rest%:*} number=${end##*:}
+             ip -n $name link set $link up
+             ip -n $name link add $link.7 link $link type vlan id 7
+             ip -n $name address add 10.7.0.$number/24 dev $link.7
+             ip -n $name link set $link.7 up
+         done
+         ip link add base type veth peer name far
+         ip link set base up; ip link set far up; ip address add 10.8.0.9/24 dev far
+         for number in 1 2; do
+             ip link add iv$number link base type ipvlan mode l2
+             ip link set iv$number netns i$number name eth0
+             ip -n i$number address add 10.8.0.$number/24 dev eth0
+             ip -n i$number link set eth0 up
+         done
+         ip link add sw type bridge vlan_filtering 1
+         ip link set sw up
+         for number in 1 2 3; do
+             ip netns add s$number
+             ip link add p$number type veth peer name eth0 netns s$number
+             ip link set p$number master sw up
+             ip -n s$number address add 10.6.0.$number/24 dev eth0
+             ip -n s$number link set eth0 up
+         done
+         bridge vlan add dev p3 vid 30 pvid untagged
+         bridge vlan del dev p3 vid 1",
+    );
+    if made.code != 0 {
+        lab.not_here("vlan, ipvlan or bridge VLAN filtering");
+        return;
+    }
+    lab.wait_until("ports forward", || {
+        lab.sh("bridge link").lines().filter(|line| line.contains("state forwarding")).count() == 3
+    });
+    let only = "--only a1 --only a2 --only i1 --only i2 --only s1 --only s2 --only s3";
+    for (ends, code) in [
+        ("a1 a2 80", 0),
+        ("a1 a2", 0),
+        ("i1 i2 80", 0),
+        ("i1 10.8.0.9 80", 0),
+        ("s1 s2 80", 0),
+        ("s1 s3 80", 6),
+        ("s1 10.6.0.99", 6),
+    ] {
+        let outcome = run(&lab, &format!("explain {ends} --probe --deadline 2 {only}"));
+        assert_eq!(outcome.code, code, "{outcome}");
+        assert!(outcome.stdout.contains(", as explained"), "{outcome}");
+    }
 }

@@ -12,12 +12,14 @@ pub(crate) struct Change {
     pub(crate) undo: String,
 }
 
+/// Makes a change: its script, and what undoes it.
+type Kind = fn(&mut Random) -> (String, String);
+
 /// Changes for one round: some of how packets are translated, some of what is let through, some of
 /// the ways.
 pub(crate) fn choose(random: &mut Random, host: usize) -> Vec<Change> {
     let mut changes = Vec::new();
-    let kinds: [fn(&mut Random) -> (String, String); 7] =
-        [filter, translation, iptables, containers, bridges, routes, settings];
+    let kinds: [Kind; 7] = [filter, translation, iptables, containers, bridges, routes, settings];
     // At least two of them, in this order.
     let mut chosen: Vec<usize> = (0..kinds.len()).collect();
     random.shuffle(&mut chosen);
@@ -152,7 +154,7 @@ fn translation(random: &mut Random) -> (String, String) {
     (script, String::new())
 }
 
-/// Rules of iptables in nftables.
+/// Rules of iptables, the old one and that in nftables.
 const IPTABLES: [&str; 18] = [
     "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
     "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
@@ -176,16 +178,29 @@ const IPTABLES: [&str; 18] = [
 
 fn iptables(random: &mut Random) -> (String, String) {
     let count = 3 + random.below(6);
-    let mut script: Vec<String> = pick(random, &IPTABLES, count)
-        .iter()
-        .map(|rule| format!("iptables-nft -w {rule}"))
-        .collect();
+    let (program, six) = *random.choose(&[
+        ("iptables-nft -w", "ip6tables-nft -w"),
+        ("iptables-nft -w", "ip6tables-nft -w"),
+        ("iptables-legacy -w", "ip6tables-legacy -w"),
+    ]);
+    let mut script: Vec<String> =
+        pick(random, &IPTABLES, count).iter().map(|rule| format!("{program} {rule}")).collect();
     if random.below(2) == 0 {
-        script.push("iptables-nft -P FORWARD DROP".to_owned());
-        script.push("ip6tables-nft -P FORWARD DROP".to_owned());
-        script.push("ip6tables-nft -A FORWARD -p ipv6-icmp -j ACCEPT".to_owned());
+        script.push(format!("{program} -P FORWARD DROP"));
+        script.push(format!("{six} -P FORWARD DROP"));
+        script.push(format!("{six} -A FORWARD -p ipv6-icmp -j ACCEPT"));
     }
-    (script.join("\n"), String::new())
+    let undo: Vec<String> = [program, six]
+        .iter()
+        .filter(|program| program.contains("legacy"))
+        .map(|program| {
+            format!(
+                "{program} -P FORWARD ACCEPT
+                 for table in filter nat mangle; do {program} -t $table -F; done"
+            )
+        })
+        .collect();
+    (script.join("\n"), undo.join("\n"))
 }
 
 /// Rules of their own in containers.
@@ -291,8 +306,9 @@ fn routes(random: &mut Random) -> (String, String) {
             "ip -n c2~ rule del pref 50; ip -n c1~ rule del pref 50",
         ),
         (
-            "ip rule add not from 10.1.0.0/24 to 198.51.100.1 blackhole pref 90",
-            "ip rule del pref 90",
+            "ip rule add not to 10.0.0.0/8 lookup 102 pref 90
+             ip route add unreachable 198.51.100.0/24 table 102",
+            "ip rule del pref 90; ip route flush table 102",
         ),
         (
             "ip -n out~ route add 10.1.0.0/24 via 192.0.2.5",

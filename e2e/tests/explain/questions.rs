@@ -17,7 +17,8 @@ pub(crate) struct Question {
 /// A case that was not as explained.
 #[derive(Debug)]
 pub(crate) struct Finding {
-    pub(crate) round: usize,
+    /// None for the host that plugins made.
+    pub(crate) round: Option<usize>,
     pub(crate) question: Question,
     pub(crate) script: Vec<String>,
     pub(crate) said: String,
@@ -26,7 +27,9 @@ pub(crate) struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Question { source, destination, service } = &self.question;
-        writeln!(f, "DISAGREEMENT in round {}: {source} {destination} {service}", self.round)?;
+        let round =
+            self.round.map_or("with plugins".to_owned(), |round| format!("in round {round}"));
+        writeln!(f, "DISAGREEMENT {round}: {source} {destination} {service}")?;
         for line in self.script.iter().flat_map(|script| script.lines()) {
             writeln!(f, "    # {line}")?;
         }

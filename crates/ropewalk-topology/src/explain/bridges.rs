@@ -209,8 +209,8 @@ impl<'a> Walker<'a> {
         }
         let known = entries.iter().find(|entry| entry.link != at.index);
         if let Some(entry) = known {
-            let how = if entry.state & WRITTEN != 0 { "written down" } else { "learned" };
-            let why = format!("{mac} is behind it in the forwarding database, {how}");
+            let how = if entry.state & WRITTEN != 0 { "is written down" } else { "was learned" };
+            let why = format!("{mac} {how} there");
             return Ok(Way::Port(LinkAt { index: entry.link, ..at }, why));
         }
         self.port_of(switch, mac)

@@ -27,7 +27,12 @@ pub(super) fn of_rule(host: &Host, rule: &RuleAt) -> (String, String) {
 }
 
 fn iptables(rule: &RuleAt) -> (String, String) {
-    let program = if rule.family == FilterFamily::Ip6 { "ip6tables" } else { "iptables" };
+    let program = match (rule.family == FilterFamily::Ip6, rule.is_legacy) {
+        (false, false) => "iptables",
+        (true, false) => "ip6tables",
+        (false, true) => "iptables-legacy",
+        (true, true) => "ip6tables-legacy",
+    };
     let (table, chain) = (&rule.table, &rule.chain);
     let show = format!("{program} -t {table} -nvL {chain} --line-numbers");
     let change = match rule.handle {

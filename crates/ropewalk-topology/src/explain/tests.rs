@@ -1,1 +1,321 @@
 //! Ways through hosts that are built here.
+
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+use core::net::IpAddr;
+
+use super::*;
+use crate::model::{
+    Address, Base, Chain, Comparison, Content, Data, Destination, Expression, FilterFamily,
+    HardwareAddress, Hop, Identity, Link, Lower, Namespace, Route, RoutingRule, Rule, Setting,
+    Table, Verdict,
+};
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn prefix(text: &str) -> Destination {
+    let (ip, length) = text.split_once('/').unwrap();
+    Destination { ip: self::ip(ip), length: length.parse().unwrap() }
+}
+
+fn route(to: &str, table: u32, kind: u8, link: u32, gateway: Option<&str>) -> Route {
+    let hop = Hop { link: Some(link), gateway: gateway.map(ip), ..Hop::default() };
+    Route {
+        destination: prefix(to),
+        source: None,
+        table,
+        priority: 0,
+        kind,
+        protocol: 3,
+        scope: if gateway.is_some() { 0 } else { 253 },
+        flags: 0,
+        tos: 0,
+        hops: vec![hop],
+        preferred_source: None,
+        next_hop: None,
+        metrics: Vec::new(),
+    }
+}
+
+/// One end of a pair.
+fn end(index: u32, name: &str, peer: u32) -> Link {
+    let number = u8::try_from(index).unwrap();
+    let mac = HardwareAddress(vec![2, 0, 0, 0, name.len().try_into().unwrap(), number]);
+    // Forwarding is on, rp_filter off.
+    let mut ipv4_settings = vec![0; 33];
+    ipv4_settings[0] = 1;
+    Link {
+        index,
+        name: name.into(),
+        hardware_type: 1,
+        kind: Some("veth".into()),
+        flags: 1,
+        mac: Some(mac),
+        mtu: 1500,
+        lower: Some(Lower { index: peer, namespace: Some(0) }),
+        ipv4_settings,
+        ..Link::default()
+    }
+}
+
+fn loopback() -> Link {
+    Link {
+        index: 1,
+        name: "lo".into(),
+        hardware_type: 772,
+        flags: 9,
+        mtu: 65536,
+        ..Link::default()
+    }
+}
+
+fn namespace(number: u64, links: Vec<Link>, addresses: &[(u32, &str)]) -> Namespace {
+    let mut content = Content { links, ..Content::default() };
+    for (link, text) in addresses {
+        let own = prefix(text);
+        content.addresses.push(Address {
+            link: *link,
+            ip: own.ip,
+            length: own.length,
+            peer: None,
+            scope: 0,
+            flags: 0,
+            label: None,
+            valid_seconds: None,
+        });
+        content.routes.push(route(&alloc::format!("{}/32", own.ip), 255, 2, *link, None));
+        content.routes.push(route(text, 254, 1, *link, None));
+    }
+    for (priority, table) in [(0, 255), (32766, 254)] {
+        let rule = RoutingRule { priority, table, action: 1, ..RoutingRule::default() };
+        content.rules.push(rule);
+    }
+    content.settings.push(Setting { name: "ipv4/ip_forward".into(), value: "1".into() });
+    Namespace {
+        identity: Identity { device: 4, inode: number },
+        is_own: number == 0,
+        paths: vec![alloc::format!("/run/netns/n{number}")],
+        owner: None,
+        process_count: 0,
+        container: None,
+        unit: None,
+        attachments: Vec::new(),
+        numbers: BTreeMap::new(),
+        content: Ok(content),
+    }
+}
+
+/// A router with two others, 10.1.0.2 and 10.2.0.2.
+fn host() -> Host {
+    let router = vec![loopback(), end(2, "left", 2), end(3, "right", 2)];
+    let mut router = namespace(0, router, &[(2, "10.1.0.1/24"), (3, "10.2.0.1/24")]);
+    // Both name the other end's namespace 0, which is another one for each; the second gets 1.
+    router.numbers = BTreeMap::from([(0, 1), (1, 2)]);
+    content(&mut router).links[2].lower = Some(Lower { index: 2, namespace: Some(1) });
+    let mut one = namespace(1, vec![loopback(), end(2, "eth0", 2)], &[(2, "10.1.0.2/24")]);
+    let mut two = namespace(2, vec![loopback(), end(2, "eth0", 3)], &[(2, "10.2.0.2/24")]);
+    for (other, gateway) in [(&mut one, "10.1.0.1"), (&mut two, "10.2.0.1")] {
+        other.numbers = BTreeMap::from([(0, 0)]);
+        content(other).routes.push(route("0.0.0.0/0", 254, 1, 2, Some(gateway)));
+    }
+    Host { namespaces: vec![router, one, two] }
+}
+
+fn content(namespace: &mut Namespace) -> &mut Content {
+    namespace.content.as_mut().unwrap()
+}
+
+fn question(to: &str, port: u16) -> Question {
+    Question {
+        from: From::Inside { namespace: 1, address: None },
+        destination: ip(to),
+        protocol: TCP,
+        port,
+        source_port: None,
+    }
+}
+
+fn chain(name: &str, hook: Option<(u32, &str, bool)>, rules: Vec<Vec<Expression>>) -> Chain {
+    let rule = |(number, expressions): (usize, Vec<Expression>)| Rule {
+        handle: number as u64 + 1,
+        expressions,
+        comment: None,
+    };
+    Chain {
+        name: name.into(),
+        handle: 1,
+        base: hook.map(|(hook, kind, accepts)| Base {
+            kind: kind.into(),
+            hook,
+            priority: 0,
+            accepts,
+            devices: Vec::new(),
+            counted: None,
+        }),
+        rules: rules.into_iter().enumerate().map(rule).collect(),
+    }
+}
+
+fn filter(host: &mut Host, chains: Vec<Chain>) {
+    let table = Table {
+        family: FilterFamily::Inet,
+        name: "t".into(),
+        handle: 1,
+        flags: 0,
+        chains,
+        sets: Vec::new(),
+        objects: Vec::new(),
+        flow_tables: Vec::new(),
+    };
+    content(&mut host.namespaces[0]).filter.tables.push(table);
+}
+
+/// `tcp dport N`, then more.
+fn to_port(port: u16, then: Expression) -> Vec<Expression> {
+    let compare =
+        |value: Vec<u8>| Expression::Compare { register: 1, comparison: Comparison::Equal, value };
+    vec![
+        Expression::Meta { key: 16, into: 1 },
+        compare(vec![TCP]),
+        Expression::Payload { base: 2, offset: 2, length: 2, into: 1 },
+        compare(port.to_be_bytes().to_vec()),
+        then,
+    ]
+}
+
+fn verdict(verdict: Verdict) -> Expression {
+    Expression::Immediate { into: 0, data: Data::Verdict(verdict) }
+}
+
+fn unknown() -> Expression {
+    Expression::Other { name: "limit".into(), attributes: Vec::new() }
+}
+
+fn stop(trace: &Trace) -> &Stop {
+    match &trace.way.end {
+        End::Stopped(stop) | End::Unknown(stop) => stop,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_packet_goes_through_a_router_and_its_answer_back() {
+    let trace = explain(&host(), &question("10.2.0.2", 80));
+    assert_eq!(trace.outcome, Outcome::Passes, "{trace:?}");
+    assert_eq!(trace.sent.source, ip("10.1.0.2"));
+    let visited = |journey: &Journey| {
+        let mut all: Vec<usize> = journey.steps.iter().map(|step| step.namespace).collect();
+        all.dedup();
+        all
+    };
+    assert_eq!(visited(&trace.way), [1, 0, 2]);
+    assert_eq!(visited(trace.back.as_ref().unwrap()), [2, 0, 1]);
+}
+
+#[test]
+fn the_longest_prefix_counts_then_the_metric() {
+    let mut host = host();
+    let own = content(&mut host.namespaces[1]);
+    let better =
+        Route { kind: 7, priority: 5, ..route("10.2.0.0/16", 254, 1, 2, Some("10.1.0.1")) };
+    let best = route("10.2.0.2/32", 254, 1, 2, Some("10.1.0.1"));
+    own.routes.extend([Route { priority: 9, ..best.clone() }, better, best]);
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    let Event::Routed(routed) = &trace.way.steps[0].event else { panic!("{trace:?}") };
+    assert_eq!(routed.route, "10.2.0.2 via 10.1.0.1 dev eth0");
+    assert!(routed.instead_of[0].contains("metric 9 (its metric is higher)"), "{routed:?}");
+    assert!(routed.instead_of[1].starts_with("unreachable 10.2.0.0/16"), "{routed:?}");
+    let trace = explain(&host, &question("10.2.0.3", 80));
+    assert_eq!(stop(&trace).told, Told::Error);
+    assert!(stop(&trace).reason.contains("refuses it"), "{trace:?}");
+}
+
+#[test]
+fn the_rule_that_drops_is_named() {
+    let mut host = host();
+    let rules =
+        vec![to_port(81, verdict(Verdict::Drop)), vec![verdict(Verdict::Jump("inner".into()))]];
+    let inner = vec![to_port(82, verdict(Verdict::Drop)), vec![verdict(Verdict::Return)]];
+    let chains = vec![chain("f", Some((2, "filter", true)), rules), chain("inner", None, inner)];
+    filter(&mut host, chains);
+    assert_eq!(explain(&host, &question("10.2.0.2", 80)).outcome, Outcome::Passes);
+    let trace = explain(&host, &question("10.2.0.2", 82));
+    let stop = stop(&trace);
+    let rule = stop.rule.as_ref().unwrap();
+    assert_eq!((rule.chain.as_str(), rule.handle), ("inner", Some(1)));
+    assert_eq!(rule.through, ["f"]);
+    assert_eq!(rule.text, "meta l4proto tcp dport 82 drop".replace("meta l4proto ", ""));
+    let command = stop.changed_by.as_deref();
+    assert_eq!(command, Some("nft delete rule inet t inner handle 1"));
+}
+
+#[test]
+fn what_is_not_known_matters_only_where_it_makes_a_difference() {
+    let limited = |then: Verdict| vec![unknown(), verdict(then)];
+    let outcome = |rules: Vec<Vec<Expression>>, accepts: bool| {
+        let mut host = host();
+        filter(&mut host, vec![chain("f", Some((2, "filter", accepts)), rules)]);
+        explain(&host, &question("10.2.0.2", 80)).outcome
+    };
+    assert_eq!(outcome(vec![limited(Verdict::Accept)], false), Outcome::CannotTell);
+    assert_eq!(outcome(vec![limited(Verdict::Drop)], false), Outcome::Stopped);
+    assert_eq!(outcome(vec![limited(Verdict::Continue)], true), Outcome::Passes);
+    let queue = Expression::Other { name: "queue".into(), attributes: Vec::new() };
+    assert_eq!(outcome(vec![vec![queue]], true), Outcome::CannotTell);
+    let odd = Expression::Other { name: "odd".into(), attributes: Vec::new() };
+    assert_eq!(outcome(vec![vec![odd]], true), Outcome::CannotTell);
+}
+
+#[test]
+fn masquerading_is_undone_for_the_answer() {
+    let mut host = host();
+    let rule = vec![Expression::Masquerade { flags: 0 }];
+    filter(&mut host, vec![chain("after", Some((4, "nat", true)), vec![rule])]);
+    // Without a way back to the sender's own address.
+    content(&mut host.namespaces[2]).routes.retain(|route| !route.destination.is_default());
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    assert_eq!(trace.outcome, Outcome::Passes, "{trace:?}");
+    assert_eq!(trace.way.last.source, ip("10.2.0.1"));
+    assert_eq!(trace.back.unwrap().last.destination, ip("10.1.0.2"));
+}
+
+#[test]
+fn a_sysctl_that_keeps_a_packet_is_named() {
+    let mut host = host();
+    let router = content(&mut host.namespaces[0]);
+    router.links[1].ipv4_settings[0] = 0;
+    router.settings.clear();
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    assert_eq!(stop(&trace).changed_by.as_deref(), Some("sysctl -w net.ipv4.ip_forward=1"));
+    let router = content(&mut host.namespaces[0]);
+    router.links[1].ipv4_settings[0] = 1;
+    // The way back to the sender leads elsewhere.
+    router.links[1].ipv4_settings[7] = 1;
+    router.routes.push(route("10.1.0.2/32", 254, 1, 3, None));
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    let command = stop(&trace).changed_by.as_deref();
+    assert_eq!(command, Some("sysctl -w net.ipv4.conf.left.rp_filter=2"));
+}
+
+#[test]
+fn nothing_is_guessed_where_it_was_not_read() {
+    let mut host = host();
+    host.namespaces[2].content = Err("not permitted".into());
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    assert_eq!(trace.outcome, Outcome::Leaves, "{trace:?}");
+    let mut host = self::host();
+    let own = content(&mut host.namespaces[1]);
+    let hops: Vec<Hop> = own.routes.last().unwrap().hops.clone();
+    own.routes.last_mut().unwrap().hops = [hops.clone(), hops].concat();
+    assert_eq!(explain(&host, &question("10.2.0.2", 80)).outcome, Outcome::CannotTell);
+}
+
+#[test]
+fn nobody_answers_for_an_address_that_nobody_has() {
+    let trace = explain(&host(), &question("10.2.0.9", 80));
+    assert_eq!(trace.outcome, Outcome::Stopped);
+    assert_eq!(stop(&trace).reason, "nobody behind right has 10.2.0.9");
+    let commands: Vec<&String> = stop(&trace).shown_by.iter().collect();
+    assert_eq!(commands, [&String::from("ip neighbour show dev right")]);
+}

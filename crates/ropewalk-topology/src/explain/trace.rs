@@ -167,6 +167,8 @@ pub struct RuleAt {
     pub through: Vec<String>,
     /// Whether iptables made it.
     pub is_iptables: bool,
+    /// Whether the old iptables made it, which is no part of nftables.
+    pub is_legacy: bool,
 }
 
 /// Who has an address.

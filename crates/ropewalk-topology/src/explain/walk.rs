@@ -208,10 +208,14 @@ impl<'a> Walker<'a> {
         match answer.fate {
             Fate::Goes => Ok(answer.is_rerouted),
             Fate::Ends { told, rule, action } => {
-                let reason = match rule.handle {
-                    None => format!("the policy of chain {} is drop", rule.chain),
-                    Some(_) => format!("a rule says: {action}"),
+                let place = format!("{} {} {}", rule.family.name(), rule.table, rule.chain);
+                let mut reason = match rule.handle {
+                    None => format!("the policy of {place} is drop"),
+                    Some(_) => format!("rule {} of {place} says {action}", rule.position),
                 };
+                if scene.ports.0.is_some() {
+                    reason.push_str(", which the bridge asks (bridge-nf-call-iptables)");
+                }
                 Err(End::Stopped(Box::new(self.ruled(&hook, &rule, reason, told))))
             }
             Fate::Unknown { why, rule } => {

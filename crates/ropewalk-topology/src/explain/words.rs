@@ -55,6 +55,8 @@ pub(super) fn nowhere(namespace: usize, table: &Table) -> RuleAt {
         comment: None,
         through: Vec::new(),
         is_iptables: is_iptables(table),
+        // Tables of nftables are numbered from 1.
+        is_legacy: table.handle == 0,
     }
 }
 
@@ -116,6 +118,8 @@ pub fn rule_words(table: &Table, rule: &Rule) -> String {
         .join(" ")
         .replace("meta l4proto tcp tcp ", "tcp ")
         .replace("meta l4proto udp udp ", "udp ")
+        .replace("meta nfproto ipv4 ip ", "ip ")
+        .replace("meta nfproto ipv6 ip6 ", "ip6 ")
 }
 
 fn expression_words(table: &Table, held: &mut Held, expression: &Expression) -> Option<String> {

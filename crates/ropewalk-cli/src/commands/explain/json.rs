@@ -139,6 +139,7 @@ fn rule(host: &Host, rule: &RuleAt) -> Value {
         "comment": rule.comment,
         "through": rule.through,
         "iptables": rule.is_iptables,
+        "legacy": rule.is_legacy,
     })
 }
 

@@ -16,13 +16,15 @@ pub(super) struct Title<'a> {
     pub(super) destination: &'a str,
 }
 
-/// The width of the words at the beginning of lines.
-const WIDTH: usize = 17;
+/// The least width of the words at the beginning of lines.
+const WIDTH: usize = 10;
 
 /// What is written, and whether in colours.
 struct Page<'a> {
     host: &'a Host,
     text: String,
+    /// Of the words at the beginning of lines.
+    width: usize,
     has_colours: bool,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn render(
     title: Title<'_>,
     has_colours: bool,
 ) -> String {
-    let mut page = Page { host, text: String::new(), has_colours };
+    let mut page = Page { host, text: String::new(), width: width(trace), has_colours };
     let what = what(&trace.sent);
     let heading = format!("{} → {}, {what}", title.source, title.destination);
     let heading = page.painted(Paint::Bold, &heading);
@@ -62,6 +64,16 @@ pub(super) fn render(
         page.probe(report);
     }
     page.text
+}
+
+/// The width of the longest word at the beginning of a line.
+fn width(trace: &Trace) -> usize {
+    let back = trace.back.iter().flat_map(|back| &back.steps);
+    let hooks = trace.way.steps.iter().chain(back).map(|step| match &step.event {
+        Event::Asked(asked) => asked.hook.len(),
+        _ => 0,
+    });
+    hooks.max().unwrap_or_default().max(WIDTH)
 }
 
 fn what(packet: &Packet) -> String {
@@ -92,7 +104,8 @@ impl Page<'_> {
     /// A line of a namespace: a word, and what is to be said.
     fn entry(&mut self, word: &str, said: &str) {
         let bar = self.painted(Paint::Faint, "│");
-        self.line(&format!("  {bar} {word:WIDTH$} {said}"));
+        let width = self.width;
+        self.line(&format!("  {bar} {word:width$}  {said}"));
     }
 
     fn name(&self, namespace: usize) -> String {
@@ -240,7 +253,8 @@ impl Page<'_> {
             None => self.line(&words),
             Some(stop) => self.stop(&words, stop),
         }
-        if let Some((bytes, at)) = trace.way.largest {
+        let arrives = !matches!(trace.way.end, End::Stopped(_) | End::Unknown(_));
+        if let Some((bytes, at)) = trace.way.largest.filter(|_| arrives) {
             let link = self.link(at);
             let name = self.name(at.namespace);
             self.line(&format!(
