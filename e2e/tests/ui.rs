@@ -100,6 +100,15 @@ fn the_list_is_what_ip_says() {
             item(&format!("{host}/{index}"))["text"].as_str().unwrap_or_default().starts_with(name)
         );
     }
+    // The drawing has them too, as its picture tells.
+    let picture = browser.run("return await page.evaluate(() => ropewalk.drawing.picture())");
+    lab.write("/run/picture.svg", picture.as_str().expect("a file"));
+    let texts = lab.sh("python3 -c 'import xml.etree.ElementTree as tree
+for text in tree.parse(\"/run/picture.svg\").iter(\"{http://www.w3.org/2000/svg}text\"): print(text.text)'");
+    let texts: Vec<&str> = texts.lines().collect();
+    for text in ["said1", "said2", "said3", "eth0  10.1.0.11", "lan0", "vx0 vxlan 42 to 10.9.0.2"] {
+        assert!(texts.contains(&text), "{text} is not in the drawing: {texts:?}");
+    }
     assert_eq!(browser.run("return problems"), json!([]));
 }
 

@@ -6,6 +6,7 @@ import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zo
 import { amount, count } from "./dom";
 import { CARD, busHeight, cardsIn, partBox, swell, titleHeight, type Box, type Layout } from "./layout";
 import type { Card, Scene } from "./scene";
+import { Picture, type Pen } from "./picture";
 import { key, type Speed } from "./store";
 
 /** What is marked, by the ids of boxes and the keys of links. */
@@ -23,17 +24,22 @@ export interface Hit {
   id: string;
 }
 
-type Colors = Record<"ink" | "soft" | "faint" | "panel" | "bus" | "card" | "edge" | "line" | "accent" | "good" | "lit" | "tile" | "bad" | "hot" | "mark" | "on", string>;
+const COLORS = ["ink", "soft", "faint", "panel", "bus", "card", "edge", "line", "accent", "good", "lit", "tile", "bad", "hot", "mark", "on"] as const;
+
+type Colors = Record<(typeof COLORS)[number], string>;
 
 /** Below this scale text of cards cannot be read; below the next one nothing of them can. */
 const READABLE = 0.42;
 const TILES = 0.2;
 const GLOW = 2500;
+/** Bytes in a second from which a tile is hot. */
+const BUSY = 100_000;
 const FONT = "system-ui, sans-serif";
 
 export class Drawing {
   readonly canvas = document.createElement("canvas");
-  private readonly context: CanvasRenderingContext2D;
+  private readonly canvasContext: CanvasRenderingContext2D;
+  private context: Pen;
   private readonly selection: Selection<HTMLCanvasElement, unknown, null, undefined>;
   private readonly zoom: ZoomBehavior<HTMLCanvasElement, unknown>;
   private transform: ZoomTransform = zoomIdentity;
@@ -52,6 +58,7 @@ export class Drawing {
   constructor(private readonly stage: HTMLElement, choose: (hit: Hit | undefined) => void) {
     const context = this.canvas.getContext("2d");
     if (!context) throw new Error("this browser draws no canvas");
+    this.canvasContext = context;
     this.context = context;
     this.stage.append(this.canvas);
     this.selection = select(this.canvas);
@@ -104,9 +111,31 @@ export class Drawing {
 
   recolor(): void {
     const style = getComputedStyle(document.documentElement);
-    const names = ["ink", "soft", "faint", "panel", "bus", "card", "edge", "line", "accent", "good", "lit", "tile", "bad", "hot", "mark", "on"] as const;
-    for (const name of names) this.colors[name] = style.getPropertyValue(`--${name}`).trim();
+    for (const name of COLORS) this.colors[name] = style.getPropertyValue(`--${name}`).trim();
     this.draw();
+  }
+
+  /** All of it as SVG, near enough to read it. */
+  picture(): string {
+    const { layout, context, colors, transform, seen } = this;
+    if (!layout) return "";
+    const picture = new Picture(this.canvasContext);
+    const root = document.documentElement;
+    const theme = root.dataset["theme"] ?? "auto";
+    const valuesAs = (scheme: string) => {
+      root.dataset["theme"] = scheme;
+      const style = getComputedStyle(root);
+      return [...COLORS, "page"].map((name) => `--${name}:${style.getPropertyValue(`--${name}`).trim()}`).join(";");
+    };
+    const [light, dark] = [valuesAs("light"), valuesAs("dark")];
+    root.dataset["theme"] = theme;
+    this.context = picture;
+    this.colors = Object.fromEntries(COLORS.map((name) => [name, `var(--${name})`])) as Colors;
+    this.transform = zoomIdentity;
+    this.seen = layout;
+    this.paintAll();
+    Object.assign(this, { context, colors, transform, seen });
+    return picture.file(layout.w, layout.h, light, dark);
   }
 
   fit(): void {
@@ -197,13 +226,20 @@ export class Drawing {
   }
 
   private paint(): void {
-    const { context: c, layout, scene, canvas, transform: t } = this;
+    const { canvasContext: c, layout, canvas, transform: t } = this;
     const ratio = devicePixelRatio || 1;
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.clearRect(0, 0, canvas.width, canvas.height);
-    if (!layout || !scene) return;
+    if (!layout) return;
     c.setTransform(ratio * t.k, 0, 0, ratio * t.k, ratio * t.x, ratio * t.y);
     this.seen = { x: -t.x / t.k, y: -t.y / t.k, w: canvas.width / ratio / t.k, h: canvas.height / ratio / t.k };
+    this.paintAll();
+    this.shine();
+  }
+
+  private paintAll(): void {
+    const { layout } = this;
+    if (!layout) return;
     for (const panel of layout.panels.filter((one) => this.sees(one))) this.panel(panel);
     this.wires();
     this.combs();
@@ -211,7 +247,6 @@ export class Drawing {
     for (const group of layout.groups.filter((one) => this.sees(one))) this.group(group);
     this.cards();
     this.path();
-    this.shine();
   }
 
   private round(box: Box, radius: number): void {
@@ -294,7 +329,7 @@ export class Drawing {
     const width = c.measureText(item.title).width;
     const facts = [cards ? count(cards, "container") : "", shown].filter(Boolean).join("   ");
     this.text(facts, left + width + size * 0.8, place.y + 21 * tall, size * 0.8, on, place.w - width - 60 * tall);
-    if (this.transform.k * tall > READABLE * 0.8) this.text(item.about, left, place.y + 37.5 * tall, this.size(11, 12 * tall), isNetwork ? on : colors.soft, place.w - 40 * tall);
+    if (this.transform.k * tall > READABLE * 0.8) this.text(item.about, left, place.y + 37.5 * tall, this.size(11, 12 * tall), isNetwork ? on : colors.soft, place.w - (item.groups.length ? 64 : 40) * tall);
     if (item.groups.length) {
       const closed = this.layout?.groups.find((group) => group.segment === item)?.closed;
       this.text(closed ? "▸" : "▾", place.x + place.w - 24 * tall, place.y + 28 * tall, 15 * tall, on, 40 * tall);
@@ -413,7 +448,7 @@ export class Drawing {
       c.fillStyle = color;
       c.fill();
     };
-    const busy = cards.filter((card) => speedOf(card.item) > 1000);
+    const busy = cards.filter((card) => speedOf(card.item) > BUSY);
     if (text) {
       fill(cards, colors.card);
       c.lineWidth = 1;
@@ -479,7 +514,7 @@ export class Drawing {
     c.beginPath();
     c.moveTo(...first);
     for (const point of others) c.lineTo(...point);
-    c.strokeStyle = marks.blocked ? colors.bad : colors.accent;
+    c.strokeStyle = marks.blocked ? colors.bad : colors.mark;
     c.lineWidth = width;
     c.lineJoin = "round";
     c.stroke();

@@ -41,6 +41,7 @@ export const swell = (cards: number) => Math.min(4, Math.max(1, Math.sqrt(cards 
 export const busHeight = (segment: Segment) => BUS * swell(cardsIn(segment));
 export const titleHeight = (panel: Panel) => TITLE * swell(Math.max(0, ...panel.segments.map(cardsIn)));
 
+const partColumns = (segment: Segment) => Math.min(3, segment.parts.length);
 const rowsOf = (card: Card) => Math.min(card.links.length, MOST_ROWS);
 export const cardHeight = (rows: number) => CARD.head + rows * CARD.row + 8;
 
@@ -109,8 +110,8 @@ export function layoutOf(scene: Scene, isClosed: (group: Group) => boolean): Lay
   const segmentBox = (segment: Segment): Sized => {
     const groups = segment.groups.map((group) => groupBox(segment, group));
     const inner = flow(groups, widthFor(groups, 2), 18);
-    const parts = segment.parts.length ? Math.ceil(segment.parts.length / 3) * PART + 6 : 0;
-    const least = Math.max(230, Math.min(3, segment.parts.length) * 130);
+    const parts = segment.parts.length ? Math.ceil(segment.parts.length / partColumns(segment)) * PART + 6 : 0;
+    const least = Math.max(230, partColumns(segment) * 130);
     const w = Math.max(least, inner.w);
     const bus = busHeight(segment);
     const h = bus + parts + (groups.length ? 16 + inner.h : 0);
@@ -127,7 +128,7 @@ export function layoutOf(scene: Scene, isClosed: (group: Group) => boolean): Lay
 
   const panelBox = (panel: Panel): Sized => {
     const segments = panel.segments.map(segmentBox);
-    const inner = flow(segments, widthFor(segments, 1.9), 34);
+    const inner = flow(segments, widthFor(segments, 2.6), 34);
     const w = Math.max(260, inner.w + 2 * PAD);
     const title = titleHeight(panel);
     const h = title + inner.h + PAD;
@@ -149,6 +150,7 @@ export function layoutOf(scene: Scene, isClosed: (group: Group) => boolean): Lay
 }
 
 export function partBox(place: Place<Segment>, at: number): Box {
-  const w = (place.w - 12) / 3;
-  return { x: place.x + (at % 3) * (w + 6), y: place.y + busHeight(place.item) + 6 + Math.floor(at / 3) * PART, w, h: PART - 4 };
+  const columns = partColumns(place.item);
+  const w = (place.w - 6 * (columns - 1)) / columns;
+  return { x: place.x + (at % columns) * (w + 6), y: place.y + busHeight(place.item) + 6 + Math.floor(at / columns) * PART, w, h: PART - 4 };
 }

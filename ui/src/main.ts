@@ -71,8 +71,15 @@ byId("stage").append(
     zoomButton("Nearer", "+", () => drawing.scaleBy(1.4)),
     zoomButton("Farther", "−", () => drawing.scaleBy(1 / 1.4)),
     zoomButton("Everything", "⤢", () => drawing.fit()),
+    zoomButton("Save as a picture", "⤓", savePicture),
   ),
 );
+
+function savePicture(): void {
+  const url = URL.createObjectURL(new Blob([drawing.picture()], { type: "image/svg+xml" }));
+  h("a", { href: url, download: `${store.host || "network"}.svg` }).click();
+  URL.revokeObjectURL(url);
+}
 
 function toggle(id: string): void {
   if (toggled.has(id)) toggled.delete(id);
