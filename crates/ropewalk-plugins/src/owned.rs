@@ -40,5 +40,6 @@ fn scopes() -> Vec<Scope> {
     scopes.extend(spoof_check::scopes());
     scopes.extend(firewall::scopes());
     scopes.extend(portmap::scopes());
+    scopes.extend(forward_accept::all_scopes());
     scopes
 }

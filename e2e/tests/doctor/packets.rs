@@ -24,6 +24,43 @@ fn forwarding_that_is_off_is_found_and_switched_on() {
 }
 
 #[test]
+fn a_host_that_lives_on_router_advertisements_is_not_made_to_forward() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.uplink();
+    sick.lab.sh("echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+                 echo 1 >/proc/sys/net/ipv6/conf/uplink/accept_ra
+                 ip address add 2001:db8::5/64 dev uplink valid_lft 1800 preferred_lft 1800");
+    let found = sick.one("forwarding-off");
+    assert!(!found.fixable, "{found:?}");
+    sick.lab.sh("echo 2 >/proc/sys/net/ipv6/conf/uplink/accept_ra");
+    assert!(sick.one("forwarding-off").fixable);
+}
+
+#[test]
+fn chains_of_the_forgotten_are_deleted_from_iptables() {
+    let sick = host();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lab.sh("iptables-nft -P FORWARD DROP");
+    sick.attach("c1");
+    sick.attach("c2");
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh("rm /var/lib/cni/results/lan-c1-eth0");
+    let chains = "iptables-nft -S | grep -c '^-N RW-'";
+    let before: usize = sick.lab.sh(chains).parse().expect("a number");
+    assert_eq!(names(&sick.findings()), ["leaked-link", "stale-rules"]);
+    let outcome = sick.doctor("--fix --settle 0");
+    assert_eq!(outcome.code, 0, "{outcome}");
+    let after: usize = sick.lab.sh(chains).parse().expect("a number");
+    assert!(after > 0 && after < before, "{before} {after}: {outcome}");
+    assert_eq!(sick.findings(), []);
+}
+
+#[test]
 fn strict_reverse_path_filters_are_found() {
     let sick = with_containers();
     if sick.lab.lacks_nftables() {

@@ -34,6 +34,11 @@ pub(crate) fn scopes(purpose: Purpose) -> Vec<Scope> {
     FAMILIES.map(|family| Scope::IptablesChains(names(family))).to_vec()
 }
 
+/// Where all of them can be found.
+pub(crate) fn all_scopes() -> Vec<Scope> {
+    [Purpose::PublishedPorts, Purpose::Container].into_iter().flat_map(scopes).collect()
+}
+
 /// What a chain of an attachment accepts; part of its name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {

@@ -12,6 +12,7 @@ use super::{
     Mend,
     checks::Fact,
     filter::{Fate, Packet, fate},
+    ipv6::would_lose,
     view::{MAIN, View, WayOut, listed},
 };
 use crate::{
@@ -55,6 +56,7 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
         };
         let sysctl = name.replace('/', ".");
         let is_own = view.graph.namespace(through).is_some_and(|one| one.is_own);
+        let may_mend = is_own && !(is_v6 && would_lose(content));
         let whose = view.name(through.namespace);
         let object = if is_own { sysctl.clone() } else { format!("{sysctl} in {whose}") };
         let words = format!("{} is the gateway of {}", view.called(through), names(view, &ways));
@@ -70,7 +72,7 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
             command: view.command_in(through.namespace, &format!("sysctl -w {sysctl}=1")),
             evidence: format!("it is 0; {words}"),
             object,
-            mend: is_own.then(|| Mend::Set { name, value: "1".into() }),
+            mend: may_mend.then(|| Mend::Set { name, value: "1".into() }),
             ..Fact::default()
         });
     }

@@ -1,6 +1,6 @@
 //! IPv6 that runs out, or was never there.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::net::IpAddr;
 
 use super::{checks::Fact, view::View};
@@ -47,9 +47,7 @@ fn advertisements(view: &View<'_>) -> Vec<Fact> {
         if content.setting("ipv6/conf/all/forwarding") != Some("1") {
             continue;
         }
-        let obeys = |link: &&Link| link.ipv6_settings.get(ACCEPT_ADVERTISEMENTS) == Some(&1);
-        for link in content.links.iter().filter(obeys) {
-            let Some(ip) = from_router(content, link) else { continue };
+        for (link, ip) in advised(content) {
             let at = LinkAt { namespace, index: link.index };
             let command = format!("sysctl -w net.ipv6.conf.{}.accept_ra=2", link.name);
             facts.push(Fact {
@@ -64,8 +62,20 @@ fn advertisements(view: &View<'_>) -> Vec<Fact> {
     facts
 }
 
+/// Links that obey routers as long as nothing is forwarded, with what they have from one.
+fn advised(content: &Content) -> impl Iterator<Item = (&Link, String)> {
+    let obeys = |link: &&Link| link.ipv6_settings.get(ACCEPT_ADVERTISEMENTS) == Some(&1);
+    let links = content.links.iter().filter(obeys);
+    links.filter_map(|link| Some((link, from_router(content, link)?)))
+}
+
+/// Whether a host would lose addresses or routes if it began to forward.
+pub(super) fn would_lose(content: &Content) -> bool {
+    advised(content).next().is_some()
+}
+
 /// What a link has from a router.
-fn from_router(content: &Content, link: &Link) -> Option<alloc::string::String> {
+fn from_router(content: &Content, link: &Link) -> Option<String> {
     let lasts = |one: &&Address| matches!(one.ip, IpAddr::V6(_)) && one.scope == 0;
     let mut addresses = content.addresses_of(link.index).filter(lasts);
     if let Some(address) = addresses.find(|one| one.flags & PERMANENT == 0) {
