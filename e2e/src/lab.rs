@@ -162,16 +162,18 @@ impl Lab {
         command
     }
 
-    /// Runs a shell script inside, asserts success, and answers its output without the last newline.
+    /// Runs a shell script inside, asserts success of each of its commands, and answers its output
+    /// without the last newline.
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
-        succeeded(&self.try_sh(script))
+        succeeded(&self.try_sh(&format!("set -e\n{script}")))
     }
 
-    /// Runs a shell script in a named namespace, asserts success, and answers its output.
+    /// Runs a shell script in a named namespace, asserts success of each of its commands, and
+    /// answers its output.
     #[track_caller]
     pub fn sh_in(&self, netns: &str, script: &str) -> String {
-        succeeded(&self.try_sh_in(netns, script))
+        succeeded(&self.try_sh_in(netns, &format!("set -e\n{script}")))
     }
 
     /// Runs a shell script inside.

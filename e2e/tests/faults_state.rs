@@ -203,10 +203,10 @@ fn befall(plugin: &str, what: &str, script: &str) {
 const REBOOT: &str = "
     ip netns del c1; ip netns del c2
     for link in $(ip -o link | cut -d: -f2 | cut -d@ -f1 | grep -e veth -e cni0 -e bwp); do
-        ip link del $link 2>/dev/null
+        ip link del $link 2>/dev/null || true
     done
-    nft delete table inet ropewalk 2>/dev/null
-    nft delete table bridge ropewalk 2>/dev/null
+    nft delete table inet ropewalk 2>/dev/null || true
+    nft delete table bridge ropewalk 2>/dev/null || true
     rm -rf /run/ropewalk /run/cni/tuning";
 
 /// The tests of each plugin, so that one that this kernel cannot serve is tried on another.

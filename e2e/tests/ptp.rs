@@ -311,8 +311,7 @@ fn ptp_165_check_notices_what_is_missing_on_the_host() {
         "echo 1 >/proc/sys/net/ipv6/conf/VETH/accept_ra",
         "nft flush ruleset || iptables -t nat -F",
         "ip -n c1 route del 10.1.2.0/24",
-        "ip -n c1 route add 10.1.2.0/24 dev eth0; ip -n c1 addr del 10.1.2.2/24 dev eth0; \
-         ip -n c1 addr add 10.1.2.2/24 dev eth0",
+        "ip -n c1 addr del 10.1.2.2/24 dev eth0; ip -n c1 addr add 10.1.2.2/24 dev eth0",
     ] {
         check_after(|lab, result| {
             lab.sh(&change.replace("VETH", host_interface(result)));

@@ -28,7 +28,6 @@ fn same(lab: &Lab, path: &str) {
 
 /// A host with what people make by hand.
 const BY_HAND: &str = r#"
-set -e
 ip link add br0 type bridge
 ip address add 10.1.0.1/24 dev br0
 ip address add fd00:1::1/64 dev br0 nodad
@@ -194,7 +193,6 @@ fn looking_changes_nothing() {
 
 /// What is rarer; a kernel need not have all.
 const RARER: &str = r#"
-set -e
 try() { "$@" || true; }
 ip link add v0 type veth peer name v1
 ip link set v0 up && ip link set v1 up

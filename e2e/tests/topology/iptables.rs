@@ -13,7 +13,6 @@ const NAMES: &str = "none";
 
 /// Rules with every match and target that is known; a kernel need not have all.
 const RULES: &str = r#"
-set -e
 ip link add v0 type veth peer name v1
 iptables-legacy -P FORWARD DROP
 iptables-legacy -N MINE
