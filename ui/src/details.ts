@@ -1,7 +1,7 @@
 // What is known of one namespace or one link: addresses, what passes, routes, rules.
 
 import type { Detail, Link, Space } from "./api";
-import { amount, h } from "./dom";
+import { amount, fill, h } from "./dom";
 import type { View } from "./place";
 import { KEPT_RATES, key, type Speed, type Store } from "./store";
 
@@ -45,14 +45,13 @@ export class Details {
   private render(space: Space, link: Link | undefined): void {
     const title = link ? link.name : space.name;
     const subtitle = link ? `in ${space.name}` : space.own ? "this host" : (space.owner ?? "namespace");
-    const hadFocus = this.element.contains(document.activeElement);
     const close = h("button", { type: "button", class: "close", "aria-label": "Close details", onclick: () => this.choose(undefined) }, "×");
-    this.element.replaceChildren(
+    fill(
+      this.element,
       h("div", { class: "head" }, h("div", {}, h("h2", {}, title), h("p", { class: "soft" }, subtitle)), close),
       h("p", { class: "ends" }, this.end("Path from here", { from: space.name }), this.end("Path to here", { to: space.name })),
       ...(link ? this.link(space, link) : this.space(space)),
     );
-    if (hadFocus) close.focus();
   }
 
   private link(space: Space, link: Link): (HTMLElement | SVGElement)[] {
@@ -132,7 +131,7 @@ export class Details {
   }
 
   private go(text: string, id: string): HTMLElement {
-    return h("button", { type: "button", class: "link", onclick: () => this.choose(id) }, text);
+    return h("button", { type: "button", class: "link", "data-to": id, onclick: () => this.choose(id) }, text);
   }
 
   private facts(facts: [string, string | HTMLElement][]): HTMLElement {

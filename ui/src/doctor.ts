@@ -1,7 +1,7 @@
 // What is wrong with the host, as the doctor finds it.
 
 import type { Finding } from "./api";
-import { count, h } from "./dom";
+import { count, fill, h } from "./dom";
 import { key, type Store } from "./store";
 
 /** Not more often than this, however much changes. */
@@ -32,7 +32,8 @@ export class Doctor {
     }
     const findings = (await answer.json()) as Finding[];
     this.found(findings.filter((finding) => finding.severity !== "note").length);
-    this.element.replaceChildren(
+    fill(
+      this.element,
       h("p", { class: "soft", id: "findings-count" }, findings.length ? count(findings.length, "finding") : "Nothing is wrong, as far as can be seen."),
       ...findings.map((finding) => this.finding(finding)),
     );
@@ -41,7 +42,7 @@ export class Doctor {
   private finding(finding: Finding): HTMLElement {
     const space = finding.namespace === null ? undefined : this.store.space(finding.namespace);
     const id = space && (finding.link === null ? `c${space.id}` : key(space.id, finding.link));
-    const object = id ? h("button", { type: "button", class: "link", onclick: () => this.choose(id) }, finding.object) : finding.object;
+    const object = id ? h("button", { type: "button", class: "link", "data-to": id, onclick: () => this.choose(id) }, finding.object) : finding.object;
     return h(
       "article",
       { class: `finding ${finding.severity}` },

@@ -23,6 +23,16 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Shows other content, if it is other: who has the focus there, or hears it read, keeps it. */
+export function fill(element: HTMLElement, ...children: Child[]): void {
+  const draft = h("div", {}, ...children);
+  if (draft.innerHTML === element.innerHTML) return;
+  const reachable = () => [...element.querySelectorAll<HTMLElement>("button, input, summary, [tabindex]")];
+  const at = reachable().indexOf(document.activeElement as HTMLElement);
+  element.replaceChildren(...draft.childNodes);
+  if (at >= 0) (reachable()[at] ?? reachable().at(-1))?.focus();
+}
+
 export function byId(id: string): HTMLElement {
   const element = document.getElementById(id);
   if (!element) throw new Error(`there is no #${id}`);

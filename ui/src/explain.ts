@@ -2,7 +2,7 @@
 // marked in the drawing.
 
 import type { Arrival, Explanation, Journey, RuleAt, Step } from "./api";
-import { h } from "./dom";
+import { fill, h } from "./dom";
 import type { View } from "./place";
 import { key, type Store } from "./store";
 
@@ -75,7 +75,7 @@ export class Explain {
       this.render(this.explanation);
     } else {
       this.explanation = undefined;
-      this.answer.replaceChildren(h("p", { class: "verdict bad" }, await answer.text()));
+      fill(this.answer, h("p", { class: "verdict bad" }, await answer.text()));
     }
     this.changed();
   }
@@ -113,7 +113,8 @@ export class Explain {
     const { sent, way, back, outcome } = explanation;
     const good = ["passes", "leaves"].includes(outcome);
     const port = sent.destinationPort === null ? "" : ` port ${sent.destinationPort}`;
-    this.answer.replaceChildren(
+    fill(
+      this.answer,
       h("p", { class: good ? "verdict good" : "verdict bad", id: "verdict", "data-outcome": outcome }, `${good ? "✓" : "✗"} ${VERDICTS[outcome] ?? outcome}`),
       h("p", { class: "soft" }, `${sent.protocol}${port}, ${sent.source} → ${sent.destination}`),
       h("h2", {}, "The way"),
@@ -131,7 +132,7 @@ export class Explain {
         here = step.namespace.inode;
         list = h("ol", { class: "steps" });
         const id = `c${here}`;
-        places.push(h("h3", {}, h("button", { type: "button", class: "link", onclick: () => this.look({ select: id }, true) }, step.namespace.name)), list);
+        places.push(h("h3", {}, h("button", { type: "button", class: "link", "data-to": id, onclick: () => this.look({ select: id }, true) }, step.namespace.name)), list);
       }
       list.append(...lines(step).map((line) => h("li", {}, line)));
     }

@@ -25,6 +25,7 @@ export class Tree {
   private selected: string | undefined;
   private focused: string | undefined;
   private filter = "";
+  private html = "";
 
   constructor(private readonly choose: (id: string) => void) {
     this.element.addEventListener("click", (event) => this.click(event));
@@ -78,6 +79,10 @@ export class Tree {
   private render(): void {
     const hadFocus = this.element.contains(document.activeElement);
     const rows = this.items.flatMap((item) => this.row(item, 1, false));
+    // What has not changed stays: nobody hears it again.
+    const html = rows.map((row) => row.outerHTML).join("");
+    if (html === this.html) return;
+    this.html = html;
     this.element.replaceChildren(...rows);
     const items = this.rows();
     const current = items.find((row) => row.dataset["id"] === this.focused) ?? items[0];
