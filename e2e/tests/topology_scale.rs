@@ -1,4 +1,4 @@
-//! `ropewalk topology` on a host with very many containers.
+//! `ropewalk topology` and `ropewalk explain` on a host with very many containers.
 //!
 //! It must never run beside other tests: those would be looked at too.
 
@@ -21,6 +21,17 @@ fn a_thousand_namespaces_take_less_than_two_seconds() {
     for number in [1, 500, 1000] {
         assert!(tree.contains(&format!("⇄ eth0 in n{number} ")), "{tree}");
     }
+    assert!(took < patience(Duration::from_secs(2)), "it took {took:?}");
+    lab.sh("for number in 1 1000; do
+             ip link set v$number up
+             ip -n n$number link set eth0 up
+             ip -n n$number address add 10.0.$((number / 256)).$((number % 256))/16 dev eth0
+         done");
+    lab.wait_until("ports forward", || lab.sh("bridge link").matches("forwarding").count() == 2);
+    let started = Instant::now();
+    let explained = lab.sh(&format!("{} explain n1 n1000 80", command_path().display()));
+    let took = started.elapsed();
+    assert!(explained.contains("b0: v1 → v1000"), "{explained}");
     assert!(took < patience(Duration::from_secs(2)), "it took {took:?}");
     lab.sh("for number in $(seq 1000); do echo netns del n$number; done | ip -batch -");
 }

@@ -65,7 +65,7 @@ impl Walker<'_> {
         }
         let was_learned = |one: &&(LinkAt, IpAddr, HardwareAddress)| one.0 == at && one.1 == next;
         if let Some((.., mac)) = self.learned.iter().find(was_learned) {
-            return Ok((mac.clone(), "as it was told by its question".into()));
+            return Ok((mac.clone(), "learned from its question".into()));
         }
         let domain = self.domain(at);
         let answers: Vec<LinkAt> =
