@@ -72,9 +72,7 @@ impl Walker<'_> {
             return own;
         }
         let mut addresses = content.into_iter().flat_map(|one| one.addresses_of(at.index));
-        let is_of_link =
-            |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xffc0 == 0xfe80);
-        let found = addresses.find(|one| is_of_link(one.ip));
+        let found = addresses.find(|one| routes::is_of_link(one.ip));
         found.map_or(Ipv6Addr::UNSPECIFIED.into(), |one| one.ip)
     }
 

@@ -97,6 +97,11 @@ fn matches(destination: &Destination, ip: IpAddr) -> bool {
     has_prefix(ip, destination.ip, destination.length)
 }
 
+/// Whether an address is one of a link alone.
+pub(super) fn is_of_link(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xffc0 == 0xfe80)
+}
+
 /// Whether a route is there to be used, in its table.
 fn is_usable(route: &Route, ask: &Ask<'_>) -> bool {
     let is_alive = route.hops.is_empty() || route.hops.iter().any(|hop| hop.flags & DEAD == 0);
@@ -256,7 +261,15 @@ pub(super) fn way_back(
     link: Option<&Link>,
 ) -> Result<Option<u32>, String> {
     let other = if address == packet.source { packet.destination } else { packet.source };
-    let ask = Ask { destination: address, source: Some(other), mark, ..Ask::of(packet, LOOPBACK) };
+    // Addresses of one link are everywhere; which link is meant must be said.
+    let output = link.filter(|_| is_of_link(address)).map(|link| link.index);
+    let ask = Ask {
+        destination: address,
+        source: Some(other),
+        mark,
+        output,
+        ..Ask::of(packet, LOOPBACK)
+    };
     let Found::Route { route, .. } = look_up(content, &ask)? else { return Ok(None) };
     if route.kind != kind::UNICAST {
         return Ok(None);

@@ -98,7 +98,7 @@ fn six(content: &Content, link: u32, to: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(to) = to else { return None };
     let fits = |address: &&Address| {
         address.flags & (TENTATIVE | REFUSED) == 0
-            && (!is_of_link(to) || address.link == link)
+            && (!routes::is_of_link(to.into()) || address.link == link)
             && matches!(address.ip, IpAddr::V6(ip) if !ip.is_loopback() || to.is_loopback())
     };
     let mut best: Option<(Rank, IpAddr)> = None;
@@ -129,14 +129,10 @@ fn rank(ip: Ipv6Addr, address: &Address, link: u32, to: Ipv6Addr) -> Rank {
     )
 }
 
-fn is_of_link(ip: Ipv6Addr) -> bool {
-    ip.segments()[0] & 0xffc0 == 0xfe80
-}
-
 fn scope_of(ip: Ipv6Addr) -> i16 {
     match ip {
         _ if ip.is_loopback() => 1,
-        _ if is_of_link(ip) => 2,
+        _ if routes::is_of_link(ip.into()) => 2,
         _ if ip.segments()[0] & 0xffc0 == 0xfec0 => 5,
         _ => 14,
     }

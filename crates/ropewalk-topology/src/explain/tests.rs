@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use super::*;
 use crate::model::{
-    Address, Base, Chain, Comparison, Content, Data, Destination, Expression, FilterFamily,
+    Address, Base, Chain, Comparison, Content, Data, Destination, Expression, FilterFamily, Gap,
     HardwareAddress, Hop, Identity, Link, Lower, Namespace, Route, RoutingRule, Rule, Setting,
     Table, Verdict,
 };
@@ -304,6 +304,12 @@ fn nothing_is_guessed_where_it_was_not_read() {
     host.namespaces[2].content = Err("not permitted".into());
     let trace = explain(&host, &question("10.2.0.2", 80));
     assert_eq!(trace.outcome, Outcome::Leaves, "{trace:?}");
+    let mut host = self::host();
+    let gap = Gap { what: "nftables rules".into(), reason: "interrupted".into() };
+    content(&mut host.namespaces[0]).gaps.push(gap);
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    assert_eq!(trace.outcome, Outcome::CannotTell);
+    assert!(stop(&trace).reason.ends_with("nftables rules could not be read: interrupted"));
     let mut host = self::host();
     let own = content(&mut host.namespaces[1]);
     let hops: Vec<Hop> = own.routes.last().unwrap().hops.clone();

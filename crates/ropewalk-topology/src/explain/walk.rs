@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     graph::{Graph, LinkAt},
-    model::{Content, HardwareAddress, Host, Link, Route},
+    model::{Content, Gap, HardwareAddress, Host, Link, Route},
 };
 
 /// A way that takes more steps than this goes in circles.
@@ -117,7 +117,13 @@ impl<'a> Walker<'a> {
         let one = self.host.namespaces.get(namespace);
         let content = one.map(|one| one.content.as_ref());
         match content {
-            Some(Ok(content)) => Ok(content),
+            Some(Ok(content)) => match content.gaps.iter().find(|gap| matters(&gap.what)) {
+                None => Ok(content),
+                Some(Gap { what, reason }) => {
+                    let reason = format!("{what} could not be read: {reason}");
+                    Err(self.unknown(namespace, "namespace", reason))
+                }
+            },
             Some(Err(reason)) => {
                 Err(self.unknown(namespace, "namespace", format!("it was not read: {reason}")))
             }
@@ -294,6 +300,10 @@ impl<'a> Walker<'a> {
         ask: &Ask<'_>,
     ) -> Result<(&'a crate::model::RoutingRule, &'a Route, Vec<&'a Route>), End> {
         let to = self.packet.destination;
+        if routes::is_of_link(to) && ask.output.is_none() {
+            let reason = format!("which link {to} is on is not said");
+            return Err(self.unknown(namespace, "route", reason));
+        }
         let family = if to.is_ipv6() { "ip -6" } else { "ip" };
         let show = Some(format!("{family} route get {to}"));
         let stop = |reason, change| {
@@ -439,6 +449,11 @@ impl<'a> Walker<'a> {
         self.ask(&scene, Place::Whole)?;
         Err(End::Delivered { at })
     }
+}
+
+/// Whether a packet may fare otherwise for what was not read.
+fn matters(what: &str) -> bool {
+    !matches!(what, "neighbours" | "queues" | "classes" | "filters" | "connections")
 }
 
 fn place_of(now: Now) -> usize {

@@ -18,6 +18,9 @@ use crate::model::{Comparison, Data, Expression, Link};
 /// Bytes of a link's name.
 const NAME: usize = 16;
 
+/// Bytes of all registers.
+const LONGEST: u32 = 64;
+
 /// What a step does: nothing at all, if the rule is not for this packet.
 pub(super) fn evaluate(run: &mut Run<'_>, expression: &Expression) -> Option<Said> {
     match expression {
@@ -219,7 +222,9 @@ fn payload(run: &Run<'_>, (base, offset, length): (u32, u32, u32)) -> Option<Vec
         2 => packet.transport_header(),
         _ => Vec::new(),
     };
-    let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+    // More than all registers hold is nowhere to be kept.
+    let length = usize::try_from(length.min(LONGEST)).ok()?;
+    let start = usize::try_from(offset).ok()?;
     let mut cells: Vec<Cell> = header.into_iter().skip(start).take(length).collect();
     cells.resize(length, Cell::Unknown);
     Some(cells)
@@ -298,9 +303,14 @@ fn fib(run: &Run<'_>, result: u32, flags: u32) -> Option<Vec<Cell>> {
         return Some(kind.map_or(Vec::from([Cell::Unknown; 4]), |kind| number(kind.into())));
     }
     let mark = if is_asked(4) { packet.mark } else { 0 };
-    let found = routes::way_back(scene.content, (address, packet), mark, link);
-    let Ok(found) = found else { return Some(Vec::from([Cell::Unknown; NAME])) };
-    let found = found.and_then(|index| scene.content.link(index));
+    let inner = scene.input.filter(|link| link.is_loopback() && scene.hook == Hook::Prerouting);
+    let found = match inner {
+        Some(link) => Some(link),
+        None => match routes::way_back(scene.content, (address, packet), mark, link) {
+            Ok(found) => found.and_then(|index| scene.content.link(index)),
+            Err(_) => return Some(Vec::from([Cell::Unknown; NAME])),
+        },
+    };
     Some(match result {
         _ if is_asked(32) => Vec::from([Cell::Byte(u8::from(found.is_some()))]),
         1 => number(found.map_or(0, |link| link.index)),
@@ -364,7 +374,7 @@ fn other(run: &mut Run<'_>, name: &str, attributes: &[(u16, Vec<u8>)]) -> Option
 /// Writes into the packet: what is no address, port or protocol decides about nothing.
 fn write_payload(word: impl Fn(u16) -> Option<u32>) -> Said {
     let (base, offset, length) = (word(2), word(3).unwrap_or(0), word(4).unwrap_or(64));
-    let end = offset + length;
+    let end = offset.saturating_add(length);
     // Of IPv4: type of service, length, number, time to live; the rest is told.
     if base == Some(1) && (end <= 9 || offset == 10 && length == 2) {
         Said::Nothing
