@@ -219,3 +219,16 @@ fn a_terminal_shows_an_add_within_a_second_and_obeys_keys() {
     let raw = lab.read(SEEN);
     assert!(raw.contains("\x1b[?1049l"), "the terminal was not given back");
 }
+
+#[test]
+fn who_is_not_root_is_told_what_to_do() {
+    let lab = Lab::new();
+    // The folder of the build may be closed to others.
+    lab.sh(&format!("cp {} /run/ropewalk", command_path().display()));
+    let plain = "setpriv --reuid 65534 --regid 65534 --clear-groups /run/ropewalk";
+    for command in ["watch", "ui --listen 127.0.0.1:0"] {
+        let refused = lab.try_sh(&format!("{plain} {command}"));
+        assert_eq!(refused.code, 3, "{refused}");
+        assert!(refused.stderr.contains("run this command as root"), "{refused}");
+    }
+}

@@ -11,6 +11,7 @@ use ropewalk_topology::Change;
 use ropewalk_topology::model::{Counters, Host};
 
 use crate::commands::topology::names;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::options::CacheOptions;
 use crate::output::Output;
@@ -39,6 +40,11 @@ pub(crate) struct Live<'a> {
 
 impl<'a> Live<'a> {
     pub(crate) fn start(cache: &'a CacheOptions, output: Output) -> Result<Self, Failure> {
+        if !rustix::process::geteuid().is_root() {
+            let reason = "failed to watch the network: other namespaces are heard by root alone";
+            let failure = Failure::new(Exit::NotPermitted, reason);
+            return Err(failure.with_hint("run this command as root"));
+        }
         let failed = |error| Failure::failed(format!("failed to watch the network: {error}"));
         let watch = Watch::start().map_err(failed)?;
         let mut live = Self { watch, cache, output, counted: None, rates: BTreeMap::new() };

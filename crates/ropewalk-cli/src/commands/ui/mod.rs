@@ -80,6 +80,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
     };
     let encryption = access::encryption(options)?;
     let stop = Stop::at_signals().map_err(failed)?;
+    let live = Live::start(options.places.cache(), output)?;
     let server = Server::bind(options.listen).map_err(failed)?;
     let address = server.address().map_err(failed)?;
     let token = access::token(&options.token_file)?;
@@ -88,7 +89,6 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
         Some(encryption) => server.with_tls(encryption),
         None => server,
     };
-    let live = Live::start(options.places.cache(), output)?;
     let hub = Arc::new(Hub::new().map_err(failed)?);
     hub.tell(view::spaces(live.host()), Vec::new());
     if !page::is_there() {
