@@ -130,7 +130,7 @@ const SOURCES: [&str; 8] = [
     "ip6 saddr fd00:1::/64 oifname \"up~\" masquerade",
     "ct status dnat masquerade",
     "oifname \"br1~\" masquerade",
-    "meta l4proto tcp ip saddr 10.1.0.11 snat to 192.0.2.1:2000",
+    "meta l4proto tcp ip saddr 10.1.0.11 snat to 192.0.2.1:2000-2999",
 ];
 
 fn translation(random: &mut Random) -> (String, String) {

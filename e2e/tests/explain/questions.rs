@@ -74,7 +74,15 @@ impl Counts {
             Some("passes") => self.passed += 1,
             Some("stopped" | "no answer") => self.stopped += 1,
             Some("leaves") => self.left += 1,
-            _ => self.untold += 1,
+            _ => {
+                self.untold += 1;
+                let ends = [&document["way"]["end"], &document["back"]["end"]];
+                let reason = ends.iter().find(|end| end["kind"] == "unknown");
+                println!(
+                    "cannot tell: {question:?}: {}",
+                    reason.map_or(&Value::Null, |end| &end["reason"])
+                );
+            }
         }
         match document["probe"]["agrees"].as_bool() {
             None => None,
