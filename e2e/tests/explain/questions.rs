@@ -61,6 +61,7 @@ impl Counts {
     }
 
     /// Counts an answer; what is said of it if it is not as a packet showed.
+    #[expect(clippy::print_stdout, reason = "what cannot be told is to be seen")]
     pub(crate) fn count(&mut self, question: &Question, answer: &Answer) -> Option<String> {
         self.all += 1;
         let document = match answer {
