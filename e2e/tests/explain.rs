@@ -206,6 +206,9 @@ fn what_nobody_knows_is_refused_in_words() {
         let path = format!("/var/lib/cni/results/{network}-twin-eth0");
         lab.write(&path, &record(network, number));
     }
+    let outcome = run(&lab, "explain 192.0.2.77 host 80 --only c1w6");
+    assert!(outcome.stdout.contains("192.0.2.77:* → 192.0.2.1:80"), "{outcome}");
+    assert!(outcome.stdout.contains("enters by"), "{outcome}");
     fails("explain twin host", 4, "failed to tell what \"twin\" is");
     let outcome = run(&lab, "explain two/twin host --only c2w6");
     assert_eq!(outcome.code, 0, "{outcome}");

@@ -185,12 +185,12 @@ pub(super) fn destination(
         })
     };
     let is_global = |address: &&Address| address.scope == 0 && is_wanted(address.ip);
-    let near = |ip: IpAddr| match source {
-        Place::Namespace { position, .. } => is_near(host, *position, ip),
-        Place::Address(_) => false,
+    let near = |address: &Address| match source {
+        Place::Namespace { position, .. } => is_near(host, *position, address.ip),
+        Place::Address(from) => is_in_network(address, *from),
     };
     let fit = content.addresses.iter().filter(of_interface).filter(is_global);
-    let best = fit.min_by_key(|address| (!near(address.ip), address.ip.is_ipv6()));
+    let best = fit.min_by_key(|address| (!near(address), address.ip.is_ipv6()));
     best.map(|address| address.ip).ok_or_else(|| {
         let kind = match version {
             Version::Any => "address",
@@ -204,17 +204,19 @@ pub(super) fn destination(
 /// Whether a namespace has an address in the same network.
 fn is_near(host: &Host, position: usize, ip: IpAddr) -> bool {
     let content = host.namespaces.get(position).and_then(Namespace::content);
-    let same = |address: &Address| {
-        let host_bits = |all: u8| u32::from(all.saturating_sub(address.length));
-        match (address.ip, ip) {
-            (IpAddr::V4(own), IpAddr::V4(ip)) => {
-                (own.to_bits() ^ ip.to_bits()).checked_shr(host_bits(32)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(own), IpAddr::V6(ip)) => {
-                (own.to_bits() ^ ip.to_bits()).checked_shr(host_bits(128)).unwrap_or(0) == 0
-            }
-            _ => false,
+    content.is_some_and(|content| content.addresses.iter().any(|own| is_in_network(own, ip)))
+}
+
+/// Whether an address is in the network of another.
+fn is_in_network(address: &Address, ip: IpAddr) -> bool {
+    let host_bits = |all: u8| u32::from(all.saturating_sub(address.length));
+    match (address.ip, ip) {
+        (IpAddr::V4(own), IpAddr::V4(ip)) => {
+            (own.to_bits() ^ ip.to_bits()).checked_shr(host_bits(32)).unwrap_or(0) == 0
         }
-    };
-    content.is_some_and(|content| content.addresses.iter().any(same))
+        (IpAddr::V6(own), IpAddr::V6(ip)) => {
+            (own.to_bits() ^ ip.to_bits()).checked_shr(host_bits(128)).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
 }
