@@ -201,8 +201,13 @@ impl<'a> Terminal<'a> {
 
     #[track_caller]
     fn wait_for(&self, what: &str) -> String {
-        self.lab.wait_until(what, || self.picture().contains(what));
-        self.picture()
+        let mut picture = String::new();
+        // The next one may be half drawn already.
+        self.lab.wait_until(what, || {
+            picture = self.picture();
+            picture.contains(what)
+        });
+        picture
     }
 }
 
