@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use crate::{Outcome, failed, host::PLUGINS};
 
 /// The plugins that are measured, which a multi-call program is linked as.
-pub const NAMES: [&str; 9] =
-    ["bridge", "firewall", "host-local", "loopback", "macvlan", "portmap", "ptp", "sql", "tuning"];
+pub const NAMES: [&str; 8] =
+    ["bridge", "firewall", "host-local", "loopback", "macvlan", "portmap", "ptp", "tuning"];
 
 /// Who is measured.
 #[derive(Clone, Debug)]
@@ -43,7 +43,9 @@ impl Contestant {
         let installed = path.with_extension("installed");
         let _ = fs::remove_file(&installed);
         fs::copy(path, &installed).map_err(failed("install"))?;
-        for plugin in NAMES {
+        // What others do not have.
+        let sql = (name == OURS_WITH_SQL).then_some("sql");
+        for plugin in NAMES.into_iter().chain(sql) {
             symlink(&installed, format!("{directory}/{plugin}")).map_err(failed(plugin))?;
         }
         Ok(Self { name, directory })

@@ -12,7 +12,8 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 const page = await browser.newPage({ colorScheme, viewport: { width: 1440, height: 900 }, ignoreHTTPSErrors: true });
-page.setDefaultTimeout(10_000 * Number(patience));
+// Other tests have browsers, too.
+page.setDefaultTimeout(60_000 * Number(patience));
 const problems = [];
 page.on("pageerror", (error) => problems.push(String(error)));
 page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
