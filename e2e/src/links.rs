@@ -73,7 +73,10 @@ impl Lab {
     pub fn nothing_made(&self, before: &Snapshot) {
         self.nothing_left(before);
         assert!(!self.has_link("c1", "eth0"));
-        assert_eq!(self.sh_in("c1", "ip -o link show").lines().count(), 1, "a link is left");
+        // Where tunnels have been used, the kernel gives every namespace some (`gre0`).
+        let links = "ip -o link show | cut -d: -f2";
+        let given = self.sh(&format!("unshare --net sh -c '{links}'"));
+        assert_eq!(self.sh_in("c1", links), given, "a link is left");
     }
 }
 
