@@ -52,8 +52,9 @@ if [ "$host" = iptables-only ]; then
     done
 fi
 
-# As on hosts of containers: what a bridge forwards passes the packet filter too.
-modprobe br_netfilter
+# As on hosts of containers: what a bridge forwards passes the packet filter too, and the device file
+# of taps is there, which elsewhere udev makes before its module is loaded.
+modprobe -a br_netfilter tun
 ip link set lo up
 stty -F /dev/ttyS1 raw -echo
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
