@@ -12,7 +12,7 @@ mod topology {
 }
 
 use ropewalk_e2e::{Lab, Value};
-use topology::compare::{self, AS_DOCKER};
+use topology::compare;
 
 /// The namespaces that are made here.
 const NAMES: &str = "c1 c2 c3 m1 3f2a11bb77cc";
@@ -94,6 +94,27 @@ fn everything_made_by_hand_is_what_the_other_programs_say() {
         same(&lab, path);
     }
 }
+
+/// What Docker makes: a bridge, a namespace that is mounted in its own place, iptables.
+const AS_DOCKER: &str = "
+mkdir -p /run/docker/netns
+touch /run/docker/netns/3f2a11bb77cc
+ip link add docker0 type bridge
+ip address add 172.17.0.1/16 dev docker0
+ip link set docker0 up
+unshare --net=/run/docker/netns/3f2a11bb77cc true
+ip link add vethdock type veth peer name dockend
+ip link set dockend netns /run/docker/netns/3f2a11bb77cc
+nsenter --net=/run/docker/netns/3f2a11bb77cc ip link set dockend name eth0 up
+ip link set vethdock master docker0 up
+iptables-nft -t nat -N DOCKER
+iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+iptables-nft -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+iptables-nft -N DOCKER-USER
+iptables-nft -A FORWARD -j DOCKER-USER
+iptables-nft -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+";
 
 #[test]
 fn what_docker_would_make_is_what_the_other_programs_say() {

@@ -1,9 +1,9 @@
-//! `ropewalk topology` on a host with networks of podman, containerd, Docker's kind and hand at
-//! once. The daemon of Docker cannot run in every laboratory, so what it makes is made for it.
+//! `ropewalk topology` on a host with networks of podman, containerd, Docker and hand at once.
 
 #[expect(dead_code, reason = "the tests of the engines use more of them")]
 mod clients {
     pub(crate) mod containerd;
+    pub(crate) mod docker;
     pub(crate) mod image;
     pub(crate) mod podman;
     pub(crate) mod reaper;
@@ -15,9 +15,9 @@ mod topology {
     pub(crate) mod theirs;
 }
 
-use clients::{containerd::Containerd, image::IMAGE, podman::Podman};
+use clients::{containerd::Containerd, docker::Docker, image::IMAGE, podman::Podman};
 use ropewalk_e2e::{Lab, json};
-use topology::compare::{AS_DOCKER, command, namespace, same};
+use topology::compare::{command, namespace, same};
 
 const SLEEP: &str = "sleep 1000";
 
@@ -33,7 +33,11 @@ fn networks_of_all_engines_at_once_are_what_the_other_programs_say() {
     }] });
     let podman = Podman::new(&lab, lab.plugin_directory());
     let containerd = Containerd::new(&lab, &list, None);
-    lab.sh(AS_DOCKER);
+    let docker = Docker::new(&lab);
+    docker.run("network create --subnet 10.30.0.0/24 front");
+    docker.run(&format!("run -d --name shop --network front -p 8081:80 {IMAGE}"));
+    docker.run(&format!("run -d --name lone {IMAGE}"));
+    let ((shops, shop_path), (lones, lone_path)) = (docker.netns("shop"), docker.netns("lone"));
     lab.sh("ip netns add hand && ip link add byhand type veth peer name eth0 netns hand");
     podman.start("web", "-p 8080:80", SLEEP);
     let mut ctr = containerd.start_ctr(&format!("run --rm --cni {IMAGE} box {SLEEP}"));
@@ -46,13 +50,14 @@ fn networks_of_all_engines_at_once_are_what_the_other_programs_say() {
     lab.wait_until("the container runs", || pid().is_some());
     let pid = pid().expect("it runs");
     let podmans = podman.netns("web");
-    let names = format!("{podmans} {pid} hand 3f2a11bb77cc");
+    let names = format!("{podmans} {pid} hand {shops} {lones}");
     for path in [
         "/proc/self/ns/net",
         &Lab::netns_path(&podmans),
         &format!("/proc/{pid}/ns/net"),
         "/run/netns/hand",
-        "/run/docker/netns/3f2a11bb77cc",
+        &shop_path,
+        &lone_path,
     ] {
         same(&lab, path, &names);
     }
@@ -65,7 +70,9 @@ fn networks_of_all_engines_at_once_are_what_the_other_programs_say() {
     for line in [
         "⇄ eth0 in web (podman ",
         "⇄ eth0 in hand",
-        "⇄ eth0 in 3f2a11bb77cc",
+        "⇄ eth0 in shop (docker ",
+        "⇄ eth0 in lone (docker ",
+        "├─ docker0",
         "network podman",
         "├─ cni0",
     ] {
@@ -74,4 +81,5 @@ fn networks_of_all_engines_at_once_are_what_the_other_programs_say() {
     containerd.ctr("tasks kill -s KILL box");
     lab.wait_until("ctr ends", || ctr.try_wait().expect("a child can be waited for").is_some());
     podman.run("rm -f web");
+    docker.run("rm -f shop lone");
 }

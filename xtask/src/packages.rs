@@ -48,6 +48,7 @@ const TOOLS: &[Tool] = &[
     tool("conmon", "conmon", "podman watches containers with it"),
     tool("catatonit", "catatonit", "podman's first process in pods"),
     tool("containerd", "containerd", "a real client of the plugins"),
+    tool("dockerd", "docker.io", "makes networks that are not CNI's, for the topology to find"),
     tool("busybox", "busybox-static", "the content of test images, and what test hosts start with"),
     tool("curl", "curl", "tests speak to containerd's CRI with it"),
     tool("ping", "iputils-ping", "tests send packets with it"),
@@ -141,7 +142,9 @@ pub(crate) fn update() -> Result<(), String> {
 
 fn apt_get(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments).stdout(io::stderr());
+    // Nobody asks for the daemons of packages to run on this machine: tests start their own.
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("SYSTEMD_OFFLINE", "1");
+    command.args(arguments).stdout(io::stderr());
     command
 }
 

@@ -25,27 +25,6 @@ const KINDS: [Kind; 13] = [
     ("old iptables", legacy::ours, legacy::theirs),
 ];
 
-/// What Docker makes: a bridge, a namespace that is mounted in its own place, iptables.
-pub(crate) const AS_DOCKER: &str = "
-mkdir -p /run/docker/netns
-touch /run/docker/netns/3f2a11bb77cc
-ip link add docker0 type bridge
-ip address add 172.17.0.1/16 dev docker0
-ip link set docker0 up
-unshare --net=/run/docker/netns/3f2a11bb77cc true
-ip link add vethdock type veth peer name dockend
-ip link set dockend netns /run/docker/netns/3f2a11bb77cc
-nsenter --net=/run/docker/netns/3f2a11bb77cc ip link set dockend name eth0 up
-ip link set vethdock master docker0 up
-iptables-nft -t nat -N DOCKER
-iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-iptables-nft -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
-iptables-nft -N DOCKER-USER
-iptables-nft -A FORWARD -j DOCKER-USER
-iptables-nft -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-";
-
 /// Runs the command for the host itself and some namespaces, which keeps it away from what other
 /// tests have made.
 #[track_caller]

@@ -37,7 +37,8 @@ pub(crate) fn links(lab: &Lab, path: &str) -> Vec<String> {
             word(&link["address"]),
             word(&info["info_kind"]),
             alias,
-            word(&link["txqlen"]),
+            // A queue of no length is not told.
+            link["txqlen"].as_u64().unwrap_or_default().to_string(),
         ];
         let data = &info["info_data"];
         let details = match info["info_kind"].as_str() {
