@@ -23,6 +23,8 @@ export default {
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Those that know "light-dark()", which the drawing reads.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     rollupOptions: {
       output: { entryFileNames: "page.js", assetFileNames: "page[extname]" },
     },

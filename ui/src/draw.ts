@@ -36,6 +36,13 @@ const GLOW = 2500;
 const BUSY = 100_000;
 const FONT = "system-ui, sans-serif";
 
+/** A colour of the style sheet on a light page and on a dark one. */
+function shades(name: string): readonly [light: string, dark: string] {
+  const written = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+  const [, light, dark] = /light-dark\((.+),(.+)\)/.exec(written) ?? [];
+  return light && dark ? [light.trim(), dark.trim()] : [written.trim(), written.trim()];
+}
+
 export class Drawing {
   readonly canvas = document.createElement("canvas");
   private readonly canvasContext: CanvasRenderingContext2D;
@@ -110,8 +117,9 @@ export class Drawing {
   }
 
   recolor(): void {
-    const style = getComputedStyle(document.documentElement);
-    for (const name of COLORS) this.colors[name] = style.getPropertyValue(`--${name}`).trim();
+    const { theme } = document.documentElement.dataset;
+    const isDark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+    for (const name of COLORS) this.colors[name] = shades(name)[isDark ? 1 : 0];
     this.draw();
   }
 
@@ -120,22 +128,15 @@ export class Drawing {
     const { layout, context, colors, transform, seen } = this;
     if (!layout) return "";
     const picture = new Picture(this.canvasContext);
-    const root = document.documentElement;
-    const theme = root.dataset["theme"] ?? "auto";
-    const valuesAs = (scheme: string) => {
-      root.dataset["theme"] = scheme;
-      const style = getComputedStyle(root);
-      return [...COLORS, "page"].map((name) => `--${name}:${style.getPropertyValue(`--${name}`).trim()}`).join(";");
-    };
-    const [light, dark] = [valuesAs("light"), valuesAs("dark")];
-    root.dataset["theme"] = theme;
+    const all = [...COLORS, "page"].map((name) => [name, shades(name)] as const);
+    const valuesAs = (scheme: 0 | 1) => all.map(([name, pair]) => `--${name}:${pair[scheme]}`).join(";");
     this.context = picture;
     this.colors = Object.fromEntries(COLORS.map((name) => [name, `var(--${name})`])) as Colors;
     this.transform = zoomIdentity;
     this.seen = layout;
     this.paintAll();
     Object.assign(this, { context, colors, transform, seen });
-    return picture.file(layout.w, layout.h, light, dark);
+    return picture.file(layout.w, layout.h, valuesAs(0), valuesAs(1));
   }
 
   fit(): void {

@@ -346,29 +346,19 @@ fn digest(parts: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use core::net::{IpAddr, Ipv4Addr};
-
     use super::*;
-    use crate::model::{Address, Chain, Counters, State};
+    use crate::{
+        model::{Address, Chain, Counters},
+        samples,
+    };
 
     fn namespace(links: Vec<Link>, addresses: Vec<Address>) -> Namespace {
-        Namespace {
-            identity: Identity { device: 4, inode: 7 },
-            is_own: false,
-            paths: Vec::from(["/run/netns/c1".into()]),
-            owner: None,
-            process_count: 0,
-            container: None,
-            unit: None,
-            attachments: Vec::new(),
-            numbers: BTreeMap::new(),
-            content: Ok(Content { links, addresses, ..Content::default() }),
-        }
+        let content = Content { links, addresses, ..Content::default() };
+        samples::namespace(7, "/run/netns/c1", content)
     }
 
     fn link(name: &str) -> Link {
-        let state = State(6);
-        Link { index: 2, name: name.into(), flags: 1, mtu: 1500, state, ..Link::default() }
+        samples::link(2, name, "")
     }
 
     fn told(before: Option<&Namespace>, after: Option<&Namespace>) -> Vec<String> {
@@ -389,16 +379,7 @@ mod tests {
 
     #[test]
     fn links_and_addresses_are_compared_and_counters_are_not() {
-        let address = Address {
-            link: 2,
-            ip: IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2)),
-            length: 24,
-            peer: None,
-            scope: 0,
-            flags: 0,
-            label: None,
-            valid_seconds: None,
-        };
+        let address = samples::address(2, "10.1.0.2/24");
         let before = namespace(Vec::from([link("eth0")]), Vec::new());
         let counters = Counters { rx_bytes: 5, ..Counters::default() };
         let counted = namespace(Vec::from([Link { counters, ..link("eth0") }]), Vec::new());

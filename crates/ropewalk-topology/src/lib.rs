@@ -15,6 +15,8 @@ pub mod explain;
 mod graph;
 pub mod lldp;
 pub mod model;
+#[cfg(test)]
+mod samples;
 pub mod traffic;
 #[cfg(test)]
 mod traffic_tests;

@@ -1,61 +1,24 @@
 //! What passes, and which way, on hosts that are made of data.
 
-use alloc::{
-    collections::BTreeMap,
-    string::{String, ToString},
-    vec,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 
 use crate::{
     Graph, LinkAt,
-    model::{
-        Content, Counters, Destination, Details, Hop, Host, Identity, Link, Lower, Namespace, Route,
-    },
+    model::{Content, Counters, Details, Host, Link, Namespace, Route},
+    samples::{self, link, on, route},
     traffic::{Passed, Sum, summed, traffic},
     uplinks,
 };
 
-fn link(index: u32, name: &str, kind: &str) -> Link {
-    let kind = (!kind.is_empty()).then(|| kind.to_string());
-    Link { index, name: name.into(), kind, flags: 1, ..Link::default() }
-}
-
-fn on(link: Link, index: u32, namespace: Option<i32>) -> Link {
-    Link { lower: Some(Lower { index, namespace }), ..link }
-}
-
 fn default_route(link: u32) -> Route {
-    Route {
-        destination: Destination { ip: core::net::Ipv4Addr::UNSPECIFIED.into(), length: 0 },
-        source: None,
-        table: 254,
-        priority: 0,
-        kind: 1,
-        protocol: 3,
-        scope: 0,
-        flags: 0,
-        tos: 0,
-        hops: vec![Hop { link: Some(link), ..Hop::default() }],
-        preferred_source: None,
-        next_hop: None,
-        metrics: Vec::new(),
-    }
+    route("0.0.0.0/0", link, None)
 }
 
 fn namespace(inode: u64, links: Vec<Link>, routes: Vec<Route>) -> Namespace {
-    Namespace {
-        identity: Identity { device: 4, inode },
-        is_own: inode == 1,
-        paths: vec!["/run/netns/c1".into()],
-        owner: None,
-        process_count: 0,
-        container: None,
-        unit: None,
-        attachments: Vec::new(),
-        numbers: if inode == 1 { BTreeMap::from([(1, 1)]) } else { BTreeMap::from([(0, 0)]) },
-        content: Ok(Content { links, routes, ..Content::default() }),
-    }
+    let content = Content { links, routes, ..Content::default() };
+    let numbers = if inode == 1 { BTreeMap::from([(1, 1)]) } else { BTreeMap::from([(0, 0)]) };
+    let is_own = inode == 1;
+    Namespace { is_own, numbers, ..samples::namespace(inode, "/run/netns/c1", content) }
 }
 
 /// A host with a container on a bridge; `more` is what else the host has.

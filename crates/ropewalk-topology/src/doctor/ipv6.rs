@@ -28,16 +28,22 @@ pub(super) fn traps(view: &View<'_>) -> Vec<Fact> {
         let disabled = |link: &&Link| link.ipv6_settings.get(DISABLED) == Some(&1);
         let Some(link) = link.filter(disabled) else { continue };
         let at = LinkAt { namespace, index: link.index };
-        let command = format!("sysctl -w net.ipv6.conf.{}.disable_ipv6=0", link.name);
-        facts.push(Fact {
-            link: Some(at),
-            object: view.called(at),
-            evidence: format!("it was given {ip}, and its disable_ipv6 is 1"),
-            command: view.command_in(namespace, &command),
-            ..Fact::default()
-        });
+        let evidence = format!("it was given {ip}, and its disable_ipv6 is 1");
+        facts.push(set_wrong(view, at, &link.name, "disable_ipv6=0", evidence));
     }
     facts
+}
+
+/// A sysctl of a link that should be another.
+fn set_wrong(view: &View<'_>, at: LinkAt, name: &str, wanted: &str, evidence: String) -> Fact {
+    let command = format!("sysctl -w net.ipv6.conf.{name}.{wanted}");
+    Fact {
+        link: Some(at),
+        object: view.called(at),
+        evidence,
+        command: view.command_in(at.namespace, &command),
+        ..Fact::default()
+    }
 }
 
 /// Hosts that forward ignore advertisements unless they are told otherwise.
@@ -49,14 +55,8 @@ fn advertisements(view: &View<'_>) -> Vec<Fact> {
         }
         for (link, ip) in advised(content) {
             let at = LinkAt { namespace, index: link.index };
-            let command = format!("sysctl -w net.ipv6.conf.{}.accept_ra=2", link.name);
-            facts.push(Fact {
-                link: Some(at),
-                object: view.called(at),
-                evidence: format!("the host forwards IPv6, accept_ra is 1, and {ip}"),
-                command: view.command_in(namespace, &command),
-                ..Fact::default()
-            });
+            let evidence = format!("the host forwards IPv6, accept_ra is 1, and {ip}");
+            facts.push(set_wrong(view, at, &link.name, "accept_ra=2", evidence));
         }
     }
     facts

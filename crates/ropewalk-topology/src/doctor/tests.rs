@@ -9,78 +9,21 @@ use alloc::{
 use core::net::IpAddr;
 
 use super::{CHECKS, Finding, Mark, Mend, Papers, Record, Severity, books, examine};
-use crate::model::{
-    Address, Base, Chain, Comparison, Content, Data, Destination, Details, Expression,
-    FilterFamily, Hop, Host, Identity, Link, Lower, Namespace, Route, Rule, Set, Setting, State,
-    Table, Verdict,
+use crate::{
+    model::{
+        Base, Chain, Comparison, Content, Data, Details, Expression, FilterFamily, Host, Link,
+        Namespace, Rule, Set, Setting, Table, Verdict,
+    },
+    samples::{self, address, link, on, route},
 };
-
-fn link(index: u32, name: &str, kind: &str) -> Link {
-    Link {
-        index,
-        name: name.into(),
-        kind: Some(kind.into()),
-        flags: 1,
-        state: State(6),
-        mtu: 1500,
-        ipv4_settings: vec![1, 0, 0, 0, 0, 0, 0, 0],
-        ..Link::default()
-    }
-}
-
-fn address(link: u32, text: &str) -> Address {
-    let (ip, length) = text.split_once('/').expect("a prefix");
-    Address {
-        link,
-        ip: ip.parse().expect("an address"),
-        length: length.parse().expect("a length"),
-        peer: None,
-        scope: 0,
-        flags: 0x80,
-        label: None,
-        valid_seconds: None,
-    }
-}
-
-fn route(to: &str, link: u32, gateway: Option<&str>) -> Route {
-    let (ip, length) = to.split_once('/').expect("a prefix");
-    let destination =
-        Destination { ip: ip.parse().expect("an address"), length: length.parse().expect("it") };
-    let gateway = gateway.map(|text| text.parse().expect("an address"));
-    Route {
-        destination,
-        source: None,
-        table: 254,
-        priority: 0,
-        kind: 1,
-        protocol: 3,
-        scope: 0,
-        flags: 0,
-        tos: 0,
-        hops: vec![Hop { link: Some(link), gateway, ..Hop::default() }],
-        preferred_source: None,
-        next_hop: None,
-        metrics: Vec::new(),
-    }
-}
 
 fn setting(name: &str, value: &str) -> Setting {
     Setting { name: name.into(), value: value.into() }
 }
 
 fn namespace(inode: u64, content: Content) -> Namespace {
-    Namespace {
-        identity: Identity { device: 4, inode },
-        is_own: inode == 1,
-        paths: vec![alloc::format!("/run/netns/c{}", inode - 1)],
-        owner: None,
-        process_count: 0,
-        container: None,
-        unit: None,
-        attachments: Vec::new(),
-        numbers: BTreeMap::new(),
-        content: Ok(content),
-    }
+    let path = alloc::format!("/run/netns/c{}", inode - 1);
+    Namespace { is_own: inode == 1, ..samples::namespace(inode, &path, content) }
 }
 
 /// A host with a bridge and two containers on it, all well.
@@ -97,18 +40,18 @@ fn healthy() -> (Host, Papers) {
         let container = alloc::format!("c{number}");
         own.links.push(Link {
             master: Some(2),
-            lower: Some(Lower { index: 2, namespace: Some(number.cast_signed()) }),
             alias: Some(alloc::format!("mark of {container}")),
-            ..link(2 + number, &alloc::format!("v{number}"), "veth")
+            ..on(
+                link(2 + number, &alloc::format!("v{number}"), "veth"),
+                2,
+                Some(number.cast_signed()),
+            )
         });
         let ip = alloc::format!("10.1.0.1{number}");
         let mut inner = namespace(
             u64::from(number) + 1,
             Content {
-                links: vec![Link {
-                    lower: Some(Lower { index: 2 + number, namespace: Some(0) }),
-                    ..link(2, "eth0", "veth")
-                }],
+                links: vec![on(link(2, "eth0", "veth"), 2 + number, Some(0))],
                 addresses: vec![address(2, &alloc::format!("{ip}/24"))],
                 routes: vec![route("0.0.0.0/0", 2, Some("10.1.0.1"))],
                 ..Content::default()

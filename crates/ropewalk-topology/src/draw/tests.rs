@@ -1,97 +1,30 @@
 //! The drawings of a host that has a bit of everything.
 
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
-use core::net::{IpAddr, Ipv4Addr};
 
 use super::{dot, svg, tree};
 use crate::{
     Graph, LinkAt,
     model::{
-        Address, Attachment, Container, Content, Counters, Destination, Details, Filter,
-        FilterFamily, Gap, Hop, Host, Identity, Link, Lower, Namespace, Process, Route, Runtime,
-        Setting, State, Table,
+        Attachment, Container, Content, Counters, Details, Filter, FilterFamily, Gap, Host, Link,
+        Lower, Namespace, Process, Runtime, Setting, Table,
     },
+    samples::{address, link, loopback, namespace, on, route},
 };
 
-fn link(index: u32, name: &str, kind: &str) -> Link {
-    Link {
-        index,
-        name: name.into(),
-        kind: Some(kind.into()),
-        flags: 1,
-        state: State(6),
-        mtu: 1500,
-        ..Link::default()
-    }
-}
-
 fn end(index: u32, name: &str, other: u32, namespace: Option<i32>) -> Link {
-    Link { lower: Some(Lower { index: other, namespace }), ..link(index, name, "veth") }
+    on(link(index, name, "veth"), other, namespace)
 }
 
 fn port(link: Link, master: u32) -> Link {
     Link { master: Some(master), ..link }
 }
 
-fn loopback() -> Link {
-    Link { index: 1, name: "lo".into(), flags: 9, mtu: 65536, ..Link::default() }
-}
-
-fn address(link: u32, octets: [u8; 4]) -> Address {
-    Address {
-        link,
-        ip: IpAddr::V4(Ipv4Addr::from(octets)),
-        length: 24,
-        peer: None,
-        scope: 0,
-        flags: 0,
-        label: None,
-        valid_seconds: None,
-    }
-}
-
-fn namespace(inode: u64, path: &str, content: Content) -> Namespace {
-    Namespace {
-        identity: Identity { device: 4, inode },
-        is_own: false,
-        paths: Vec::from_iter((!path.is_empty()).then(|| path.into())),
-        owner: None,
-        process_count: 0,
-        container: None,
-        unit: None,
-        attachments: Vec::new(),
-        numbers: BTreeMap::new(),
-        content: Ok(content),
-    }
-}
-
-fn default_route(link: u32, gateway: [u8; 4]) -> Route {
-    Route {
-        destination: Destination { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), length: 0 },
-        source: None,
-        table: 254,
-        priority: 0,
-        kind: 1,
-        protocol: 3,
-        scope: 0,
-        flags: 0,
-        tos: 0,
-        hops: vec![Hop {
-            link: Some(link),
-            gateway: Some(IpAddr::V4(Ipv4Addr::from(gateway))),
-            ..Hop::default()
-        }],
-        preferred_source: None,
-        next_hop: None,
-        metrics: Vec::new(),
-    }
-}
-
 /// The host's own namespace: a bridge with a container and a VXLAN, an uplink with a VLAN.
 fn own() -> Namespace {
     let counters =
         Counters { rx_bytes: 1_234_567, tx_bytes: 999, tx_dropped: 2, ..Counters::default() };
-    let uplink = Link { kind: None, counters, ..link(2, "eth0", "") };
+    let uplink = Link { counters, ..link(2, "eth0", "") };
     let vxlan = Details::Vxlan { id: 42, local: None, remote: None, port: 4789, learning: true };
     let content = Content {
         links: vec![
@@ -101,14 +34,13 @@ fn own() -> Namespace {
             port(end(4, "veth1", 2, Some(0)), 3),
             port(Link { details: vxlan, mtu: 1450, ..link(5, "vx0", "vxlan") }, 3),
             Link {
-                lower: Some(Lower { index: 2, namespace: None }),
                 details: Details::Vlan { id: 7, protocol: 0x8100 },
-                ..link(6, "eth0.7", "vlan")
+                ..on(link(6, "eth0.7", "vlan"), 2, None)
             },
             end(7, "lost", 9, Some(5)),
         ],
-        addresses: vec![address(2, [192, 0, 2, 2]), address(3, [10, 1, 0, 1])],
-        routes: vec![default_route(2, [192, 0, 2, 1])],
+        addresses: vec![address(2, "192.0.2.2/24"), address(3, "10.1.0.1/24")],
+        routes: vec![route("0.0.0.0/0", 2, Some("192.0.2.1"))],
         filter: Filter {
             tables: vec![Table {
                 family: FilterFamily::Inet,
@@ -128,7 +60,7 @@ fn own() -> Namespace {
 fn host() -> Host {
     let web = Content {
         links: vec![loopback(), end(2, "eth0", 4, Some(0))],
-        addresses: vec![address(2, [10, 1, 0, 11])],
+        addresses: vec![address(2, "10.1.0.11/24")],
         ..Content::default()
     };
     let web = Namespace {
@@ -148,10 +80,9 @@ fn host() -> Host {
         ..namespace(2, "/run/docker/netns/3f2a11bb77cc", web)
     };
     let macvlan = Link {
-        lower: Some(Lower { index: 2, namespace: Some(0) }),
         details: Details::Macvlan { mode: 4 },
         flags: 0,
-        ..link(2, "mv0", "macvlan")
+        ..on(link(2, "mv0", "macvlan"), 2, Some(0))
     };
     let content = Content { links: vec![macvlan], ..Content::default() };
     let direct = Namespace {

@@ -1,109 +1,39 @@
 //! Ways through hosts that are built here.
 
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
-use core::net::IpAddr;
 
 use super::*;
-use crate::model::{
-    Address, Base, Chain, Comparison, Content, Data, Destination, Expression, FilterFamily, Gap,
-    HardwareAddress, Hop, Identity, Link, Lower, Namespace, Route, RoutingRule, Rule, Setting,
-    Table, Verdict,
+use crate::{
+    model::{
+        Base, Chain, Comparison, Content, Data, Expression, FilterFamily, Gap, HardwareAddress,
+        Link, Lower, Namespace, Route, RoutingRule, Rule, Setting, Table, Verdict,
+    },
+    samples::{self, address, ip, link, loopback, on, route},
 };
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn prefix(text: &str) -> Destination {
-    let (ip, length) = text.split_once('/').unwrap();
-    Destination { ip: self::ip(ip), length: length.parse().unwrap() }
-}
-
-fn route(to: &str, table: u32, kind: u8, link: u32, gateway: Option<&str>) -> Route {
-    let hop = Hop { link: Some(link), gateway: gateway.map(ip), ..Hop::default() };
-    Route {
-        destination: prefix(to),
-        source: None,
-        table,
-        priority: 0,
-        kind,
-        protocol: 3,
-        scope: if gateway.is_some() { 0 } else { 253 },
-        flags: 0,
-        tos: 0,
-        hops: vec![hop],
-        preferred_source: None,
-        next_hop: None,
-        metrics: Vec::new(),
-    }
-}
 
 /// One end of a pair.
 fn end(index: u32, name: &str, peer: u32) -> Link {
     let number = u8::try_from(index).unwrap();
     let mac = HardwareAddress(vec![2, 0, 0, 0, name.len().try_into().unwrap(), number]);
-    // Forwarding is on, rp_filter off.
-    let mut ipv4_settings = vec![0; 33];
-    ipv4_settings[0] = 1;
-    Link {
-        index,
-        name: name.into(),
-        hardware_type: 1,
-        kind: Some("veth".into()),
-        flags: 1,
-        mac: Some(mac),
-        mtu: 1500,
-        lower: Some(Lower { index: peer, namespace: Some(0) }),
-        ipv4_settings,
-        ..Link::default()
-    }
-}
-
-fn loopback() -> Link {
-    Link {
-        index: 1,
-        name: "lo".into(),
-        hardware_type: 772,
-        flags: 9,
-        mtu: 65536,
-        ..Link::default()
-    }
+    Link { mac: Some(mac), ..on(link(index, name, "veth"), peer, Some(0)) }
 }
 
 fn namespace(number: u64, links: Vec<Link>, addresses: &[(u32, &str)]) -> Namespace {
     let mut content = Content { links, ..Content::default() };
     for (link, text) in addresses {
-        let own = prefix(text);
-        content.addresses.push(Address {
-            link: *link,
-            ip: own.ip,
-            length: own.length,
-            peer: None,
-            scope: 0,
-            flags: 0,
-            label: None,
-            valid_seconds: None,
-        });
-        content.routes.push(route(&alloc::format!("{}/32", own.ip), 255, 2, *link, None));
-        content.routes.push(route(text, 254, 1, *link, None));
+        let own = address(*link, text);
+        let to_own = route(&alloc::format!("{}/32", own.ip), *link, None);
+        content.routes.push(Route { table: 255, kind: 2, ..to_own });
+        content.routes.push(route(text, *link, None));
+        content.addresses.push(own);
     }
     for (priority, table) in [(0, 255), (32766, 254)] {
         let rule = RoutingRule { priority, table, action: 1, ..RoutingRule::default() };
         content.rules.push(rule);
     }
     content.settings.push(Setting { name: "ipv4/ip_forward".into(), value: "1".into() });
-    Namespace {
-        identity: Identity { device: 4, inode: number },
-        is_own: number == 0,
-        paths: vec![alloc::format!("/run/netns/n{number}")],
-        owner: None,
-        process_count: 0,
-        container: None,
-        unit: None,
-        attachments: Vec::new(),
-        numbers: BTreeMap::new(),
-        content: Ok(content),
-    }
+    let path = alloc::format!("/run/netns/n{number}");
+    Namespace { is_own: number == 0, ..samples::namespace(number, &path, content) }
 }
 
 /// A router with two others, 10.1.0.2 and 10.2.0.2.
@@ -117,7 +47,7 @@ fn host() -> Host {
     let mut two = namespace(2, vec![loopback(), end(2, "eth0", 3)], &[(2, "10.2.0.2/24")]);
     for (other, gateway) in [(&mut one, "10.1.0.1"), (&mut two, "10.2.0.1")] {
         other.numbers = BTreeMap::from([(0, 0)]);
-        content(other).routes.push(route("0.0.0.0/0", 254, 1, 2, Some(gateway)));
+        content(other).routes.push(route("0.0.0.0/0", 2, Some(gateway)));
     }
     Host { namespaces: vec![router, one, two] }
 }
@@ -217,9 +147,8 @@ fn a_packet_goes_through_a_router_and_its_answer_back() {
 fn the_longest_prefix_counts_then_the_metric() {
     let mut host = host();
     let own = content(&mut host.namespaces[1]);
-    let better =
-        Route { kind: 7, priority: 5, ..route("10.2.0.0/16", 254, 1, 2, Some("10.1.0.1")) };
-    let best = route("10.2.0.2/32", 254, 1, 2, Some("10.1.0.1"));
+    let better = Route { kind: 7, priority: 5, ..route("10.2.0.0/16", 2, Some("10.1.0.1")) };
+    let best = route("10.2.0.2/32", 2, Some("10.1.0.1"));
     own.routes.extend([Route { priority: 9, ..best.clone() }, better, best]);
     let trace = explain(&host, &question("10.2.0.2", 80));
     let Event::Routed(routed) = &trace.way.steps[0].event else { panic!("{trace:?}") };
@@ -292,7 +221,7 @@ fn a_sysctl_that_keeps_a_packet_is_named() {
     router.links[1].ipv4_settings[0] = 1;
     // The way back to the sender leads elsewhere.
     router.links[1].ipv4_settings[7] = 1;
-    router.routes.push(route("10.1.0.2/32", 254, 1, 3, None));
+    router.routes.push(route("10.1.0.2/32", 3, None));
     let trace = explain(&host, &question("10.2.0.2", 80));
     let command = stop(&trace).changed_by.as_deref();
     assert_eq!(command, Some("sysctl -w net.ipv4.conf.left.rp_filter=2"));
@@ -312,7 +241,7 @@ fn nothing_is_guessed_where_it_was_not_read() {
     assert!(stop(&trace).reason.ends_with("nftables rules could not be read: interrupted"));
     let mut host = self::host();
     let own = content(&mut host.namespaces[1]);
-    let hops: Vec<Hop> = own.routes.last().unwrap().hops.clone();
+    let hops = own.routes.last().unwrap().hops.clone();
     own.routes.last_mut().unwrap().hops = [hops.clone(), hops].concat();
     assert_eq!(explain(&host, &question("10.2.0.2", 80)).outcome, Outcome::CannotTell);
 }
