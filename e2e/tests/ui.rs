@@ -163,6 +163,9 @@ fn a_path_that_is_allowed_and_one_that_is_blocked_are_explained() {
          ip link add outside type bridge; ip link set outside up; ip address add 10.77.0.1/16 dev outside");
     let ui = Ui::start(&lab);
     let mut browser = Browser::open(&lab, ui.address(), "dark");
+    browser.wait_for(
+        "[...document.querySelector('#explain-from').list.options].some((one) => one.value === 'way1')",
+    );
     let ask = |to: &str| {
         format!(
             "await page.click('#tab-explain');
@@ -192,6 +195,30 @@ fn a_path_that_is_allowed_and_one_that_is_blocked_are_explained() {
     // What has changed is explained anew by itself.
     lab.sh("nft flush chain inet stage forward");
     browser.wait_for("!document.querySelector('.answer').textContent.includes('not there')");
+}
+
+#[test]
+fn the_pages_own_switch_of_colours_comes_before_what_the_system_wishes() {
+    let lab = Lab::new();
+    stage(&lab, "hue");
+    let ui = Ui::start(&lab);
+    let mut browser = Browser::open(&lab, ui.address(), "dark");
+    let colors = |page: &str, ink: &str| {
+        format!(
+            "getComputedStyle(document.body).backgroundColor === '{page}' &&
+             ropewalk.drawing.colors.ink === '{ink}'"
+        )
+    };
+    let (light, dark) =
+        (colors("rgb(238, 241, 244)", "#16202b"), colors("rgb(12, 17, 23)", "#e6edf3"));
+    browser.wait_for(&dark);
+    for (label, expected) in [("light", &light), ("dark", &dark), ("auto", &dark)] {
+        browser.run("await page.click('#theme')");
+        browser.wait_for(&format!("document.querySelector('#theme').value === '{label}'"));
+        browser.wait_for(expected);
+    }
+    browser.run("await page.emulateMedia({ colorScheme: 'light' })");
+    browser.wait_for(&light);
 }
 
 #[test]

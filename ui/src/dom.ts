@@ -13,11 +13,11 @@ export function h<K extends keyof HTMLElementTagNameMap>(
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) {
       element.addEventListener(name.slice(2), value as EventListener);
-    } else if (name in element && !name.includes("-")) {
-      Reflect.set(element, name, value);
-    } else {
-      element.setAttribute(name, value === true ? "" : String(value));
+      continue;
     }
+    // Some properties, as `list`, can only be read.
+    const isSet = name in element && !name.includes("-") && Reflect.set(element, name, value);
+    if (!isSet) element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...children.filter((child): child is Node | string => !!child || child === ""));
   return element;
