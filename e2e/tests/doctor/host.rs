@@ -81,6 +81,24 @@ impl Sick {
         self.lab.sh(&format!("ip netns del {name}"));
     }
 
+    /// Leases an address of `lan` to a container that is not there.
+    #[track_caller]
+    pub(crate) fn lease(&self, name: &str) {
+        let config = json!({
+            "cniVersion": "1.0.0", "name": "lan",
+            "ipam": { "type": "host-local", "subnet": "10.1.0.0/24" },
+        });
+        self.lab.plugin("host-local").on(name).config(config).add().result();
+    }
+
+    /// Deletes a container's namespace behind everybody's back, and waits until its link is gone.
+    pub(crate) fn end(&self, name: &str) {
+        let pairs = || self.lab.sh("ip -br link show type veth").lines().count();
+        let before = pairs();
+        self.lab.sh(&format!("ip netns del {name}"));
+        self.lab.wait_until("the link is gone", || pairs() < before);
+    }
+
     /// Runs the command, which succeeds.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &str) {

@@ -18,8 +18,9 @@ fn forwarding_that_is_off_is_found_and_switched_on() {
     assert!(outcome.stdout.contains("fix: set net.ipv4.ip_forward to 1\n"), "{outcome}");
     sick.lab.sh("sysctl -qw net.ipv4.conf.lan0.forwarding=0");
     let found = sick.one("forwarding-off");
-    assert_eq!(found.object, "net.ipv4.conf.lan0.forwarding");
-    assert_eq!(sick.doctor("--fix --settle 0").code, 0);
+    // Somebody meant this link: it forwarded as long as all did.
+    assert_eq!((&*found.object, found.fixable), ("net.ipv4.conf.lan0.forwarding", false));
+    sick.lab.sh(&found.command);
     assert_eq!(sick.findings(), []);
 }
 
@@ -52,7 +53,9 @@ fn chains_of_the_forgotten_are_deleted_from_iptables() {
     sick.lab.sh("rm /var/lib/cni/results/lan-c1-eth0");
     let chains = "iptables-nft -S | grep -c '^-N RW-'";
     let before: usize = sick.lab.sh(chains).parse().expect("a number");
-    assert_eq!(names(&sick.findings()), ["leaked-link", "stale-rules"]);
+    sick.end("c1");
+    let found = sick.findings();
+    assert!(names(&found).contains(&"stale-rules"), "{found:#?}");
     let outcome = sick.doctor("--fix --settle 0");
     assert_eq!(outcome.code, 0, "{outcome}");
     let after: usize = sick.lab.sh(chains).parse().expect("a number");

@@ -47,7 +47,9 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
         let all = if is_v6 { "ipv6/conf/all/forwarding" } else { "ipv4/ip_forward" };
         let link = view.graph.link(through);
         let of_link = link.and_then(|link| link.ipv4_settings.first()).filter(|_| !is_v6);
-        let name = if content.setting(all) == Some("0") {
+        // Forwarding on the whole switches all links on: one that is off was switched off by itself.
+        let is_of_all = content.setting(all) == Some("0");
+        let name = if is_of_all {
             format!("net/{all}")
         } else if let Some((link, 0)) = link.zip(of_link.copied()) {
             format!("net/ipv4/conf/{}/forwarding", link.name)
@@ -56,7 +58,7 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
         };
         let sysctl = name.replace('/', ".");
         let is_own = view.graph.namespace(through).is_some_and(|one| one.is_own);
-        let may_mend = is_own && !(is_v6 && would_lose(content));
+        let may_mend = is_own && is_of_all && !(is_v6 && would_lose(content));
         let whose = view.name(through.namespace);
         let object = if is_own { sysctl.clone() } else { format!("{sysctl} in {whose}") };
         let words = format!("{} is the gateway of {}", view.called(through), names(view, &ways));

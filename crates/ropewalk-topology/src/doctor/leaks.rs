@@ -15,13 +15,33 @@ use super::{
     owners,
     view::{View, listed},
 };
-use crate::model::{Data, Element, FilterFamily, Table};
-
-fn forget(mark: &Mark) -> Mend {
-    Mend::Forget { attachment: mark.attachment.clone(), owner: mark.owner.clone() }
-}
+use crate::model::{Chain, Data, Element, Expression, FilterFamily, Namespace, Rule, Table};
 
 impl View<'_> {
+    /// Whether all that is there was seen: what was not found is nowhere only then.
+    fn sees_all(&self) -> bool {
+        let is_read = |one: &Namespace| {
+            one.content().is_some_and(|content| {
+                content.gaps.iter().all(|gap| !["links", "addresses"].contains(&gap.what.as_str()))
+            })
+        };
+        !self.papers.is_partial && self.host.namespaces.iter().all(is_read)
+    }
+
+    /// Whether a link leads to a namespace that was not found. It is there all the same: the link
+    /// would be gone with it.
+    fn misses_some(&self) -> bool {
+        self.links().any(|(at, link)| {
+            let lower = link.lower.filter(|lower| lower.index != 0);
+            let number = lower.and_then(|lower| lower.namespace);
+            let numbers = self.graph.namespace(at).map(|one| &one.numbers);
+            number.is_some_and(|number| {
+                let number = u32::try_from(number).ok();
+                !number.zip(numbers).is_some_and(|(number, all)| all.contains_key(&number))
+            })
+        })
+    }
+
     /// Whether somebody keeps the owner. Names of chains tell the starts of hashes.
     fn keeps(&self, mark: &Mark) -> bool {
         let mut behind = self.alive.range(mark.attachment.clone()..);
@@ -30,7 +50,56 @@ impl View<'_> {
     }
 }
 
+/// Which attachments of nobody may be forgotten. A namespace without processes may be that of a
+/// container that is about to start again, whose runtime will not attach it anew.
+struct Forgettable {
+    /// Whether somebody may be where nobody could look.
+    misses_some: bool,
+    /// Attachments that lead to a namespace, or name an address of one.
+    held: BTreeSet<String>,
+}
+
+impl Forgettable {
+    fn of(view: &View<'_>) -> Self {
+        let leads_away = |at| match view.graph.peer(at) {
+            Some(peer) => view.graph.namespace(peer).is_none_or(|one| !one.is_own),
+            None => view.graph.link(at).is_some_and(|link| link.is("veth")),
+        };
+        let links = view.links().filter(|(at, _)| leads_away(*at));
+        let links = links.filter_map(|(_, link)| owners::of_link(link, view.papers));
+        let mut held: BTreeSet<String> = links.map(|mark| mark.attachment.clone()).collect();
+        let there = addresses(view, |_| true);
+        for (_, _, content) in view.contents().filter(|(_, one, _)| one.is_own) {
+            let tables = content.filter.tables.iter().chain(&content.filter.legacy);
+            let marked = tables.flat_map(|one| marked(one, &there, view.papers));
+            held.extend(
+                marked.filter(|(.., is_there)| *is_there).map(|(mark, ..)| mark.attachment.clone()),
+            );
+        }
+        Self { misses_some: view.misses_some(), held }
+    }
+
+    /// What forgets an attachment, and words about why nothing does.
+    fn mend(&self, mark: &Mark) -> (Option<Mend>, &'static str) {
+        let attachment = mark.attachment.as_str();
+        // Names of chains tell the starts of hashes.
+        let is_same = |one: &String| one.starts_with(attachment) || attachment.starts_with(one);
+        if self.held.iter().any(is_same) {
+            return (None, "; --fix leaves it alone while its namespace is there");
+        }
+        if self.misses_some {
+            return (None, "; --fix leaves it alone while some namespace cannot be found");
+        }
+        let owner = mark.owner.clone();
+        (Some(Mend::Forget { attachment: attachment.into(), owner }), "")
+    }
+}
+
 pub(super) fn links(view: &View<'_>) -> Vec<Fact> {
+    if !view.sees_all() {
+        return Vec::new();
+    }
+    let forgettable = Forgettable::of(view);
     let mut facts = Vec::new();
     for (at, link) in view.links() {
         let is_own = view.graph.namespace(at).is_some_and(|one| one.is_own);
@@ -41,12 +110,13 @@ pub(super) fn links(view: &View<'_>) -> Vec<Fact> {
             None if link.is("veth") => "its other end is in no namespace that can be found".into(),
             None => "it is all that is left".into(),
         };
+        let (mend, but) = forgettable.mend(mark);
         facts.push(Fact {
             link: Some(at),
             object: view.called(at),
-            evidence: format!("{} is not on record, and {end}", mark.owner),
+            evidence: format!("{} is not on record, and {end}{but}", mark.owner),
             command: format!("ip link delete {}", link.name),
-            mend: Some(forget(mark)),
+            mend,
             ..Fact::default()
         });
     }
@@ -61,7 +131,11 @@ struct Left {
 }
 
 pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
-    let used = used(view);
+    if !view.sees_all() {
+        return Vec::new();
+    }
+    let forgettable = Forgettable::of(view);
+    let used = addresses(view, |namespace| namespace.process_count > 0);
     let mut facts = Vec::new();
     for (namespace, _, content) in view.contents().filter(|(_, one, _)| one.is_own) {
         let mut left: BTreeMap<&Mark, Left> = BTreeMap::new();
@@ -83,16 +157,17 @@ pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
                 Some((network, _)) => format!("ropewalk gc {network} --recorded"),
                 None => "ropewalk doctor --fix".into(),
             };
+            let (mend, but) = forgettable.mend(mark);
             Fact {
                 namespace,
                 object: mark.owner.clone(),
                 evidence: format!(
-                    "{} of {}, which is not on record",
+                    "{} of {}, which is not on record{but}",
                     listed(&counted.collect::<Vec<String>>()),
                     mark.owner
                 ),
                 command,
-                mend: Some(forget(mark)),
+                mend,
                 ..Fact::default()
             }
         }));
@@ -122,15 +197,15 @@ fn marked<'a>(
     };
     let chains = table.chains.iter().filter_map(move |chain| {
         let mark = papers.marks.get(&chain.name)?;
-        Some((mark, format!("{name} {}", chain.name), false))
+        Some((mark, format!("{name} {}", chain.name), names_one(chain, used)))
     });
     of_elements.chain(chains)
 }
 
-/// The addresses of namespaces with processes, but for the own one.
-fn used(view: &View<'_>) -> BTreeSet<Vec<u8>> {
-    let busy = view.contents().filter(|(_, one, _)| !one.is_own && one.process_count > 0);
-    busy.flat_map(|(_, _, content)| &content.addresses)
+/// The addresses of some namespaces, but for the own one.
+fn addresses(view: &View<'_>, is_one: impl Fn(&Namespace) -> bool) -> BTreeSet<Vec<u8>> {
+    let some = view.contents().filter(|(_, one, _)| !one.is_own && is_one(one));
+    some.flat_map(|(_, _, content)| &content.addresses)
         .filter(|address| address.scope == 0)
         .map(|address| match address.ip {
             IpAddr::V4(ip) => ip.octets().to_vec(),
@@ -139,20 +214,35 @@ fn used(view: &View<'_>) -> BTreeSet<Vec<u8>> {
         .collect()
 }
 
-/// Whether an element has an address in use among its bytes: a runtime may keep its records
-/// elsewhere.
+/// Whether there is an address in use among bytes: a runtime may keep its records elsewhere.
+fn names(bytes: &[u8], used: &BTreeSet<Vec<u8>>) -> bool {
+    [4, 16].into_iter().any(|length| bytes.windows(length).any(|part| used.contains(part)))
+}
+
 fn is_in_use(element: &Element, used: &BTreeSet<Vec<u8>>) -> bool {
     let data = match &element.data {
         Some(Data::Value(bytes)) => bytes.as_slice(),
         _ => &[],
     };
-    let names = |bytes: &[u8]| {
-        [4, 16].into_iter().any(|length| bytes.windows(length).any(|part| used.contains(part)))
-    };
-    names(&element.key) || names(data)
+    names(&element.key, used) || names(data, used)
+}
+
+/// Whether a rule of a chain compares with an address in use, or translates to it.
+fn names_one(chain: &Chain, used: &BTreeSet<Vec<u8>>) -> bool {
+    let expressions = chain.rules.iter().flat_map(|rule: &Rule| &rule.expressions);
+    expressions.into_iter().any(|one| match one {
+        Expression::Compare { value: bytes, .. }
+        | Expression::Immediate { data: Data::Value(bytes), .. }
+        | Expression::Match { info: bytes, .. }
+        | Expression::Target { info: bytes, .. } => names(bytes, used),
+        _ => false,
+    })
 }
 
 pub(super) fn records(view: &View<'_>) -> Vec<Fact> {
+    if !view.sees_all() {
+        return Vec::new();
+    }
     // A path may be one that only its runtime sees, while the container runs.
     let gone = |one: &&Record| {
         !one.path.is_empty() && one.namespace.is_none() && !view.alive.contains(&one.hash)
@@ -187,7 +277,7 @@ pub(super) fn found(view: &View<'_>) -> Found {
 
 pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
     // An address that was not found may be where nobody could look.
-    if view.papers.is_partial || view.host.namespaces.iter().any(|one| one.content.is_err()) {
+    if !view.sees_all() || view.misses_some() {
         return Vec::new();
     }
     let found = found(view);

@@ -1,5 +1,7 @@
 //! Findings on hosts that are made of data: what is found, and what must not be.
 
+mod leaks;
+
 use alloc::{
     collections::BTreeMap,
     string::{String, ToString},
@@ -128,27 +130,6 @@ fn the_worst_comes_first() {
     let severities: Vec<Severity> =
         examine(&host, &papers).iter().map(|finding| finding.check.severity).collect();
     assert!(severities.is_sorted() && severities.len() > 1, "{severities:?}");
-}
-
-#[test]
-fn links_of_the_forgotten_are_found_and_those_of_the_living_are_not() {
-    let (mut host, mut papers) = healthy();
-    papers.records.remove(0);
-    let found = one(&host, &papers, "leaked-link");
-    assert_eq!(found.object, "v1");
-    assert!(matches!(&found.mend, Some(Mend::Forget { attachment, .. }) if attachment == "c1"));
-    // A damaged record is one, too, and so is a process.
-    papers.damaged = vec!["lan-c1-eth0".into()];
-    assert_eq!(names(&host, &papers), [""; 0]);
-    papers.damaged.clear();
-    host.namespaces[1].process_count = 1;
-    assert_eq!(names(&host, &papers), [""; 0]);
-    // What could not be looked for may be there.
-    host.namespaces.remove(1);
-    host.namespaces[0].numbers = BTreeMap::from([(2, 1)]);
-    assert_eq!(names(&host, &papers), ["leaked-link"]);
-    papers.is_partial = true;
-    assert_eq!(names(&host, &papers), [""; 0]);
 }
 
 #[test]
@@ -354,6 +335,17 @@ fn states_are_read_from_matches_of_iptables() {
     info[148] = 1;
     assert!(is_found(&info), "all but these");
     assert!(!is_found(&info[..10]), "not understood");
+}
+
+#[test]
+fn forwarding_is_switched_on_for_the_whole_host_alone() {
+    let (mut host, papers) = healthy();
+    own(&mut host).settings[0].value = "0".into();
+    let found = one(&host, &papers, "forwarding-off");
+    assert!(matches!(&found.mend, Some(Mend::Set { name, .. }) if name == "net/ipv4/ip_forward"));
+    own(&mut host).settings[0].value = "1".into();
+    own(&mut host).links[0].ipv4_settings[0] = 0;
+    assert_eq!(one(&host, &papers, "forwarding-off").mend, None, "somebody meant this link");
 }
 
 #[test]
