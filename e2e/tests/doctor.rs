@@ -227,12 +227,11 @@ fn half_made_bridges_are_found() {
     sick.attach("c1");
     sick.lab.sh("ip link set lan0 down");
     let found = sick.findings();
-    assert!(names(&found).contains(&"half-made-bridge"), "{found:#?}");
-    sick.lab.sh("ip link set lan0 up");
-    sick.detach("c1");
-    sick.lab.sh("ip address flush dev lan0");
-    let found = sick.one("half-made-bridge");
+    let found = found.iter().find(|one| one.check == "half-made-bridge").expect("it is there");
     sick.lab.sh(&found.command);
+    sick.detach("c1");
+    // A network on layer 2 alone looks like this while it has no container.
+    sick.lab.sh("ip address flush dev lan0");
     assert_eq!(sick.findings(), []);
 }
 

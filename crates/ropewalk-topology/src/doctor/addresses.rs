@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     LinkAt,
+    explain::{self, setting},
     model::{Address, Content, Destination, Route},
 };
 
@@ -104,8 +105,11 @@ pub(super) fn overlaps(view: &View<'_>) -> Vec<Fact> {
         for (number, &(link, subnet)) in subnets.iter().enumerate() {
             let name = view.called(at(link));
             for &(other, second) in &subnets[number + 1..] {
-                // Two links of one wire are in one subnet with good reason.
-                let is_apart = view.domain(at(link)) != view.domain(at(other));
+                // Two links of one wire are in one subnet with good reason, and those that lead
+                // outside may be of one wire there.
+                let domains = [view.domain(at(link)), view.domain(at(other))];
+                let is_apart = domains[0] != domains[1]
+                    && !domains.iter().all(|domain| view.leads_outside(*domain));
                 if link != other && is_apart && overlap(subnet, second) {
                     let other = view.called(at(other));
                     facts.push(Fact {
@@ -179,13 +183,8 @@ pub(super) fn gateways(view: &View<'_>) -> Vec<Fact> {
         // Addresses of a link alone are the routers' own, which may come and go.
         let is_of_link = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
         let is_hidden = view.papers.is_partial || view.leads_outside(view.domain(from));
-        // What answers for others has no need of the address (proxy ARP).
-        let answers = |at: LinkAt| {
-            view.graph.link(at).is_some_and(|link| link.ipv4_settings.get(2) == Some(&1))
-        };
-        let is_answered = view.members(view.domain(from)).any(|(at, _)| answers(at));
         let is_up = view.graph.link(from).is_some_and(crate::model::Link::is_up);
-        if is_of_link || is_hidden || is_answered || !is_up {
+        if is_of_link || is_hidden || !is_up || is_answered(view, from, gateway) {
             continue;
         }
         let bridge = view.members(view.domain(from)).find(|(_, link)| link.is("bridge"));
@@ -206,4 +205,24 @@ pub(super) fn gateways(view: &View<'_>) -> Vec<Fact> {
         });
     }
     facts
+}
+
+/// Whether a gateway that has its address on no link of that wire is found all the same.
+fn is_answered(view: &View<'_>, from: LinkAt, gateway: IpAddr) -> bool {
+    // `NUD_…`: entries that somebody made, or that were confirmed a moment ago. One that is stale
+    // may be of a gateway that has gone since.
+    const CERTAIN: u16 = 0x80 | 0x40 | 0x02;
+    let neighbours = view.content(from.namespace).into_iter().flat_map(|one| &one.neighbours);
+    let mut known = neighbours.filter(|one| (one.link, one.ip) == (from.index, gateway));
+    let mut others =
+        view.members(view.domain(from)).filter(|(at, _)| at.namespace != from.namespace);
+    known.any(|one| one.state & CERTAIN != 0)
+        || others.any(|(at, link)| {
+            // What answers for others has no need of the address (proxy ARP).
+            let is_proxy = |content| {
+                explain::of_link_or_all(content, link, setting::PROXY_ARP, "proxy_arp") != 0
+            };
+            view.content(at.namespace).is_some_and(is_proxy)
+                || explain::answers(&view.graph, at, gateway)
+        })
 }

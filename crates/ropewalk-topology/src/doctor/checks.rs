@@ -230,9 +230,9 @@ pub const CHECKS: [Check; 22] = [
     Check {
         name: "half-made-bridge",
         severity: Error,
-        meaning: "a bridge of ours that is down, or has neither ports nor an address",
+        meaning: "a bridge of ours that is down",
         consequence: "Nothing passes the bridge.",
-        cure: "`ip link set BRIDGE up`, or delete it: the next ADD makes it anew",
+        cure: "`ip link set BRIDGE up`",
         is_mended: false,
         find: bridges::half_made,
     },

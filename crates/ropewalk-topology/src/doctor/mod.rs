@@ -8,6 +8,7 @@ pub mod books;
 mod bridges;
 mod checks;
 mod checksums;
+mod domains;
 mod features;
 mod filter;
 mod forwarding;

@@ -8,10 +8,10 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use super::{Papers, owners};
+use super::{Papers, domains::Domains, owners};
 use crate::{
     Graph, LinkAt,
-    model::{Address, Content, Destination, Details, Host, Link, Namespace, Route},
+    model::{Address, Content, Destination, Host, Link, Namespace, Route},
 };
 
 /// The main routing table.
@@ -22,10 +22,7 @@ pub(super) struct View<'a> {
     pub(super) host: &'a Host,
     pub(super) graph: Graph<'a>,
     pub(super) papers: &'a Papers,
-    /// For each link the one that stands for its broadcast domain.
-    domains: BTreeMap<LinkAt, LinkAt>,
-    /// The links of each broadcast domain.
-    members: BTreeMap<LinkAt, Vec<LinkAt>>,
+    domains: Domains,
     /// Which links of a broadcast domain have an address.
     holders: BTreeMap<(LinkAt, IpAddr), Vec<LinkAt>>,
     /// The ways out of containers.
@@ -37,14 +34,10 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn of(host: &'a Host, papers: &'a Papers) -> Self {
         let graph = Graph::of(host);
-        let domains = domains(&graph);
-        let mut members: BTreeMap<LinkAt, Vec<LinkAt>> = BTreeMap::new();
-        for (&at, &domain) in &domains {
-            members.entry(domain).or_default().push(at);
-        }
+        let domains = Domains::of(&graph);
         let alive = owners::alive(&graph, papers);
         let (holders, ways_out) = (BTreeMap::new(), Vec::new());
-        let mut view = Self { host, graph, papers, domains, members, holders, ways_out, alive };
+        let mut view = Self { host, graph, papers, domains, holders, ways_out, alive };
         view.holders = view.find_holders();
         view.ways_out = view.find_ways_out();
         view
@@ -78,28 +71,18 @@ impl<'a> View<'a> {
 
     /// The link that stands for a broadcast domain.
     pub(super) fn domain(&self, at: LinkAt) -> LinkAt {
-        self.domains.get(&at).copied().unwrap_or(at)
+        self.domains.of_link(at)
     }
 
     /// The links of a broadcast domain.
     pub(super) fn members(&self, domain: LinkAt) -> impl Iterator<Item = (LinkAt, &'a Link)> {
-        let members = self.members.get(&domain).into_iter().flatten();
+        let members = self.domains.members(domain).iter();
         members.filter_map(|&at| Some((at, self.graph.link(at)?)))
     }
 
     /// Whether others may be in a broadcast domain who cannot be seen from here.
     pub(super) fn leads_outside(&self, domain: LinkAt) -> bool {
-        self.members(domain).any(|(at, link)| match link.kind_name() {
-            "bridge" | "dummy" | "bond" | "ifb" => false,
-            "veth" => self.graph.peer(at).is_none(),
-            "macvlan" | "ipvlan" | "vlan" => match self.graph.lower(at).map(|at| self.domain(at)) {
-                Some(below) if below == domain => false,
-                Some(below) if link.is("vlan") => self.leads_outside(below),
-                // Modes that pass nothing on but packets, and what is not known.
-                _ => true,
-            },
-            _ => true,
-        })
+        self.domains.leads_outside(domain)
     }
 
     /// What a namespace is called.
@@ -216,66 +199,6 @@ pub(super) fn network(ip: IpAddr, length: u8) -> IpAddr {
         IpAddr::V6(ip) => {
             let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length.into())).unwrap_or(0);
             IpAddr::V6((ip.to_bits() & mask).into())
-        }
-    }
-}
-
-/// Joins links between which broadcasts pass.
-fn domains(graph: &Graph<'_>) -> BTreeMap<LinkAt, LinkAt> {
-    let mut sets = Sets::default();
-    for (at, link) in graph.links() {
-        if let Some(peer) = graph.peer(at) {
-            sets.join(at, peer);
-        }
-        let master = link.master.map(|index| LinkAt { index, ..at });
-        if let Some(master) = master.filter(|master| passes(graph, link, *master)) {
-            sets.join(at, master);
-        }
-        let is_on = matches!(link.details, Details::Macvlan { .. } | Details::Ipvlan { mode: 0 });
-        if let Some(lower) = graph.lower(at).filter(|_| is_on) {
-            sets.join(at, lower);
-        }
-    }
-    // VLANs of the same number over the same wire.
-    let mut vlans: BTreeMap<(LinkAt, u16), LinkAt> = BTreeMap::new();
-    for (at, link) in graph.links() {
-        let Details::Vlan { id, .. } = link.details else { continue };
-        let Some(lower) = graph.lower(at) else { continue };
-        let first = *vlans.entry((sets.first(lower), id)).or_insert(at);
-        sets.join(at, first);
-    }
-    graph.links().map(|(at, _)| (at, sets.first(at))).collect()
-}
-
-/// Whether a master forwards broadcasts of a part: those of a routing domain are apart, and so are
-/// those of other VLANs.
-fn passes(graph: &Graph<'_>, link: &Link, master: LinkAt) -> bool {
-    let own = |link: &Link| link.vlans.iter().find(|vlan| vlan.flags & 2 != 0).map(|vlan| vlan.id);
-    match graph.link(master) {
-        Some(bridge) if matches!(bridge.details, Details::Bridge { vlan_filtering: true, .. }) => {
-            own(bridge) == own(link)
-        }
-        Some(master) => !matches!(master.details, Details::Vrf { .. }),
-        None => false,
-    }
-}
-
-/// Sets that are joined.
-#[derive(Default)]
-struct Sets(BTreeMap<LinkAt, LinkAt>);
-
-impl Sets {
-    fn first(&self, mut at: LinkAt) -> LinkAt {
-        while let Some(&next) = self.0.get(&at) {
-            at = next;
-        }
-        at
-    }
-
-    fn join(&mut self, one: LinkAt, other: LinkAt) {
-        let (one, other) = (self.first(one), self.first(other));
-        if one != other {
-            self.0.insert(one.max(other), one.min(other));
         }
     }
 }

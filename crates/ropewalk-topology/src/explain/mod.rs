@@ -23,6 +23,9 @@ mod tests;
 
 use core::net::IpAddr;
 
+pub(crate) use neighbours::answers;
+pub(crate) use sources::{of_link_or_all, setting};
+
 pub use packet::{ICMP, ICMPV6, Kind, Packet, Port, TCP, UDP};
 pub use trace::{
     Asked, Bridged, Deed, End, Event, Journey, Outcome, Resolved, Routed, RuleAt, Step, Stop, Told,

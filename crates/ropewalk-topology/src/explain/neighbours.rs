@@ -17,7 +17,7 @@ use super::{
     wire::{MACVLAN_BRIDGE, has_neighbours, left},
 };
 use crate::{
-    graph::LinkAt,
+    graph::{Graph, LinkAt},
     model::{Content, Details, HardwareAddress, Link},
 };
 
@@ -69,7 +69,7 @@ impl Walker<'_> {
         }
         let domain = self.domain(at);
         let answers: Vec<LinkAt> =
-            domain.ends.iter().copied().filter(|end| self.answers(*end, next)).collect();
+            domain.ends.iter().copied().filter(|end| answers(&self.graph, *end, next)).collect();
         let family = if next.is_ipv6() { "neighbour discovery" } else { "ARP" };
         match answers.as_slice() {
             &[end] => {
@@ -95,28 +95,6 @@ impl Walker<'_> {
                 Err(self.unknown(at.namespace, &link.name, reason))
             }
         }
-    }
-
-    /// Whether a link answers for an address.
-    fn answers(&self, end: LinkAt, ip: IpAddr) -> bool {
-        let content = self.graph.namespace(end).and_then(|one| one.content());
-        let (Some(content), Some(link)) = (content, self.graph.link(end)) else { return false };
-        if !link.is_up() || !has_neighbours(link) {
-            return false;
-        }
-        let is_proxy = content
-            .neighbours
-            .iter()
-            .any(|one| one.link == end.index && one.ip == ip && one.flags & PROXY != 0);
-        if ip.is_ipv6() {
-            let is_fit = |flags: u32| flags & UNUSABLE == 0;
-            return is_proxy
-                || content.addresses_of(end.index).any(|one| one.ip == ip && is_fit(one.flags));
-        }
-        let own_only = of_link_or_all(content, link, setting::ARP_IGNORE, "arp_ignore") != 0;
-        let is_here = || content.addresses_of(end.index).any(|one| one.ip == ip);
-        let is_own = routes::kind_of(content, ip, None) == Some(kind::LOCAL);
-        is_own && (!own_only || is_here()) || is_proxy || answers_for_others(content, link, ip)
     }
 
     /// Who gets a frame that leaves a link and is for all.
@@ -196,6 +174,28 @@ impl Walker<'_> {
             self.flood(port, domain);
         }
     }
+}
+
+/// Whether a link answers for an address.
+pub(crate) fn answers(graph: &Graph<'_>, end: LinkAt, ip: IpAddr) -> bool {
+    let content = graph.namespace(end).and_then(|one| one.content());
+    let (Some(content), Some(link)) = (content, graph.link(end)) else { return false };
+    if !link.is_up() || !has_neighbours(link) {
+        return false;
+    }
+    let is_proxy = content
+        .neighbours
+        .iter()
+        .any(|one| one.link == end.index && one.ip == ip && one.flags & PROXY != 0);
+    if ip.is_ipv6() {
+        let is_fit = |flags: u32| flags & UNUSABLE == 0;
+        return is_proxy
+            || content.addresses_of(end.index).any(|one| one.ip == ip && is_fit(one.flags));
+    }
+    let own_only = of_link_or_all(content, link, setting::ARP_IGNORE, "arp_ignore") != 0;
+    let is_here = || content.addresses_of(end.index).any(|one| one.ip == ip);
+    let is_own = routes::kind_of(content, ip, None) == Some(kind::LOCAL);
+    is_own && (!own_only || is_here()) || is_proxy || answers_for_others(content, link, ip)
 }
 
 /// Whether a link answers for those whom its namespace reaches another way (`proxy_arp`).

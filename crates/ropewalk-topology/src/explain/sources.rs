@@ -21,13 +21,13 @@ const TENTATIVE: u32 = 0x40;
 /// `RT_SCOPE_LINK`.
 const LINK_SCOPE: u8 = 253;
 /// Positions of sysctls of a link in the model, from `linux/ip.h`.
-pub(super) mod setting {
+pub(crate) mod setting {
     pub(in super::super) const FORWARDING: usize = 0;
-    pub(in super::super) const PROXY_ARP: usize = 2;
-    pub(in super::super) const RP_FILTER: usize = 7;
+    pub(crate) const PROXY_ARP: usize = 2;
+    pub(crate) const RP_FILTER: usize = 7;
     pub(in super::super) const ARP_IGNORE: usize = 18;
     pub(in super::super) const ACCEPT_LOCAL: usize = 22;
-    pub(in super::super) const SRC_VALID_MARK: usize = 23;
+    pub(crate) const SRC_VALID_MARK: usize = 23;
     pub(in super::super) const ROUTE_LOCALNET: usize = 25;
     /// Of IPv6, from `linux/ipv6.h`.
     pub(in super::super) const DISABLE_IPV6: usize = 26;
@@ -35,7 +35,7 @@ pub(super) mod setting {
 }
 
 /// A sysctl of a link and of all links together, the greater of the two.
-pub(super) fn of_link_or_all(content: &Content, link: &Link, position: usize, name: &str) -> u32 {
+pub(crate) fn of_link_or_all(content: &Content, link: &Link, position: usize, name: &str) -> u32 {
     let own = link.ipv4_settings.get(position).copied().unwrap_or_default();
     let all = content.setting(&format!("ipv4/conf/all/{name}"));
     own.max(all.and_then(|value| value.parse().ok()).unwrap_or_default())
