@@ -48,13 +48,15 @@ impl fmt::Debug for Secret {
 pub struct Options {
     /// How long everything may take, connecting included.
     pub patience: Duration,
+    /// Whether it begins anew with each question: for those who ask for as long as it takes.
+    pub is_renewed: bool,
     /// SQLite: whether a lease is on the disk before anybody is told of it.
     pub sync: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(10), sync: false }
+        Self { patience: Duration::from_secs(10), is_renewed: false, sync: false }
     }
 }
 
@@ -127,9 +129,14 @@ fn check_rest(parameters: &mut BTreeMap<String, String>) -> Result<(), String> {
             return Err(format!("target_session_attrs must be read-write, not {other:?}"));
         }
     }
+    // Where a password has a question mark, its end would be taken for a parameter.
+    let is_word = |key: &&String| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     match parameters.keys().next() {
-        Some(unknown) => Err(format!("unknown parameter {unknown:?} of a database URL")),
         None => Ok(()),
+        Some(unknown) if is_word(&unknown) => {
+            Err(format!("unknown parameter {unknown:?} of a database URL"))
+        }
+        Some(_) => Err("unknown parameter of a database URL".to_owned()),
     }
 }
 
@@ -159,6 +166,17 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "the port of a database URL must be from 0 to 65535".to_owned())
 }
 
+/// Writes what has a meaning of its own in a URL as `%2F` and its like.
+fn encode(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
 /// Undoes `%2F` and its like.
 fn decode(text: &str) -> Result<String, String> {
     let broken = || "a database URL has a % that no two hexadecimal digits follow".to_owned();
@@ -186,11 +204,19 @@ impl fmt::Display for Location {
     }
 }
 
+/// A URL again, without the password.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts: Vec<String> =
-            self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
-        write!(f, "postgres://{}@{}/{}", self.user, hosts.join(","), self.database)
+        let host = |(host, port): &(String, u16)| {
+            if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{}:{port}", encode(host))
+            }
+        };
+        let hosts: Vec<String> = self.hosts.iter().map(host).collect();
+        let (user, database) = (encode(&self.user), encode(&self.database));
+        write!(f, "postgres://{user}@{}/{database}", hosts.join(","))
     }
 }
 
@@ -211,12 +237,13 @@ mod tests {
                 "postgresql://a@h1:1,h2/d?target_session_attrs=read-write",
                 "postgres://a@h1:1,h2:5432/d",
             ),
-            ("postgres://a@[fd00::1]:7,[::1]/d", "postgres://a@fd00::1:7,::1:5432/d"),
-            ("postgres://a@%2Frun%2Fpg/d", "postgres://a@/run/pg:5432/d"),
-            ("postgres:///d?host=/run/pg&port=9&user=u", "postgres://u@/run/pg:9/d"),
-            ("postgres://a%40b:c%3Ad@h", "postgres://a@b@h:5432/a@b"),
+            ("postgres://a@[fd00::1]:7,[::1]/d", "postgres://a@[fd00::1]:7,[::1]:5432/d"),
+            ("postgres://a@%2Frun%2Fpg/d", "postgres://a@%2Frun%2Fpg:5432/d"),
+            ("postgres:///d?host=/run/pg&port=9&user=u", "postgres://u@%2Frun%2Fpg:9/d"),
+            ("postgres://a%40b:c%3Ad@h", "postgres://a%40b@h:5432/a%40b"),
         ] {
             assert_eq!(shown(url), expected, "{url}");
+            assert_eq!(shown(expected), expected);
         }
     }
 
@@ -231,6 +258,7 @@ mod tests {
             ("postgres://a:secret@h/d?sslmode=maybe", "unknown sslmode"),
             ("postgres://a:secret@h/d?target_session_attrs=standby", "must be read-write"),
             ("postgres://a:secret@h/d?colour=red", "unknown parameter \"colour\""),
+            ("postgres://a:1?secret@h/d", "unknown parameter of"),
         ] {
             let error = Location::parse(url).unwrap_err();
             assert!(error.contains(expected) && !error.contains("secret"), "{url}: {error}");

@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_micros(200);
 pub(crate) struct Sqlite {
     connection: Connection,
     deadline: Instant,
+    /// How long each statement may take, if that begins anew.
+    renewed: Option<Duration>,
 }
 
 impl Sqlite {
@@ -42,16 +44,25 @@ impl Sqlite {
             opened => opened,
         }
         .map_err(failed)?;
+        // SQLite's own way of waiting knows no deadline, and pauses for longer and longer.
+        connection.busy_timeout(Duration::ZERO).map_err(failed)?;
+        let deadline = Instant::now() + options.patience;
+        let renewed = options.is_renewed.then_some(options.patience);
+        let mut opened = Self { connection, deadline, renewed };
         let sync = if options.sync { "FULL" } else { "OFF" };
-        connection.execute_batch(&format!("PRAGMA synchronous = {sync}")).map_err(failed)?;
-        Ok(Self { connection, deadline: Instant::now() + options.patience })
+        let sync = Statement::plain(format!("PRAGMA synchronous = {sync}"));
+        opened.run(&[sync]).map_err(|trouble| {
+            trouble.prefixed(format!("failed to open database {}", path.display()))
+        })?;
+        Ok(opened)
     }
 
     /// Runs one statement; one that somebody is in the way of is run again until the deadline.
     fn patiently(&self, statement: &Statement<'_>) -> Result<Answer, Trouble> {
+        let deadline = self.renewed.map_or(self.deadline, |patience| Instant::now() + patience);
         loop {
             match run(&self.connection, statement) {
-                Err(error) if is_busy(&error) && Instant::now() < self.deadline => {
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
                     thread::sleep(PAUSE);
                 }
                 other => return other.map_err(|error| trouble(&error)),
@@ -152,5 +163,26 @@ fn trouble(error: &Error) -> Trouble {
             trouble.with_hint("move the file away: a new one is made at the next ADD")
         }
         _ => trouble,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_in_the_way_is_waited_for_until_the_deadline_and_no_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let mut first = Sqlite::open(&path, &Options::default()).unwrap();
+        first.one("CREATE TABLE made (it TEXT)", Vec::new()).unwrap();
+        first.one("BEGIN IMMEDIATE", Vec::new()).unwrap();
+        let options = Options { patience: Duration::from_millis(20), ..Options::default() };
+        let begun = Instant::now();
+        let mut second = Sqlite::open(&path, &options).unwrap();
+        let trouble = second.one("BEGIN IMMEDIATE", Vec::new()).unwrap_err();
+        assert_eq!(trouble.kind, Kind::Busy);
+        // SQLite's own patience would be five seconds.
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     }
 }

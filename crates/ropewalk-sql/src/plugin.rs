@@ -140,7 +140,7 @@ fn open(config: &Config) -> Result<Ledger, CniError> {
         server.password_file = Some(file.clone());
     }
     let patience = Duration::from_secs(config.deadline);
-    let options = Options { patience, sync: config.sync };
+    let options = Options { patience, sync: config.sync, ..Options::default() };
     Ledger::open(&location, &options).map_err(|trouble| error(&trouble))
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Postgres {
     stream: Stream,
     name: String,
     patience: Duration,
+    /// Whether each answer may take that long.
+    is_renewed: bool,
 }
 
 impl Postgres {
@@ -50,8 +52,12 @@ impl Postgres {
             match connected {
                 Ok(mut stream) => {
                     stream.finish_by(deadline);
-                    let (name, patience) = (server.to_string(), options.patience);
-                    return Ok(Self { stream, name, patience });
+                    return Ok(Self {
+                        stream,
+                        name: server.to_string(),
+                        patience: options.patience,
+                        is_renewed: options.is_renewed,
+                    });
                 }
                 Err(trouble) => failures.push(trouble.prefixed(format!("{host}:{port}"))),
             }
@@ -70,6 +76,9 @@ impl Postgres {
             frontend::execute("", 0, &mut buffer)?;
         }
         frontend::sync(&mut buffer);
+        if self.is_renewed {
+            self.stream.finish_by(Instant::now() + self.patience);
+        }
         self.stream.send(&buffer)?;
         let mut answers = Vec::with_capacity(statements.len());
         let mut answer = Answer::default();

@@ -35,10 +35,9 @@ impl Books {
         let system = rustix::system::uname();
         let host = source.this_host.clone();
         let host = host.unwrap_or_else(|| system.nodename().to_string_lossy().into_owned());
-        let url = source.database.clone();
         if let Some(folder) = source.database.strip_prefix(FOLDER) {
             let place = Place::Folder(PathBuf::from(folder));
-            return Ok(Self { host, url, place });
+            return Ok(Self { host, url: source.database.clone(), place });
         }
         let wrong = |text| Failure::new(Exit::Usage, format!("failed to read --database: {text}"));
         let mut location = Location::parse(&source.database).map_err(wrong)?;
@@ -52,9 +51,10 @@ impl Books {
                 server.password_file = source.password_file.clone().or(server.password_file.take());
             }
         }
-        let ledger =
-            Ledger::open(&location, &Options::default()).map_err(|trouble| failure(&trouble))?;
-        Ok(Self { host, url, place: Place::Database(ledger) })
+        let options = Options { is_renewed: true, ..Options::default() };
+        let ledger = Ledger::open(&location, &options).map_err(|trouble| failure(&trouble))?;
+        // As people may see it.
+        Ok(Self { host, url: location.to_string(), place: Place::Database(ledger) })
     }
 
     /// The database, for what a folder has not.
