@@ -17,6 +17,8 @@ pub mod lldp;
 pub mod model;
 #[cfg(test)]
 mod samples;
+pub mod shell;
+pub mod terminal;
 pub mod traffic;
 #[cfg(test)]
 mod traffic_tests;

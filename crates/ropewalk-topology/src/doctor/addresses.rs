@@ -35,7 +35,7 @@ pub(super) fn duplicates(view: &View<'_>) -> Vec<Fact> {
         let names: Vec<String> = holders.iter().map(|at| view.called(*at)).collect();
         let length = view.addresses(other).find(|one| one.ip == ip).map_or(0, |one| one.length);
         let name = view.graph.link(other).map_or("", |link| link.name.as_str());
-        let command = format!("ip address delete {ip}/{length} dev {name}");
+        let command = ["ip", "address", "delete", &format!("{ip}/{length}"), "dev", name];
         facts.push(Fact {
             link: Some(other),
             object: ip.to_string(),
@@ -48,7 +48,7 @@ pub(super) fn duplicates(view: &View<'_>) -> Vec<Fact> {
         for address in content.addresses.iter().filter(|one| one.flags & REFUSED != 0) {
             let at = LinkAt { namespace, index: address.link };
             let name = view.graph.link(at).map_or("", |link| link.name.as_str());
-            let command = format!("ip address delete {address} dev {name}");
+            let command = ["ip", "address", "delete", &address.to_string(), "dev", name];
             facts.push(Fact {
                 link: Some(at),
                 object: address.ip.to_string(),
@@ -116,7 +116,7 @@ pub(super) fn overlaps(view: &View<'_>) -> Vec<Fact> {
                         link: Some(at(link)),
                         object: format!("{name} and {other}"),
                         evidence: format!("{name} is in {subnet}, {other} in {second}"),
-                        command: view.command_in(namespace, "ip address show"),
+                        command: view.command_in(namespace, &["ip", "address", "show"]),
                         ..Fact::default()
                     });
                 }
@@ -128,7 +128,8 @@ pub(super) fn overlaps(view: &View<'_>) -> Vec<Fact> {
                     link: Some(at(link)),
                     object: format!("{name} and the route to {to}"),
                     evidence: format!("{name} is in {subnet}, and {to} of it is routed elsewhere"),
-                    command: view.command_in(namespace, &format!("ip route delete {to}")),
+                    command: view
+                        .command_in(namespace, &["ip", "route", "delete", &to.to_string()]),
                     ..Fact::default()
                 });
             }
@@ -189,12 +190,13 @@ pub(super) fn gateways(view: &View<'_>) -> Vec<Fact> {
         }
         let bridge = view.members(view.domain(from)).find(|(_, link)| link.is("bridge"));
         let length = view.addresses(from).next().map_or(24, |address| address.length);
-        let command = match bridge {
-            Some((at, link)) => {
-                let command = format!("ip address add {gateway}/{length} dev {}", link.name);
-                view.command_in(at.namespace, &command)
-            }
-            None => view.command_in(from.namespace, &format!("ip route show via {gateway}")),
+        let command = if let Some((at, link)) = bridge {
+            let subnet = format!("{gateway}/{length}");
+            let command = ["ip", "address", "add", &subnet, "dev", &link.name];
+            view.command_in(at.namespace, &command)
+        } else {
+            let command = ["ip", "route", "show", "via", &gateway.to_string()];
+            view.command_in(from.namespace, &command)
         };
         facts.push(Fact {
             link: Some(from),

@@ -18,7 +18,7 @@ pub(super) fn half_made(view: &View<'_>) -> Vec<Fact> {
             link: Some(at),
             object: view.called(at),
             evidence: format!("it is down, with {ports} ports"),
-            command: view.command_in(at.namespace, &format!("ip link set {} up", link.name)),
+            command: view.command_in(at.namespace, &["ip", "link", "set", &link.name, "up"]),
             ..Fact::default()
         });
     }

@@ -16,7 +16,7 @@ pub(super) fn unfinished(view: &View<'_>) -> Vec<Fact> {
         if link.leaves_checksums != Some(true) {
             continue;
         }
-        let command = format!("ethtool -K {} tx off", link.name);
+        let command = ["ethtool", "-K", &link.name, "tx", "off"];
         facts.push(Fact {
             link: Some(at),
             object: view.called(at),

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     LinkAt,
     model::{Chain, Content, FilterFamily, Table},
+    shell,
 };
 
 /// `NF_INET_FORWARD`.
@@ -56,7 +57,7 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
         } else {
             continue;
         };
-        let sysctl = name.replace('/', ".");
+        let sysctl = shell::sysctl(&name);
         let is_own = view.graph.namespace(through).is_some_and(|one| one.is_own);
         let may_mend = is_own && is_of_all && !(is_v6 && would_lose(content));
         let whose = view.name(through.namespace);
@@ -71,7 +72,7 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
         }
         facts.push(Fact {
             link: Some(through),
-            command: view.command_in(through.namespace, &format!("sysctl -w {sysctl}=1")),
+            command: view.command_in(through.namespace, &["sysctl", "-w", &format!("{sysctl}=1")]),
             evidence: format!("it is 0; {words}"),
             object,
             mend: may_mend.then(|| Mend::Set { name, value: "1".into() }),
@@ -145,10 +146,17 @@ fn dropped_in(table: &Table, chain: &Chain, packet: &Packet) -> Option<String> {
     }
 }
 
-/// The command that accepts what a link sends and gets.
+/// The command that accepts what a link sends and gets; one that shows all, if `nft` cannot be told
+/// the names.
 fn accept(view: &View<'_>, namespace: usize, table: &Table, chain: &Chain, link: &str) -> String {
-    let command = format!("nft insert rule {} iifname {link} accept", called(table, chain));
-    view.command_in(namespace, &command)
+    let names = [table.name.as_str(), chain.name.as_str(), link];
+    let [name, within, link] = names;
+    let family = table.family.name();
+    if !names.into_iter().all(shell::is_nft_name) {
+        return view.command_in(namespace, &["nft", "-a", "list", "ruleset"]);
+    }
+    let insert = ["nft", "insert", "rule", family, name, within, "iifname", link, "accept"];
+    view.command_in(namespace, &insert)
 }
 
 pub(super) fn dropped(view: &View<'_>) -> Vec<Fact> {
@@ -197,7 +205,10 @@ pub(super) fn bridged(view: &View<'_>) -> Vec<Fact> {
                 facts.push(Fact {
                     link: Some(at),
                     object: view.called(at),
-                    evidence: format!("net.{} is 1; {evidence} to it", name.replace('/', ".")),
+                    evidence: format!(
+                        "{} is 1; {evidence} to it",
+                        shell::sysctl(&format!("net/{name}"))
+                    ),
                     command: accept(view, at.namespace, table, chain, &link.name),
                     ..Fact::default()
                 });

@@ -7,6 +7,7 @@ use super::{checks::Fact, view::View};
 use crate::{
     LinkAt,
     model::{Address, Content, Link},
+    shell::sysctl,
 };
 
 /// Positions among the sysctls of links.
@@ -36,12 +37,12 @@ pub(super) fn traps(view: &View<'_>) -> Vec<Fact> {
 
 /// A sysctl of a link that should be another.
 fn set_wrong(view: &View<'_>, at: LinkAt, name: &str, wanted: &str, evidence: String) -> Fact {
-    let command = format!("sysctl -w net.ipv6.conf.{name}.{wanted}");
+    let setting = sysctl(&format!("net/ipv6/conf/{name}/{wanted}"));
     Fact {
         link: Some(at),
         object: view.called(at),
         evidence,
-        command: view.command_in(at.namespace, &command),
+        command: view.command_in(at.namespace, &["sysctl", "-w", &setting]),
         ..Fact::default()
     }
 }

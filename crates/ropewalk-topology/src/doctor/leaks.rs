@@ -10,12 +10,15 @@ use core::{cmp::Reverse, net::IpAddr};
 
 use super::{
     Mark, Mend, Papers, Record,
-    books::{Found, Kind, judge},
+    books::{Books, Found, Kind, judge},
     checks::Fact,
     owners,
     view::{View, listed},
 };
-use crate::model::{Chain, Data, Element, Expression, FilterFamily, Namespace, Rule, Table};
+use crate::{
+    model::{Chain, Data, Element, Expression, FilterFamily, Namespace, Rule, Table},
+    shell,
+};
 
 impl View<'_> {
     /// Whether all that is there was seen: what was not found is nowhere only then.
@@ -115,7 +118,7 @@ pub(super) fn links(view: &View<'_>) -> Vec<Fact> {
             link: Some(at),
             object: view.called(at),
             evidence: format!("{} is not on record, and {end}{but}", mark.owner),
-            command: format!("ip link delete {}", link.name),
+            command: shell::command(&["ip", "link", "delete", &link.name]),
             mend,
             ..Fact::default()
         });
@@ -154,7 +157,7 @@ pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
         facts.extend(dead.map(|(mark, left)| {
             let counted = left.places.iter().map(|(place, count)| format!("{count} in {place}"));
             let command = match mark.owner.split_once('/') {
-                Some((network, _)) => format!("ropewalk gc {network} --recorded"),
+                Some((network, _)) => shell::command(&["ropewalk", "gc", network, "--recorded"]),
                 None => "ropewalk doctor --fix".into(),
             };
             let (mend, but) = forgettable.mend(mark);
@@ -239,6 +242,26 @@ fn names_one(chain: &Chain, used: &BTreeSet<Vec<u8>>) -> bool {
     })
 }
 
+/// The command that deletes what is on record.
+fn delete(record: &Record) -> String {
+    shell::command(&[&["ropewalk", "del", &record.network][..], &options(record)].concat())
+}
+
+/// A command for what is on record with its namespace.
+fn anew(verb: &str, record: &Record) -> String {
+    let place = ["ropewalk", verb, &record.network, &record.path];
+    shell::command(&[place, options(record)].concat())
+}
+
+fn options(record: &Record) -> [&str; 4] {
+    ["--container-id", &record.container, "--ifname", &record.interface]
+}
+
+/// A command that asks books of addresses.
+fn asked(books: &Books, question: &[&str]) -> String {
+    shell::command(&[&["ropewalk", "ipam", "--database", &books.url], question].concat())
+}
+
 pub(super) fn records(view: &View<'_>) -> Vec<Fact> {
     if !view.sees_all() {
         return Vec::new();
@@ -250,10 +273,7 @@ pub(super) fn records(view: &View<'_>) -> Vec<Fact> {
     let fact = |record: &Record| Fact {
         object: format!("{}/{}/{}", record.network, record.container, record.interface),
         evidence: format!("it is on record in {}, which is gone", record.path),
-        command: format!(
-            "ropewalk del {} --container-id {} --ifname {}",
-            record.network, record.container, record.interface
-        ),
+        command: delete(record),
         ..Fact::default()
     };
     view.papers.records.iter().filter(gone).map(fact).collect()
@@ -298,11 +318,8 @@ pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
                 continue;
             }
             let command = match record {
-                Some(one) => format!(
-                    "ropewalk del {} --container-id {} --ifname {}",
-                    one.network, one.container, one.interface
-                ),
-                None => format!("ropewalk ipam --database {} release {ip} {space}", books.url),
+                Some(one) => delete(one),
+                None => asked(books, &["release", &ip.to_string(), &space]),
             };
             let holder = lease.holder();
             facts.push(Fact {
@@ -323,13 +340,13 @@ pub(super) fn strangers(view: &View<'_>) -> Vec<Fact> {
     for books in &view.papers.books {
         let all = judge(&found, books).into_iter().filter(|one| one.kind == Kind::Stranger);
         facts.extend(all.map(|one| {
-            let ask = format!("ropewalk ipam --database {}", books.url);
+            let ip = one.ip.to_string();
             let command = match one.space.filter(|_| one.lease.is_none()) {
-                Some(space) => format!("{ask} reserve {} {space}", one.ip),
-                None => format!("{ask} who {}", one.ip),
+                Some(space) => asked(books, &["reserve", &ip, space]),
+                None => asked(books, &["who", &ip]),
             };
             let evidence = format!("{} {}", one.ip, one.text);
-            Fact { object: one.ip.to_string(), evidence, command, ..Fact::default() }
+            Fact { object: ip, evidence, command, ..Fact::default() }
         }));
     }
     // A folder knows no pools; what is on record tells what must be in it.
@@ -352,11 +369,7 @@ pub(super) fn strangers(view: &View<'_>) -> Vec<Fact> {
                 "{ip} is in {} of {}, and no lease of network {} is for it",
                 record.interface, record.container, record.network
             ),
-            command: format!(
-                "ropewalk del {0} {1} --container-id {2} --ifname {3} && ropewalk add {0} {1} \
-                 --container-id {2} --ifname {3}",
-                record.network, record.path, record.container, record.interface
-            ),
+            command: ["del", "add"].map(|verb| anew(verb, record)).join(" && "),
             ..Fact::default()
         }));
     }

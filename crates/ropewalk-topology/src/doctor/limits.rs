@@ -3,7 +3,7 @@
 use alloc::{format, vec::Vec};
 
 use super::{checks::Fact, view::View};
-use crate::model::Neighbour;
+use crate::{model::Neighbour, shell::sysctl};
 
 /// Entries that may not be forgotten do not count (`NUD_PERMANENT`, `NUD_NOARP`), nor do those that
 /// somebody else looks after (`NTF_EXT_LEARNED`) or that are not neighbours (`NTF_PROXY`).
@@ -51,7 +51,7 @@ pub(super) fn neighbours(view: &View<'_>) -> Vec<Fact> {
             let most_of = all.iter().max().map_or(0, |(_, at)| *at);
             facts.push(Fact {
                 namespace: most_of,
-                object: format!("net.{}", name.replace('/', ".")),
+                object: sysctl(&format!("net/{name}")),
                 evidence: format!(
                     "there are {count} neighbours of at most {most}, most of them in {}",
                     view.name(most_of)

@@ -1,6 +1,10 @@
 //! MTUs that do not go together.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::net::IpAddr;
 
 use super::{
@@ -21,12 +25,12 @@ pub(super) fn pairs(view: &View<'_>) -> Vec<Fact> {
         };
         let (larger, smaller) = if link.mtu > other.mtu { (at, other) } else { (peer, link) };
         let name = view.graph.link(larger).map_or("", |link| link.name.as_str());
-        let command = format!("ip link set {name} mtu {}", smaller.mtu);
+        let command = &["ip", "link", "set", name, "mtu", &smaller.mtu.to_string()];
         facts.push(Fact {
             link: Some(at),
             object: format!("{} and {}", view.called(at), view.called(peer)),
             evidence: format!("their MTUs are {} and {}", link.mtu, other.mtu),
-            command: view.command_in(larger.namespace, &command),
+            command: view.command_in(larger.namespace, command),
             ..Fact::default()
         });
     }
@@ -52,12 +56,12 @@ pub(super) fn bridges(view: &View<'_>) -> Vec<Fact> {
         }
         let (name, larger) = (view.called(smallest.1), view.called(largest.1));
         let largest_name = view.graph.link(largest.1).map_or("", |link| link.name.as_str());
-        let command = format!("ip link set {largest_name} mtu {}", smallest.0);
+        let command = &["ip", "link", "set", largest_name, "mtu", &smallest.0.to_string()];
         facts.push(Fact {
             link: Some(at),
             object: view.called(at),
             evidence: format!("{larger} has {}, {name} has {}", largest.0, smallest.0),
-            command: view.command_in(at.namespace, &command),
+            command: view.command_in(at.namespace, command),
             ..Fact::default()
         });
     }
@@ -112,7 +116,7 @@ pub(super) fn tunnels(view: &View<'_>) -> Vec<Fact> {
             continue;
         }
         let fitting = below.mtu.saturating_sub(more);
-        let command = format!("ip link set {} mtu {fitting}", link.name);
+        let command = &["ip", "link", "set", &link.name, "mtu", &fitting.to_string()];
         facts.push(Fact {
             link: Some(at),
             object: view.called(at),
@@ -123,7 +127,7 @@ pub(super) fn tunnels(view: &View<'_>) -> Vec<Fact> {
                 below.name,
                 below.mtu
             ),
-            command: view.command_in(at.namespace, &command),
+            command: view.command_in(at.namespace, command),
             ..Fact::default()
         });
     }

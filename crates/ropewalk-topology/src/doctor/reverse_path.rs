@@ -9,6 +9,7 @@ use super::{
 use crate::{
     LinkAt,
     model::{Content, Link, Route},
+    shell::sysctl,
 };
 
 /// The positions of `rp_filter` and `src_valid_mark` among the sysctls of links.
@@ -30,8 +31,8 @@ pub(super) fn traps(view: &View<'_>) -> Vec<Fact> {
                 continue;
             };
             let at = LinkAt { namespace, index: link.index };
-            let name = &link.name;
-            let command = format!("sysctl -w net.ipv4.conf.{}.rp_filter=2", name.replace('.', "/"));
+            let setting = sysctl(&format!("net/ipv4/conf/{}/rp_filter", link.name));
+            let command = ["sysctl", "-w", &format!("{setting}=2")];
             facts.push(Fact {
                 link: Some(at),
                 object: view.called(at),

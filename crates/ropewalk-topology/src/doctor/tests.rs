@@ -407,3 +407,27 @@ fn commands_reach_into_the_namespace_they_are_for() {
     let expected: String = "nsenter --net=/run/netns/c1 ip link set eth0 mtu 1500".into();
     assert_eq!(found.command, expected);
 }
+
+#[test]
+fn no_name_in_a_command_is_more_than_a_word() {
+    let (mut host, papers) = healthy();
+    of(&mut host, 1).links[0].mtu = 9000;
+    for (name, path, quoted) in [
+        ("a;b", "/run/netns/c1", "nsenter --net=/run/netns/c1 ip link set 'a;b' mtu 1500"),
+        ("$(x)", "/run/netns/$(y)", "nsenter --net='/run/netns/$(y)' ip link set '$(x)' mtu 1500"),
+    ] {
+        of(&mut host, 1).links[0].name = name.into();
+        host.namespaces[1].paths = vec![path.into()];
+        assert_eq!(one(&host, &papers, "mtu-pair").command, quoted);
+    }
+}
+
+#[test]
+fn sysctls_of_links_with_dots_are_named_by_their_files() {
+    let (mut host, papers) = healthy();
+    own(&mut host).links[0].name = "br0.100".into();
+    own(&mut host).links[0].ipv4_settings[0] = 0;
+    let found = one(&host, &papers, "forwarding-off");
+    assert_eq!(found.object, "net/ipv4/conf/br0.100/forwarding");
+    assert_eq!(found.command, "sysctl -w net/ipv4/conf/br0.100/forwarding=1");
+}

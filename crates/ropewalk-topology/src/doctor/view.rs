@@ -12,6 +12,7 @@ use super::{Papers, domains::Domains, owners};
 use crate::{
     Graph, LinkAt,
     model::{Address, Content, Destination, Host, Link, Namespace, Route},
+    shell,
 };
 
 /// The main routing table.
@@ -100,15 +101,8 @@ impl<'a> View<'a> {
     }
 
     /// A command as it is to be typed to have effect in a namespace.
-    pub(super) fn command_in(&self, namespace: usize, command: &str) -> String {
-        let Some(found) = self.host.namespaces.get(namespace).filter(|one| !one.is_own) else {
-            return command.into();
-        };
-        match (found.paths.first(), &found.owner) {
-            (Some(path), _) => format!("nsenter --net={path} {command}"),
-            (None, Some(owner)) => format!("nsenter -t {} -n {command}", owner.pid),
-            (None, None) => command.into(),
-        }
+    pub(super) fn command_in(&self, namespace: usize, words: &[&str]) -> String {
+        shell::inside(self.host, namespace, &shell::command(words))
     }
 
     pub(super) fn inode(&self, namespace: usize) -> Option<u64> {

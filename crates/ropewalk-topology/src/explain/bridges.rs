@@ -1,7 +1,11 @@
 //! What a bridge does with a frame: which port it goes out by, and which rules are asked on the
 //! way, those of the bridge and, where `bridge-nf-call-iptables` is on, those of IP.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use super::{
     filter::{Hook, Layer, Place, Scene},
@@ -15,6 +19,7 @@ use super::{
 use crate::{
     graph::LinkAt,
     model::{Content, Details, HardwareAddress, Link},
+    shell::command,
 };
 
 /// `NUD_PERMANENT`: an address of the bridge itself.
@@ -242,7 +247,7 @@ impl<'a> Walker<'a> {
             [port] => Ok(Way::Port(*port, format!("{mac} can only be behind it"))),
             [] => {
                 let reason = format!("nobody behind {} has {mac}", switch.link.name);
-                let show = format!("bridge fdb show br {}", switch.link.name);
+                let show = command(&["bridge", "fdb", "show", "br", &switch.link.name]);
                 let commands = (Some(show), None);
                 let name = &switch.link.name;
                 Err(self.stopped(at.namespace, name, reason, Told::Nothing, commands))
@@ -261,8 +266,9 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let reason = format!("{} has no VLAN for frames without a tag", own.name);
-        let show = format!("bridge vlan show dev {}", own.name);
-        let change = format!("bridge vlan add dev {} vid 1 pvid untagged", own.name);
+        let show = command(&["bridge", "vlan", "show", "dev", &own.name]);
+        let add = ["bridge", "vlan", "add", "dev", &own.name, "vid", "1", "pvid", "untagged"];
+        let change = command(&add);
         let commands = (Some(show), Some(change));
         Err(self.stopped(switch.at.namespace, &own.name, reason, Told::Nothing, commands))
     }
@@ -270,19 +276,21 @@ impl<'a> Walker<'a> {
     /// Whether a frame may go from one port to another.
     fn check_pair(&self, switch: &Switch<'_>, to: LinkAt, out: &Link) -> Result<(), End> {
         let Some(from) = switch.from else { return Ok(()) };
-        let show = Some(format!("bridge -d link show dev {}", out.name));
-        let refused = |reason, change| {
-            let commands = (show.clone(), Some(change));
+        let show = Some(command(&["bridge", "-d", "link", "show", "dev", &out.name]));
+        let refused = |reason, change: &[&str]| {
+            let commands = (show.clone(), Some(command(change)));
             Err(self.stopped(to.namespace, &out.name, reason, Told::Nothing, commands))
         };
         let (Some(one), Some(other)) = (from.port, out.port) else { return Ok(()) };
         if from.index == out.index && !other.hairpin {
             let reason = format!("{} sends nothing back where it came from", out.name);
-            return refused(reason, format!("bridge link set dev {} hairpin on", out.name));
+            let change = ["bridge", "link", "set", "dev", &out.name, "hairpin", "on"];
+            return refused(reason, &change);
         }
         if one.isolated && other.isolated {
             let reason = format!("{} and {} are isolated from each other", from.name, out.name);
-            return refused(reason, format!("bridge link set dev {} isolated off", out.name));
+            let change = ["bridge", "link", "set", "dev", &out.name, "isolated", "off"];
+            return refused(reason, &change);
         }
         let Details::Bridge { vlan_filtering: true, .. } = switch.link.details else {
             return Ok(());
@@ -295,9 +303,10 @@ impl<'a> Walker<'a> {
                 Err(self.unknown(to.namespace, &out.name, reason))
             }
             None => {
-                let id = own.map_or(0, |own| own.id);
+                let id = own.map_or(0, |own| own.id).to_string();
                 let reason = format!("{} is not in VLAN {id}", out.name);
-                refused(reason, format!("bridge vlan add dev {} vid {id} untagged", out.name))
+                let change = ["bridge", "vlan", "add", "dev", &out.name, "vid", &id, "untagged"];
+                refused(reason, &change)
             }
         }
     }
@@ -311,8 +320,8 @@ impl<'a> Walker<'a> {
             _ => "blocking",
         };
         let reason = format!("{} {does} nothing: its state is {word}", link.name);
-        let show = Some(format!("bridge -d link show dev {}", link.name));
-        let change = Some(format!("ip link set dev {} up", link.name));
+        let show = Some(command(&["bridge", "-d", "link", "show", "dev", &link.name]));
+        let change = Some(command(&["ip", "link", "set", "dev", &link.name, "up"]));
         let commands = (show, change.filter(|_| port.state == 0));
         Err(self.stopped(at.namespace, &link.name, reason, Told::Nothing, commands))
     }

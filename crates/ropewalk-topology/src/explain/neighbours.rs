@@ -19,6 +19,7 @@ use super::{
 use crate::{
     graph::{Graph, LinkAt},
     model::{Content, Details, HardwareAddress, Link},
+    shell::command,
 };
 
 /// `NUD_…` of neighbours whose hardware address is used.
@@ -86,7 +87,7 @@ impl Walker<'_> {
             }
             [] => {
                 let reason = format!("nobody behind {} has {next}", link.name);
-                let show = format!("ip neighbour show dev {}", link.name);
+                let show = command(&["ip", "neighbour", "show", "dev", &link.name]);
                 let commands = (Some(show), None);
                 Err(self.stopped(at.namespace, &link.name, reason, Told::Error, commands))
             }

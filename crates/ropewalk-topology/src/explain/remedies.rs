@@ -1,54 +1,52 @@
 //! The commands that show and change what decides. They are for people to run; nothing here does.
 
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
 use super::trace::RuleAt;
-use crate::model::{FilterFamily, Host};
+use crate::{
+    model::{FilterFamily, Host},
+    shell::{self, command, is_nft_name, sysctl},
+};
 
-/// A command, as it is run from where the host was looked at.
-pub(super) fn inside(host: &Host, namespace: usize, command: &str) -> String {
-    let Some(one) = host.namespaces.get(namespace).filter(|one| !one.is_own) else {
-        return command.into();
-    };
-    match (one.paths.first(), &one.owner) {
-        (Some(path), _) => match path.strip_prefix("/run/netns/") {
-            Some(name) => format!("ip netns exec {name} {command}"),
-            None => format!("nsenter --net={path} {command}"),
-        },
-        (None, Some(owner)) => format!("nsenter -t {} -n {command}", owner.pid),
-        (None, None) => command.into(),
-    }
-}
-
-/// What shows a rule, and what takes it away.
-pub(super) fn of_rule(host: &Host, rule: &RuleAt) -> (String, String) {
+/// What shows a rule, and what takes it away if that can be said.
+pub(super) fn of_rule(host: &Host, rule: &RuleAt) -> (String, Option<String>) {
     let (show, change) = if rule.is_iptables { iptables(rule) } else { nft(rule) };
-    (inside(host, rule.namespace, &show), inside(host, rule.namespace, &change))
+    let inside = |command: String| shell::inside(host, rule.namespace, &command);
+    (inside(show), change.map(inside))
 }
 
-fn iptables(rule: &RuleAt) -> (String, String) {
+fn iptables(rule: &RuleAt) -> (String, Option<String>) {
     let program = match (rule.family == FilterFamily::Ip6, rule.is_legacy) {
         (false, false) => "iptables",
         (true, false) => "ip6tables",
         (false, true) => "iptables-legacy",
         (true, true) => "ip6tables-legacy",
     };
-    let (table, chain) = (&rule.table, &rule.chain);
-    let show = format!("{program} -t {table} -nvL {chain} --line-numbers");
+    let (table, chain) = (&*rule.table, &*rule.chain);
+    let show = [program, "-t", table, "-nvL", chain, "--line-numbers"];
+    let position = rule.position.to_string();
     let change = match rule.handle {
-        Some(_) => format!("{program} -t {table} -D {chain} {}", rule.position),
-        None => format!("{program} -t {table} -P {chain} ACCEPT"),
+        Some(_) => [program, "-t", table, "-D", chain, &position],
+        None => [program, "-t", table, "-P", chain, "ACCEPT"],
     };
-    (show, change)
+    (command(&show), Some(command(&change)))
 }
 
-fn nft(rule: &RuleAt) -> (String, String) {
-    let place = format!("{} {} {}", rule.family.name(), rule.table, rule.chain);
-    let change = match rule.handle {
-        Some(handle) => format!("nft delete rule {place} handle {handle}"),
-        None => format!("nft chain {place} '{{ policy accept; }}'"),
+fn nft(rule: &RuleAt) -> (String, Option<String>) {
+    let (family, table, chain) = (rule.family.name(), &*rule.table, &*rule.chain);
+    if !is_nft_name(table) || !is_nft_name(chain) {
+        return (command(&["nft", "-a", "list", "ruleset"]), None);
+    }
+    let change = match rule.handle.map(|handle| handle.to_string()) {
+        Some(handle) => {
+            command(&["nft", "delete", "rule", family, table, chain, "handle", &handle])
+        }
+        None => command(&["nft", "chain", family, table, chain, "{ policy accept; }"]),
     };
-    (format!("nft -a list chain {place}"), change)
+    (command(&["nft", "-a", "list", "chain", family, table, chain]), Some(change))
 }
 
 /// What shows and sets a sysctl.
@@ -58,12 +56,7 @@ pub(super) fn of_setting(
     name: &str,
     value: &str,
 ) -> (String, String) {
-    // Names of links may have dots in them, which the slashes keep apart from the rest.
-    let name = if name.contains('.') { name.into() } else { name.replace('/', ".") };
-    let path = format!("net.{name}").replace("net./", "net/");
-    let path = if path.contains('/') { path.replace("net.", "net/") } else { path };
-    (
-        inside(host, namespace, &format!("sysctl {path}")),
-        inside(host, namespace, &format!("sysctl -w {path}={value}")),
-    )
+    let name = sysctl(&format!("net/{name}"));
+    let inside = |words: &[&str]| shell::inside(host, namespace, &command(words));
+    (inside(&["sysctl", &name]), inside(&["sysctl", "-w", &format!("{name}={value}")]))
 }

@@ -254,3 +254,20 @@ fn nobody_answers_for_an_address_that_nobody_has() {
     let commands: Vec<&String> = stop(&trace).shown_by.iter().collect();
     assert_eq!(commands, [&String::from("ip neighbour show dev right")]);
 }
+
+#[test]
+fn no_name_in_a_command_is_more_than_a_word() {
+    let mut host = host();
+    let out = &mut content(&mut host.namespaces[0]).links[2];
+    (out.name, out.flags) = ("a;b".into(), 0);
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    let command = stop(&trace).changed_by.as_deref();
+    assert_eq!(command, Some("ip link set dev 'a;b' up"));
+    // What nft reads has quotes of its own, so that it must not get such a name at all.
+    let mut host = self::host();
+    filter(&mut host, vec![chain("f;$(x)", Some((2, "filter", false)), Vec::new())]);
+    let trace = explain(&host, &question("10.2.0.2", 80));
+    let stop = stop(&trace);
+    assert_eq!(stop.shown_by.as_deref(), Some("nft -a list ruleset"));
+    assert_eq!(stop.changed_by, None);
+}

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     graph::{Graph, LinkAt},
     model::{Content, Gap, HardwareAddress, Host, Link, Route},
+    shell,
 };
 
 /// A way that takes more steps than this goes in circles.
@@ -153,7 +154,7 @@ impl<'a> Walker<'a> {
         told: Told,
         (show, change): (Option<String>, Option<String>),
     ) -> End {
-        let inside = |command: String| remedies::inside(self.host, namespace, &command);
+        let inside = |command: String| shell::inside(self.host, namespace, &command);
         End::Stopped(Box::new(Stop {
             namespace,
             place: place.into(),
@@ -181,7 +182,7 @@ impl<'a> Walker<'a> {
             told,
             rule: Some(rule.clone()),
             shown_by: Some(show),
-            changed_by: Some(change),
+            changed_by: change,
         }
     }
 
@@ -324,7 +325,8 @@ impl<'a> Walker<'a> {
                 if matches!(route.kind, kind::BLACKHOLE | kind::UNREACHABLE | kind::PROHIBIT) =>
             {
                 let words = routes::route_words(content, route);
-                let change = format!("{family} route del {words}");
+                let route: Vec<&str> = words.split(' ').collect();
+                let change = format!("{family} route del {}", shell::command(&route));
                 Err(stop(format!("the route \"{words}\" refuses it"), Some(change)))
             }
             Ok(Found::Route { route, .. })

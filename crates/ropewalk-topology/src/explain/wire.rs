@@ -14,6 +14,7 @@ use super::{
 use crate::{
     graph::LinkAt,
     model::{Details, HardwareAddress, Link},
+    shell::command,
 };
 
 /// `IFF_NOARP`.
@@ -52,8 +53,8 @@ impl Walker<'_> {
         if link.is_up() {
             return Ok(());
         }
-        let show = format!("ip link show dev {}", link.name);
-        let change = format!("ip link set dev {} up", link.name);
+        let show = command(&["ip", "link", "show", "dev", &link.name]);
+        let change = command(&["ip", "link", "set", "dev", &link.name, "up"]);
         let reason = format!("{} is down", link.name);
         let commands = (Some(show), Some(change));
         Err(self.stopped(at.namespace, &link.name, reason, told, commands))

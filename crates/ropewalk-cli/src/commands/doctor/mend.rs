@@ -8,6 +8,7 @@ use ropewalk_ledger::Rest;
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{Desired, Lifetime, Place, converge, resource::Sysctl};
 use ropewalk_topology::doctor::{Finding, Mend};
+use ropewalk_topology::shell::sysctl;
 use serde_json::{Value, json};
 
 use super::Places;
@@ -50,7 +51,7 @@ fn words(mend: &Mend) -> String {
     match mend {
         Mend::Forget { owner, .. } => format!("delete what is left of {owner}"),
         Mend::Release { space, ip, holder } => format!("release {ip} of {holder} in {space}"),
-        Mend::Set { name, value } => format!("set {} to {value}", name.replace('/', ".")),
+        Mend::Set { name, value } => format!("set {} to {value}", sysctl(name)),
     }
 }
 
