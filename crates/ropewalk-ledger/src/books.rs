@@ -1,6 +1,8 @@
 //! Looking after the leases of a host: which of them nobody needs any more, and whether there is
 //! room for others.
 
+use std::net::IpAddr;
+
 use crate::{
     database::{Row, Statement, some},
     ledger::{Holder, Ledger, Rest},
@@ -43,13 +45,30 @@ impl Ledger {
                 return Ok(count);
             };
             last = end;
-            let unneeded = |row: &&Row| standing(network, row).is_some_and(|one| !is_needed(&one));
-            let changes: Vec<_> = rows.iter().filter(unneeded).map(|row| free(row, rest)).collect();
+            let unneeded = |row: &Row| {
+                let [Some(address), Some(space), ..] = &row[..] else { return None };
+                let standing = standing(network, row).filter(|one| !is_needed(one))?;
+                Some(free((address, space), &standing, rest))
+            };
+            let changes: Vec<_> = rows.iter().filter_map(unneeded).collect();
             if !changes.is_empty() {
                 let answers = self.change(&changes)?;
                 count += answers.iter().map(|answer| answer.changed).sum::<u64>();
             }
         }
+    }
+
+    /// Gives one address back, if the same holder still has it since then. What it is reserved for
+    /// stays. The answer is whether it was given back.
+    pub fn give_back(
+        &mut self,
+        space: &str,
+        ip: IpAddr,
+        standing: &Standing,
+        rest: Rest,
+    ) -> Result<bool, Trouble> {
+        let answers = self.change(&[free((&ip.to_string(), space), standing, rest)])?;
+        Ok(answers.first().is_some_and(|answer| answer.changed > 0))
     }
 }
 
@@ -63,12 +82,21 @@ fn standing(network: &str, row: &Row) -> Option<Standing> {
     Some(Standing { holder, since: since.parse().ok()? })
 }
 
-/// Gives an address back, if the same container still has it.
-fn free(row: &Row, rest: Rest) -> Statement<'static> {
+/// Gives an address of a space back, if the same holder still has it since then.
+fn free((address, space): (&str, &str), standing: &Standing, rest: Rest) -> Statement<'static> {
     let sql = format!(
         "UPDATE ropewalk_lease SET free_at = {} WHERE address = $1 AND space = $2 \
-         AND container = $3 AND interface = $4 AND since = $5 AND free_at IS NULL",
+         AND network = $3 AND container = $4 AND interface = $5 AND since = $6 AND free_at IS NULL",
         rest.free_at()
     );
-    Statement::new(sql, row.clone())
+    let Standing { holder, since } = standing;
+    let values = vec![
+        some(address),
+        some(space),
+        some(&holder.network),
+        some(&holder.container),
+        some(&holder.interface),
+        some(since),
+    ];
+    Statement::new(sql, values)
 }

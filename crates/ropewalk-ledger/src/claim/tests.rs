@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use super::*;
 use crate::{
+    books::Standing,
     location::{Location, Options},
     pool::Blocks,
+    survey::{Filter, State},
 };
 
 /// A ledger in a directory that vanishes with it.
@@ -100,6 +102,42 @@ fn an_address_rests_while_there_are_others() {
         "10.0.0.2",
         "the last of all rests not"
     );
+}
+
+#[test]
+fn an_address_is_given_back_only_while_its_holder_has_it() {
+    let mut books = Books::new();
+    let pool = pool("10.0.0.0/29");
+    assert_eq!(books.claim(&wish("c1", &[&pool])).unwrap(), "10.0.0.2");
+    let seen = Standing { holder: holder("c1"), since: 100 };
+    // The runtime was quicker, and another container has the address by now.
+    assert_eq!(books.release("c1", AT_ONCE), 1);
+    let mut again = Claim { now: 200, ..wish("c2", &[&pool]) };
+    again.wanted = vec![ip("10.0.0.2")];
+    assert_eq!(books.claim(&again).unwrap(), "10.0.0.2");
+    let mut give_back = |standing: &Standing, space: &str| {
+        books.ledger.give_back(space, ip("10.0.0.2"), standing, AT_ONCE).unwrap()
+    };
+    assert!(!give_back(&seen, "lan"));
+    let now = Standing { holder: holder("c2"), since: 200 };
+    assert!(!give_back(&Standing { since: 100, ..now.clone() }, "lan"), "the same one, but anew");
+    assert!(!give_back(&now, "wan"));
+    assert!(give_back(&now, "lan"));
+    assert!(!give_back(&now, "lan"), "it has been given back");
+}
+
+#[test]
+fn what_is_reserved_is_given_back_to_whom_it_is_reserved_for() {
+    let mut books = Books::new();
+    let pool = pool("10.0.0.0/29");
+    assert!(books.ledger.reserve("lan", ip("10.0.0.3"), Some("web"), 90).unwrap());
+    let named = Claim { name: Some("web".to_owned()), ..wish("c1", &[&pool]) };
+    assert_eq!(books.claim(&named).unwrap(), "10.0.0.3");
+    let standing = Standing { holder: holder("c1"), since: 100 };
+    assert!(books.ledger.give_back("lan", ip("10.0.0.3"), &standing, AT_ONCE).unwrap());
+    let mut states = Vec::new();
+    books.ledger.leases(&Filter::default(), |lease| states.push(lease.state)).unwrap();
+    assert_eq!(states, [State::Reserved(Some("web".to_owned()))]);
 }
 
 #[test]

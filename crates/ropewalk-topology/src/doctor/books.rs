@@ -28,7 +28,7 @@ pub struct Pool {
 }
 
 /// A lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
     /// The address.
     pub ip: IpAddr,
@@ -42,6 +42,8 @@ pub struct Lease {
     pub container: String,
     /// The interface in the container.
     pub interface: String,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
     /// Whether somebody has it now; it is reserved otherwise.
     pub is_held: bool,
 }

@@ -305,7 +305,7 @@ pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
     for books in &view.papers.books {
         let all = judge(&found, books).into_iter().filter(|one| one.kind == Kind::Leak);
         for (lease, text) in all.filter_map(|one| Some((one.lease?, one.text))) {
-            let (ip, space) = (lease.ip, lease.space.clone());
+            let (ip, space) = (lease.ip, &lease.space);
             let is_its = |record: &&Record| {
                 (&record.network, &record.container) == (&lease.network, &lease.container)
                     && [&record.interface, ""].contains(&lease.interface.as_str())
@@ -321,12 +321,11 @@ pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
                 Some(one) => delete(one),
                 None => asked(books, &["release", &ip.to_string(), &space]),
             };
-            let holder = lease.holder();
             facts.push(Fact {
                 object: ip.to_string(),
                 evidence: format!("{ip} {text}"),
                 command,
-                mend: record.is_none().then_some(Mend::Release { space, ip, holder }),
+                mend: record.is_none().then(|| Mend::Release(lease.clone())),
                 ..Fact::default()
             });
         }

@@ -27,10 +27,8 @@ pub use checks::{CHECKS, Check};
 pub use features::{Part, needs};
 pub use papers::{Lacking, Mark, Papers, Record, Subnet};
 
-use alloc::{string::String, vec::Vec};
-use core::net::IpAddr;
-
 use crate::model::Host;
+use alloc::{string::String, vec::Vec};
 use view::View;
 
 /// How bad a finding is.
@@ -84,15 +82,8 @@ pub enum Mend {
         /// The owner in words.
         owner: String,
     },
-    /// Give an address back to the books.
-    Release {
-        /// The space of addresses.
-        space: String,
-        /// The address.
-        ip: IpAddr,
-        /// Who has it.
-        holder: String,
-    },
+    /// Give an address back to the books, if it is still the same lease.
+    Release(books::Lease),
     /// Set a sysctl of the own namespace, named from `net` on.
     Set {
         /// The sysctl, as `net/ipv4/ip_forward`.

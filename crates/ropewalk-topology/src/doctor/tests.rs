@@ -143,6 +143,7 @@ fn books_are_held_against_addresses() {
         network: "lan".into(),
         container: "c1".into(),
         interface: "eth0".into(),
+        since: 100,
         is_held: true,
     };
     let gone: IpAddr = "10.1.0.99".parse().expect("an address");

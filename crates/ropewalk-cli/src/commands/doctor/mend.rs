@@ -1,13 +1,12 @@
 //! Mending what is safe to mend, through what makes and deletes it anyway.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::SystemTime;
 
-use ropewalk_ledger::Rest;
+use ropewalk_ledger::{Holder, Rest, Standing};
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{Desired, Lifetime, Place, converge, resource::Sysctl};
-use ropewalk_topology::doctor::{Finding, Mend};
+use ropewalk_topology::doctor::{Finding, Mend, books::Lease};
 use ropewalk_topology::shell::sysctl;
 use serde_json::{Value, json};
 
@@ -50,7 +49,9 @@ pub(super) fn document(done: &[String], left: &[Finding]) -> Value {
 fn words(mend: &Mend) -> String {
     match mend {
         Mend::Forget { owner, .. } => format!("delete what is left of {owner}"),
-        Mend::Release { space, ip, holder } => format!("release {ip} of {holder} in {space}"),
+        Mend::Release(lease) => {
+            format!("release {} of {} in {}", lease.ip, lease.holder(), lease.space)
+        }
         Mend::Set { name, value } => format!("set {} to {value}", sysctl(name)),
     }
 }
@@ -60,7 +61,7 @@ fn one(mend: &Mend, places: &Places) -> Result<(), Failure> {
         Mend::Forget { attachment, .. } => ropewalk_plugins::forget(attachment)
             .map(|_| ())
             .map_err(|error| Failure::failed(error.to_string())),
-        Mend::Release { space, ip, .. } => release(space, *ip, places),
+        Mend::Release(lease) => release(lease, places),
         Mend::Set { name, value } => {
             let mut desired = Desired::new();
             desired.push(Place::Host, Lifetime::Shared, Sysctl::new(name.as_str(), value.as_str()));
@@ -71,19 +72,19 @@ fn one(mend: &Mend, places: &Places) -> Result<(), Failure> {
     }
 }
 
-fn release(space: &str, ip: IpAddr, places: &Places) -> Result<(), Failure> {
+/// Since the last look the runtime may have given the address to somebody else, whose it is then.
+fn release(lease: &Lease, places: &Places) -> Result<(), Failure> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let rest = Rest { now: since.as_secs(), cooldown: 0, keep: 0 };
+    let holder = Holder {
+        network: lease.network.clone(),
+        container: lease.container.clone(),
+        interface: lease.interface.clone(),
+    };
+    let standing = Standing { holder, since: lease.since };
+    let mut is_done = false;
     for source in places.sources() {
-        let mut books = Books::open(&source)?;
-        let held = books.model()?;
-        if held
-            .leases
-            .iter()
-            .any(|lease| lease.is_held && (lease.ip, lease.space.as_str()) == (ip, space))
-        {
-            books.free(space, ip, rest)?;
-        }
+        is_done |= Books::open(&source)?.give_back(&lease.space, lease.ip, &standing, rest)?;
     }
-    Ok(())
+    if is_done { Ok(()) } else { Err(Failure::failed("it is not the same lease any more")) }
 }

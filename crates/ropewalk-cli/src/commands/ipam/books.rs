@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ropewalk_ledger::{
-    Filter, Holder, Kind, Lease, Ledger, Location, Options, Rest, Run, State, Trouble,
+    Filter, Holder, Kind, Lease, Ledger, Location, Options, Rest, Run, Standing, State, Trouble,
 };
 use ropewalk_store::LeaseDirectory;
 use ropewalk_topology::doctor::books as model;
@@ -107,6 +107,7 @@ impl Books {
             network: lease.holder.network,
             container: lease.holder.container,
             interface: lease.holder.interface,
+            since: lease.since,
             is_held: lease.state == State::Held,
         };
         Ok(model::Books {
@@ -129,7 +130,8 @@ impl Books {
         reserved.map_err(|trouble| failure(&trouble))
     }
 
-    pub(crate) fn free(&mut self, space: &str, ip: IpAddr, rest: Rest) -> Result<bool, Failure> {
+    /// Gives one address back, whoever has it, and drops what it is reserved for.
+    pub(super) fn free(&mut self, space: &str, ip: IpAddr, rest: Rest) -> Result<bool, Failure> {
         match &mut self.place {
             Place::Database(ledger) => {
                 ledger.free(space, ip, rest).map_err(|trouble| failure(&trouble))
@@ -139,6 +141,34 @@ impl Books {
                 let leases = LeaseDirectory::new(folder, space).lock().map_err(failed)?;
                 let is_there = leases.leases().map_err(failed)?.iter().any(|lease| lease.ip == ip);
                 leases.release(ip).map_err(failed)?;
+                Ok(is_there)
+            }
+        }
+    }
+
+    /// Gives one address back, if the same holder still has it since then; what it is reserved for
+    /// stays. The answer is whether it was given back.
+    pub(crate) fn give_back(
+        &mut self,
+        space: &str,
+        ip: IpAddr,
+        standing: &Standing,
+        rest: Rest,
+    ) -> Result<bool, Failure> {
+        match &mut self.place {
+            Place::Database(ledger) => {
+                ledger.give_back(space, ip, standing, rest).map_err(|trouble| failure(&trouble))
+            }
+            Place::Folder(folder) => {
+                let failed = |error: ropewalk_store::StoreError| Failure::failed(error.to_string());
+                let leases = LeaseDirectory::new(&*folder, space).lock().map_err(failed)?;
+                let is_same = |lease: &Lease| {
+                    (lease.ip, &lease.holder, lease.since) == (ip, &standing.holder, standing.since)
+                };
+                let is_there = of_network(folder, space, &self.host)?.iter().any(is_same);
+                if is_there {
+                    leases.release(ip).map_err(failed)?;
+                }
                 Ok(is_there)
             }
         }
@@ -181,29 +211,71 @@ pub(super) fn in_folder(folder: &Path, host: &str) -> Result<Vec<Lease>, Failure
             continue;
         }
         let network = entry.file_name().to_string_lossy().into_owned();
-        let found = LeaseDirectory::new(folder, &network).leases();
-        let found = found.map_err(|error| Failure::failed(error.to_string()))?;
-        leases.extend(found.into_iter().map(|lease| {
-            let file = fs::metadata(entry.path().join(lease.ip.to_string()));
-            let written = file.and_then(|file| file.modified()).ok();
-            let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-            Lease {
-                ip: lease.ip,
-                space: network.clone(),
-                pool: String::new(),
-                group: if lease.ip.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
-                holder: Holder {
-                    network: network.clone(),
-                    container: lease.holder.container,
-                    interface: lease.holder.interface.unwrap_or_default(),
-                },
-                pod: None,
-                namespace: None,
-                host: host.to_owned(),
-                since: since.unwrap_or_default().as_secs(),
-                state: State::Held,
-            }
-        }));
+        leases.extend(of_network(folder, &network, host)?);
     }
     Ok(leases)
+}
+
+/// The leases in the folder of a network.
+fn of_network(folder: &Path, network: &str, host: &str) -> Result<Vec<Lease>, Failure> {
+    let found = LeaseDirectory::new(folder, network).leases();
+    let found = found.map_err(|error| Failure::failed(error.to_string()))?;
+    let lease = |lease: ropewalk_store::Lease| {
+        let file = fs::metadata(folder.join(network).join(lease.ip.to_string()));
+        let written = file.and_then(|file| file.modified()).ok();
+        let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        Lease {
+            ip: lease.ip,
+            space: network.to_owned(),
+            pool: String::new(),
+            group: if lease.ip.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
+            holder: Holder {
+                network: network.to_owned(),
+                container: lease.holder.container,
+                interface: lease.holder.interface.unwrap_or_default(),
+            },
+            pod: None,
+            namespace: None,
+            host: host.to_owned(),
+            since: since.unwrap_or_default().as_secs(),
+            state: State::Held,
+        }
+    };
+    Ok(found.into_iter().map(lease).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_gives_an_address_back_only_while_its_holder_has_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ip: IpAddr = "10.1.0.2".parse().expect("an address");
+        let leases = LeaseDirectory::new(folder.path(), "lan");
+        let lease = |container: &str| {
+            let leases = leases.lock().expect("it is locked");
+            leases.release(ip).expect("it is released");
+            let holder = ropewalk_store::Holder::new(container, "eth0");
+            assert!(leases.reserve(ip, &holder).expect("it is leased"));
+        };
+        let database = format!("{FOLDER}{}", folder.path().display());
+        let source = Source { database, password_file: None, this_host: None };
+        let mut books = Books::open(&source).expect("they are there");
+        let standing = |books: &mut Books| {
+            let lease = books.leases(&Filter::default()).expect("they are read").remove(0);
+            Standing { holder: lease.holder, since: lease.since }
+        };
+        let rest = Rest { now: 100, cooldown: 0, keep: 0 };
+        lease("c1");
+        let seen = standing(&mut books);
+        lease("c2");
+        assert!(!books.give_back("lan", ip, &seen, rest).expect("it is somebody else's"));
+        let now = standing(&mut books);
+        assert_eq!(now.holder.container, "c2");
+        let before = Standing { since: now.since - 1, ..now.clone() };
+        assert!(!books.give_back("lan", ip, &before, rest).expect("it was leased anew"));
+        assert!(books.give_back("lan", ip, &now, rest).expect("it is its own"));
+        assert!(!books.give_back("lan", ip, &now, rest).expect("it is nobody's"));
+    }
 }

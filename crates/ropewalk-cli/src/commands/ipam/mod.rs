@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use ropewalk_ledger::{Filter, Lease, Rest, State};
+use ropewalk_ledger::{Filter, Lease, Rest, Standing, State};
 use serde_json::json;
 
 use self::books::Books;
@@ -183,8 +183,13 @@ fn gc(books: &mut Books, wanted: &Gc, output: Output) -> Result<(), Failure> {
     let (mut names, mut blocks) = (0, 0);
     if !wanted.dry_run {
         let mut progress = output.bar("given back", leases.len());
-        for lease in &leases {
-            books.free(&lease.space, lease.ip, Rest { now, cooldown: 0, keep: 0 })?;
+        let rest = Rest { now, cooldown: 0, keep: 0 };
+        for lease in std::mem::take(&mut leases) {
+            // Somebody else may have the address by now.
+            let standing = Standing { holder: lease.holder.clone(), since: lease.since };
+            if books.give_back(&lease.space, lease.ip, &standing, rest)? {
+                leases.push(lease);
+            }
             progress.step();
         }
         (names, blocks) = books.sweep(now)?;
