@@ -34,7 +34,10 @@ pub use trace::{
 
 pub use words::rule_words;
 
-use crate::{graph::LinkAt, model::Host};
+use crate::{
+    graph::LinkAt,
+    model::{Content, Host, Link},
+};
 use walk::{Now, Walker};
 
 /// What is asked.
@@ -133,18 +136,36 @@ pub fn explain(host: &Host, question: &Question) -> Trace {
 /// there.
 pub fn entry(host: &Host, namespace: usize, address: IpAddr) -> Option<LinkAt> {
     let content = host.namespaces.get(namespace)?.content()?;
-    let packet = Packet {
-        source: address,
-        destination: address,
+    let packet = bare(address, address);
+    let index = routes::way_back(content, (address, &packet), 0, None).ok()??;
+    Some(LinkAt { namespace, index })
+}
+
+/// Whether answers to what comes in by a link leave through it, as a strict reverse path filter
+/// asks for packets with a mark; nothing if that cannot be told.
+pub(crate) fn returns(
+    content: &Content,
+    link: &Link,
+    (source, destination): (IpAddr, IpAddr),
+    mark: u32,
+) -> Option<bool> {
+    let packet = bare(source, destination);
+    let way = routes::way_back(content, (source, &packet), mark, Some(link));
+    way.ok().map(|way| way.is_some())
+}
+
+/// A packet of which only the ends matter.
+fn bare(source: IpAddr, destination: IpAddr) -> Packet {
+    Packet {
+        source,
+        destination,
         protocol: 0,
         source_port: Port::Number(0),
         destination_port: Port::Number(0),
         is_answer: false,
         kind: Kind::Plain,
         mark: 0,
-    };
-    let index = routes::way_back(content, (address, &packet), 0, None).ok()??;
-    Some(LinkAt { namespace, index })
+    }
 }
 
 /// The source that routing gave the packet.

@@ -5,8 +5,8 @@ use alloc::vec;
 
 use super::*;
 use crate::{
-    model::{BridgeVlan, Neighbour},
-    samples::{ip, loopback},
+    model::{BridgeVlan, HardwareAddress, Neighbour, Route, RoutingRule},
+    samples::{ip, loopback, prefix},
 };
 
 /// `BRIDGE_VLAN_INFO_…`.
@@ -126,7 +126,7 @@ fn a_gateway_need_not_have_its_address_on_the_wire() {
     let content = own(&mut host);
     content.addresses.clear();
     content.links.insert(0, loopback());
-    let local = crate::model::Route { table: 255, kind: 2, ..route("10.1.0.1/32", 1, None) };
+    let local = Route { table: 255, kind: 2, ..route("10.1.0.1/32", 1, None) };
     content.routes.push(local);
     assert_eq!(examine(&host, &papers), []);
     own(&mut host).links[1].ipv4_settings[18 - 1] = 1;
@@ -141,7 +141,7 @@ fn a_gateway_need_not_be_there_where_its_neighbour_entry_is_certain() {
     let entry = |state| Neighbour {
         link: 2,
         ip: ip("169.254.1.1"),
-        mac: Some(crate::model::HardwareAddress(vec![2, 0, 0, 0, 0, 1])),
+        mac: Some(HardwareAddress(vec![2, 0, 0, 0, 0, 1])),
         state,
         flags: 0,
     };
@@ -180,4 +180,67 @@ fn two_uplinks_may_be_in_one_lan() {
     assert_eq!(examine(&host, &papers), []);
     own(&mut host).addresses.push(address(20, "10.1.0.200/16"));
     assert!(one(&host, &papers, "overlapping-subnets").object.contains("br0"));
+}
+
+fn rule_to(table: u32, priority: u32) -> RoutingRule {
+    RoutingRule { priority, action: 1, table, ..RoutingRule::default() }
+}
+
+/// The healthy host with two uplinks and strict reverse path filters; the first has the route.
+fn strict_with_uplinks() -> (Host, Papers) {
+    let (mut host, papers) = healthy();
+    let content = own(&mut host);
+    content.links.extend([link(20, "enp1", ""), link(21, "enp2", "")]);
+    content.addresses.extend([address(20, "192.0.2.10/24"), address(21, "203.0.113.10/24")]);
+    content.routes = vec![
+        route("192.0.2.0/24", 20, None),
+        route("203.0.113.0/24", 21, None),
+        route("0.0.0.0/0", 20, Some("192.0.2.1")),
+    ];
+    content.settings.push(setting("ipv4/conf/all/rp_filter", "1"));
+    content.rules = vec![rule_to(255, 0), rule_to(254, 32766), rule_to(253, 32767)];
+    (host, papers)
+}
+
+#[test]
+fn two_default_routes_trap_unless_the_source_decides() {
+    let (mut host, papers) = strict_with_uplinks();
+    assert_eq!(examine(&host, &papers), []);
+    let second = Route { priority: 100, ..route("0.0.0.0/0", 21, Some("203.0.113.1")) };
+    own(&mut host).routes.push(second.clone());
+    let found = one(&host, &papers, "reverse-path");
+    assert!(found.object == "enp2" && found.evidence.contains("metric 100"), "{found:?}");
+    let by_source = RoutingRule { source: Some(prefix("203.0.113.10/32")), ..rule_to(100, 1000) };
+    own(&mut host).rules.push(by_source);
+    assert_eq!(names(&host, &papers), ["reverse-path"], "the table is empty");
+    own(&mut host).routes.push(Route { table: 100, ..second });
+    assert_eq!(examine(&host, &papers), []);
+}
+
+#[test]
+fn a_way_for_marked_packets_is_a_trap_unless_marks_count() {
+    let (mut host, papers) = strict_with_uplinks();
+    let content = own(&mut host);
+    content.rules.push(RoutingRule { mark: Some((7, u32::MAX)), ..rule_to(100, 1000) });
+    content.routes.push(Route { table: 100, ..route("0.0.0.0/0", 21, Some("203.0.113.1")) });
+    assert!(one(&host, &papers, "reverse-path").evidence.contains("mark 0x7"));
+    own(&mut host).settings.push(setting("ipv4/conf/all/src_valid_mark", "1"));
+    assert_eq!(examine(&host, &papers), []);
+}
+
+#[test]
+fn a_tunnel_for_all_but_its_own_packets_is_no_trap() {
+    // As wg-quick makes it, with and without the mark counting.
+    let (mut host, papers) = strict_with_uplinks();
+    let content = own(&mut host);
+    content.links.push(link(22, "wg0", "wireguard"));
+    content.addresses.push(address(22, "10.9.0.2/32"));
+    content.routes.push(Route { table: 51820, ..route("0.0.0.0/0", 22, None) });
+    content.rules.extend([
+        RoutingRule { suppressed_length: Some(0), ..rule_to(254, 32764) },
+        RoutingRule { is_inverted: true, mark: Some((0xca6c, u32::MAX)), ..rule_to(51820, 32765) },
+    ]);
+    assert_eq!(examine(&host, &papers), []);
+    own(&mut host).settings.push(setting("ipv4/conf/all/src_valid_mark", "1"));
+    assert_eq!(examine(&host, &papers), []);
 }
