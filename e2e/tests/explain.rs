@@ -6,6 +6,7 @@
 
 mod explain {
     pub(crate) mod changes;
+    mod corners;
     pub(crate) mod plugins;
     pub(crate) mod questions;
     pub(crate) mod world;

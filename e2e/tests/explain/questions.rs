@@ -169,7 +169,13 @@ pub(crate) fn ask<T: AsRef<str>>(lab: &Lab, question: &Question, only: &[T]) -> 
     }
 }
 
-fn ask_for<T: AsRef<str>>(lab: &Lab, question: &Question, only: &[T], seconds: f64) -> Answer {
+/// Asks, with a real packet that is given so long.
+pub(crate) fn ask_for<T: AsRef<str>>(
+    lab: &Lab,
+    question: &Question,
+    only: &[T],
+    seconds: f64,
+) -> Answer {
     let Question { source, destination, service } = question;
     let only: Vec<String> = only.iter().map(|name| format!("--only {}", name.as_ref())).collect();
     let deadline = patience(std::time::Duration::from_secs_f64(seconds)).as_secs_f64();

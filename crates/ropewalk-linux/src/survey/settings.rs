@@ -22,10 +22,11 @@ use super::{
 };
 
 /// Below `/proc/sys/net`, which shows the namespace of the thread that looks.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "ipv4/conf/all/route_localnet",
     "ipv4/conf/all/arp_ignore",
     "ipv4/conf/all/accept_local",
+    "ipv4/conf/all/src_valid_mark",
     "ipv6/conf/all/disable_ipv6",
     "bridge/bridge-nf-call-iptables",
     "bridge/bridge-nf-call-ip6tables",

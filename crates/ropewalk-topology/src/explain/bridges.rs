@@ -12,7 +12,7 @@ use super::{
     neighbours::mac_words,
     packet::Kind,
     routes::{self, Ask, Found, kind},
-    sources,
+    sources::{self, forwards},
     trace::{Bridged, End, Event, Told},
     walk::{Now, Walker},
 };
@@ -63,6 +63,7 @@ impl<'a> Switch<'a> {
             layer: Layer::Bridge,
             input,
             output,
+            next: None,
             ports: (None, None),
             frame: None,
         }
@@ -173,6 +174,7 @@ impl<'a> Walker<'a> {
             Err(why) => return Err(self.unknown(switch.at.namespace, "route", why)),
         };
         let own = switch.link.mac.clone();
+        let out = routes::onward(&found);
         let Found::Route { route, .. } = found else {
             self.frame.destination = own;
             return Ok(());
@@ -180,8 +182,9 @@ impl<'a> Walker<'a> {
         let hop = route.hops.first();
         let is_here = hop.is_some_and(|hop| hop.link == Some(switch.at.index));
         // What the host would refuse goes up to it, to be refused there (Linux 6.18).
-        let forwards = self.packet.is_v6() || switch.link.ipv4_settings.first() == Some(&1);
-        let is_believed = sources::disbelief(switch.content, &self.packet, switch.link).is_none();
+        let forwards = self.packet.is_v6() || forwards(switch.link);
+        let is_believed =
+            sources::disbelief(switch.content, &self.packet, (switch.link, out)).is_none();
         if route.kind == kind::UNICAST && is_here && forwards && is_believed {
             // It need not go up: the other one is on the same bridge.
             let next = hop.and_then(|hop| hop.gateway).unwrap_or(self.packet.destination);

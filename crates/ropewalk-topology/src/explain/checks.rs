@@ -6,7 +6,8 @@ use core::net::IpAddr;
 
 use super::{
     remedies,
-    sources::{self, Disbelief, setting},
+    routes::kind,
+    sources::{self, Disbelief, forwards, setting},
     trace::{End, Stop, Told},
     walk::Walker,
 };
@@ -76,6 +77,16 @@ impl Walker<'_> {
         Ok(())
     }
 
+    /// What the sender hears when a route or rule of this kind (`RTN_…`) refuses what was sent here,
+    /// or came in by a link.
+    pub(super) fn told(&self, kind: u8, by: Option<&Link>) -> Told {
+        let speaks = |link| self.packet.is_v6() || forwards(link);
+        match by {
+            Some(link) if kind == kind::BLACKHOLE || !speaks(link) => Told::Nothing,
+            Some(_) | None => Told::Error,
+        }
+    }
+
     pub(super) fn check_forwarding(
         &self,
         content: &Content,
@@ -91,8 +102,7 @@ impl Walker<'_> {
             let reason = "it forwards no IPv6".into();
             return Err(self.forbidden(at.namespace, reason, "ipv6/conf/all/forwarding", "1"));
         }
-        let own = link.ipv4_settings.get(setting::FORWARDING).copied().unwrap_or_default();
-        if own != 0 {
+        if forwards(link) {
             return Ok(());
         }
         let is_on = content.setting("ipv4/ip_forward").is_some_and(|value| value != "0");

@@ -11,7 +11,7 @@ use core::net::IpAddr;
 
 use super::{
     routes::{self, kind},
-    sources::{of_link_or_all, setting},
+    sources::{forwards, of_link_or_all, setting},
     trace::{End, Told},
     walk::Walker,
     wire::{MACVLAN_BRIDGE, has_neighbours, left},
@@ -202,8 +202,7 @@ pub(crate) fn answers(graph: &Graph<'_>, end: LinkAt, ip: IpAddr) -> bool {
 /// Whether a link answers for those whom its namespace reaches another way (`proxy_arp`).
 fn answers_for_others(content: &Content, link: &Link, ip: IpAddr) -> bool {
     let is_on = of_link_or_all(content, link, setting::PROXY_ARP, "proxy_arp") != 0;
-    let forwards = link.ipv4_settings.get(setting::FORWARDING).is_some_and(|value| *value != 0);
-    if !is_on || !forwards {
+    if !is_on || !forwards(link) {
         return false;
     }
     let ask = routes::Ask {
@@ -216,13 +215,8 @@ fn answers_for_others(content: &Content, link: &Link, ip: IpAddr) -> bool {
         ports: (super::packet::Port::Number(0), super::packet::Port::Number(0)),
         domain: None,
     };
-    match routes::look_up(content, &ask) {
-        Ok(routes::Found::Route { route, .. }) => {
-            route.kind == kind::UNICAST
-                && route.hops.iter().any(|hop| hop.link.is_some_and(|index| index != link.index))
-        }
-        _ => false,
-    }
+    let out = routes::look_up(content, &ask).ok().and_then(|found| routes::onward(&found));
+    out.is_some_and(|index| index != link.index)
 }
 
 /// The hardware address in words.

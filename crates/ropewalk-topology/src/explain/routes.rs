@@ -169,6 +169,14 @@ pub(super) fn look_up<'a>(content: &'a Content, ask: &Ask<'_>) -> Result<Found<'
     Ok(Found::Nothing)
 }
 
+/// The link that a packet is passed on by; nothing if it is for this namespace, or goes nowhere.
+pub(super) fn onward(found: &Found<'_>) -> Option<u32> {
+    match found {
+        Found::Route { route, .. } if route.kind == kind::UNICAST => route.hops.first()?.link,
+        _ => None,
+    }
+}
+
 /// Whether a routing rule is for this packet; an error if that cannot be told.
 fn applies(content: &Content, rule: &RoutingRule, ask: &Ask<'_>) -> Result<bool, String> {
     let source = ask.source.unwrap_or(unspecified(ask.destination.is_ipv6()));
@@ -193,9 +201,13 @@ fn applies(content: &Content, rule: &RoutingRule, ask: &Ask<'_>) -> Result<bool,
             }
         }
     }
-    if does && rule.users.is_some() && ask.input == LOOPBACK {
-        let rule = rule_words(rule);
-        return Err(format!("the routing rule \"{rule}\" asks for the user"));
+    if let Some((first, _)) = rule.users.filter(|_| does) {
+        if ask.input == LOOPBACK {
+            let rule = rule_words(rule);
+            return Err(format!("the routing rule \"{rule}\" asks for the user"));
+        }
+        // What is passed on is nobody's, which counts as root's.
+        does = first == 0;
     }
     Ok(does != rule.is_inverted)
 }

@@ -5,7 +5,7 @@ use alloc::{format, string::String};
 use core::net::{IpAddr, Ipv6Addr};
 
 use super::{
-    packet::{Packet, Port},
+    packet::Packet,
     routes::{self, Ask, Found, has_prefix, kind},
 };
 use crate::model::{Address, Content, Link, Route};
@@ -39,6 +39,11 @@ pub(crate) fn of_link_or_all(content: &Content, link: &Link, position: usize, na
     let own = link.ipv4_settings.get(position).copied().unwrap_or_default();
     let all = content.setting(&format!("ipv4/conf/all/{name}"));
     own.max(all.and_then(|value| value.parse().ok()).unwrap_or_default())
+}
+
+/// Whether packets of IPv4 that come in by a link are passed on.
+pub(super) fn forwards(link: &Link) -> bool {
+    link.ipv4_settings.get(setting::FORWARDING).is_some_and(|value| *value != 0)
 }
 
 /// The own address for packets that leave through a link, to somebody.
@@ -170,8 +175,13 @@ pub(super) enum Disbelief {
     Unsure(String),
 }
 
-/// `fib_validate_source`.
-pub(super) fn disbelief(content: &Content, packet: &Packet, link: &Link) -> Option<Disbelief> {
+/// `fib_validate_source`, for a packet that comes in by a link, and goes out by another if it is not
+/// for this namespace.
+pub(super) fn disbelief(
+    content: &Content,
+    packet: &Packet,
+    (link, out): (&Link, Option<u32>),
+) -> Option<Disbelief> {
     let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source, packet.destination) else {
         return None;
     };
@@ -184,15 +194,12 @@ pub(super) fn disbelief(content: &Content, packet: &Packet, link: &Link) -> Opti
     }
     let wanted = value(setting::RP_FILTER, "rp_filter");
     let marked = is_on(setting::SRC_VALID_MARK, "src_valid_mark");
+    // The way of an answer is looked for, which comes in where the packet goes out.
+    let input = out.and_then(|index| content.link(index)).map_or(routes::LOOPBACK, |out| &out.name);
     let ask = Ask {
-        destination: packet.source,
-        source: Some(packet.destination),
         mark: if marked { packet.mark } else { 0 },
-        input: routes::LOOPBACK,
-        output: None,
-        protocol: packet.protocol,
-        ports: (Port::Number(0), Port::Number(0)),
         domain: routes::domain_of(content, link),
+        ..Ask::of(&packet.answer(), input)
     };
     let found = match routes::look_up(content, &ask) {
         Ok(found) => found,

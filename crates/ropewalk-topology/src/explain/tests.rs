@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     model::{
         Base, Chain, Comparison, Content, Data, Expression, FilterFamily, Gap, HardwareAddress,
-        Link, Lower, Namespace, Route, RoutingRule, Rule, Setting, Table, Verdict,
+        Link, Lower, Namespace, Neighbour, Route, RoutingRule, Rule, Setting, Table, Verdict,
     },
     samples::{self, address, ip, link, loopback, on, route},
 };
@@ -207,6 +207,91 @@ fn masquerading_is_undone_for_the_answer() {
     assert_eq!(trace.outcome, Outcome::Passes, "{trace:?}");
     assert_eq!(trace.way.last.source, ip("10.2.0.1"));
     assert_eq!(trace.back.unwrap().last.destination, ip("10.1.0.2"));
+}
+
+#[test]
+fn masquerading_takes_the_address_that_is_near_the_gateway() {
+    let seen_from = |gateway: &str| {
+        let mut host = host();
+        let rule = vec![Expression::Masquerade { flags: 0 }];
+        filter(&mut host, vec![chain("after", Some((4, "nat", true)), vec![rule])]);
+        let router = content(&mut host.namespaces[0]);
+        router.addresses.push(address(3, "10.3.0.1/24"));
+        router.routes.push(route("10.9.0.0/16", 3, Some(gateway)));
+        let other = content(&mut host.namespaces[2]);
+        for own in ["10.3.0.2/24", "10.9.0.9/32", "fd00::2/64"] {
+            let own = address(2, own);
+            let to_own = route(&alloc::format!("{}/32", own.ip), 2, None);
+            other.routes.push(Route { table: 255, kind: 2, ..to_own });
+            other.addresses.push(own);
+        }
+        explain(&host, &question("10.9.0.9", 80)).way.last.source
+    };
+    assert_eq!(seen_from("10.3.0.2"), ip("10.3.0.1"));
+    assert_eq!(seen_from("10.2.0.2"), ip("10.2.0.1"));
+    // Who is of IPv6 is near to nobody of IPv4.
+    assert_eq!(seen_from("fd00::2"), ip("10.2.0.1"));
+}
+
+#[test]
+fn only_what_is_not_tracked_yet_can_be_left_so() {
+    for (priority, seen_from) in [(0, "10.2.0.1"), (-300, "10.1.0.2")] {
+        let mut host = host();
+        let notrack = Expression::Other { name: "notrack".into(), attributes: Vec::new() };
+        let mut before = chain("before", Some((0, "filter", true)), vec![vec![notrack]]);
+        before.base.as_mut().unwrap().priority = priority;
+        let masquerade = vec![Expression::Masquerade { flags: 0 }];
+        let after = chain("after", Some((4, "nat", true)), vec![masquerade]);
+        filter(&mut host, vec![before, after]);
+        let trace = explain(&host, &question("10.2.0.2", 80));
+        assert_eq!(trace.way.last.source, ip(seen_from), "{priority}");
+    }
+}
+
+#[test]
+fn a_sender_hears_nothing_from_a_hole_and_from_who_forwards_nothing() {
+    let told = |kind: u8, forwards: u32| {
+        let mut host = host();
+        let router = content(&mut host.namespaces[0]);
+        router.links[1].ipv4_settings[0] = forwards;
+        router.routes.push(Route { kind, hops: Vec::new(), ..route("10.2.0.2/32", 3, None) });
+        let trace = explain(&host, &question("10.2.0.2", 80));
+        (stop(&trace).namespace, stop(&trace).told)
+    };
+    assert_eq!(told(6, 1), (0, Told::Nothing));
+    assert_eq!(told(7, 1), (0, Told::Error));
+    assert_eq!(told(8, 0), (0, Told::Nothing));
+    // Who sends from there is told.
+    let mut host = host();
+    let hole = Route { kind: 6, ..route("10.2.0.2/32", 2, None) };
+    content(&mut host.namespaces[1]).routes.push(hole);
+    assert_eq!(stop(&explain(&host, &question("10.2.0.2", 80))).told, Told::Error);
+}
+
+#[test]
+fn the_way_back_is_looked_for_as_an_answer_would_come() {
+    let arrives = |rule: RoutingRule| {
+        let mut host = host();
+        let router = content(&mut host.namespaces[0]);
+        router.links[1].ipv4_settings[7] = 1;
+        // The main table leads elsewhere; table 100 leads back.
+        router.routes.push(route("10.1.0.2/32", 3, None));
+        router.routes.push(Route { table: 100, ..route("10.1.0.2/32", 2, None) });
+        let rule = RoutingRule { priority: 5, table: 100, action: 1, ..rule };
+        router.rules.push(rule);
+        let (link, gateway) = (2, ip("10.1.0.1"));
+        let mac = router.links[1].mac.clone();
+        let known = Neighbour { link, ip: gateway, mac, state: 0x80, flags: 0 };
+        content(&mut host.namespaces[1]).neighbours.push(known);
+        explain(&host, &question("10.2.0.2", 80)).outcome == Outcome::Passes
+    };
+    let input = |name: &str| RoutingRule { input: Some(name.into()), ..RoutingRule::default() };
+    assert!(arrives(input("right")) && !arrives(input("lo")) && !arrives(input("left")));
+    let from = |port| RoutingRule { source_ports: Some((port, port)), ..RoutingRule::default() };
+    assert!(arrives(from(80)) && !arrives(from(81)));
+    // A packet that is passed on is nobody's.
+    let of = |user| RoutingRule { users: Some((user, user)), ..input("right") };
+    assert!(arrives(of(0)) && !arrives(of(1000)));
 }
 
 #[test]

@@ -237,8 +237,8 @@ impl<'a> Walker<'a> {
         hook: Hook,
         (input, output): (Option<&'a Link>, Option<&'a Link>),
     ) -> Scene<'a> {
-        let ports = (None, None);
-        Scene { namespace, content, hook, layer: Layer::Ip, input, output, ports, frame: None }
+        let (layer, next, ports, frame) = (Layer::Ip, None, (None, None), None);
+        Scene { namespace, content, hook, layer, input, output, next, ports, frame }
     }
 
     fn send(&mut self, namespace: usize) -> Result<Now, End> {
@@ -252,6 +252,7 @@ impl<'a> Walker<'a> {
             (link, next) = self.route_out(namespace, false)?;
         }
         let scene = Self::scene(content, namespace, Hook::Postrouting, (None, Some(link)));
+        let scene = Scene { next: Some(next), ..scene };
         self.ask(&scene, Place::Whole)?;
         Ok(Now::Transmit { at: LinkAt { namespace, index: link.index }, next })
     }
@@ -263,7 +264,7 @@ impl<'a> Walker<'a> {
         let mut chosen = None;
         if is_new {
             ask.source = None;
-            let (_, route, _) = self.found(content, namespace, &ask)?;
+            let (_, route, _) = self.found(content, namespace, &ask, None)?;
             chosen = sources::choose(content, route, self.packet.destination);
             let Some((source, _)) = chosen else {
                 let family = if self.packet.is_v6() { "IPv6" } else { "IPv4" };
@@ -274,7 +275,7 @@ impl<'a> Walker<'a> {
             self.packet.source = source;
             ask.source = Some(source);
         }
-        let (rule, route, losers) = self.found(content, namespace, &ask)?;
+        let (rule, route, losers) = self.found(content, namespace, &ask, None)?;
         let (link, next) = self.hop(content, namespace, route)?;
         let is_local = matches!(route.kind, kind::LOCAL | kind::ANYCAST);
         let link = if is_local { loopback(content).unwrap_or(link) } else { link };
@@ -293,12 +294,14 @@ impl<'a> Walker<'a> {
         Ok((link, next))
     }
 
-    /// The route that a packet takes; where there is none, that is its end.
+    /// The route that a packet takes, which was sent here or came in by a link; where there is none,
+    /// that is its end.
     fn found(
         &self,
         content: &'a Content,
         namespace: usize,
         ask: &Ask<'_>,
+        by: Option<&Link>,
     ) -> Result<(&'a crate::model::RoutingRule, &'a Route, Vec<&'a Route>), End> {
         let to = self.packet.destination;
         if routes::is_of_link(to) && ask.output.is_none() {
@@ -307,27 +310,29 @@ impl<'a> Walker<'a> {
         }
         let family = if to.is_ipv6() { "ip -6" } else { "ip" };
         let show = Some(format!("{family} route get {to}"));
-        let stop = |reason, change| {
-            self.stopped(namespace, "route", reason, Told::Error, (show.clone(), change))
+        let stop = |kind, reason, change| {
+            let told = self.told(kind, by);
+            self.stopped(namespace, "route", reason, told, (show.clone(), change))
         };
         match routes::look_up(content, ask) {
             Err(why) => Err(self.unknown(namespace, "route", why)),
             Ok(Found::Nothing) => {
                 let change = format!("{family} route add {to} via GATEWAY");
-                Err(stop(format!("there is no route to {to}"), Some(change)))
+                Err(stop(kind::UNREACHABLE, format!("there is no route to {to}"), Some(change)))
             }
             Ok(Found::Refused(rule)) => {
                 let change = format!("{family} rule del pref {}", rule.priority);
                 let words = routes::rule_words(rule);
-                Err(stop(format!("the routing rule \"{words}\" refuses it"), Some(change)))
+                let reason = format!("the routing rule \"{words}\" refuses it");
+                Err(stop(rule.action, reason, Some(change)))
             }
             Ok(Found::Route { route, .. })
                 if matches!(route.kind, kind::BLACKHOLE | kind::UNREACHABLE | kind::PROHIBIT) =>
             {
                 let words = routes::route_words(content, route);
-                let route: Vec<&str> = words.split(' ').collect();
-                let change = format!("{family} route del {}", shell::command(&route));
-                Err(stop(format!("the route \"{words}\" refuses it"), Some(change)))
+                let parts: Vec<&str> = words.split(' ').collect();
+                let change = format!("{family} route del {}", shell::command(&parts));
+                Err(stop(route.kind, format!("the route \"{words}\" refuses it"), Some(change)))
             }
             Ok(Found::Route { route, .. })
                 if matches!(route.kind, kind::BROADCAST | kind::MULTICAST) =>
@@ -391,7 +396,9 @@ impl<'a> Walker<'a> {
         let (content, link) = (self.content(at.namespace)?, self.link(at)?);
         if self.packet.kind == Kind::Arp {
             // Whoever is not believed gets no answer.
-            let disbelief = sources::disbelief(content, &self.packet, link);
+            let ask = Ask::of(&self.packet, &link.name);
+            let out = routes::look_up(content, &ask).ok().and_then(|found| routes::onward(&found));
+            let disbelief = sources::disbelief(content, &self.packet, (link, out));
             let is_asked = !self.packet.is_answer && !self.packet.source.is_unspecified();
             return Err(match disbelief.filter(|_| is_asked) {
                 Some(disbelief) => self.disbelieved(at, link, disbelief),
@@ -416,12 +423,13 @@ impl<'a> Walker<'a> {
         if is_loop {
             return self.deliver(content, at, input);
         }
-        let (rule, route, losers) = self.found(content, at.namespace, &ask)?;
+        let (rule, route, losers) = self.found(content, at.namespace, &ask, Some(link))?;
         let is_local = matches!(route.kind, kind::LOCAL | kind::ANYCAST);
-        if let Some(disbelief) = sources::disbelief(content, &self.packet, link) {
+        let out = if is_local { None } else { Some(self.hop(content, at.namespace, route)?) };
+        let ways = (link, out.map(|(to, _)| to.index));
+        if let Some(disbelief) = sources::disbelief(content, &self.packet, ways) {
             return Err(self.disbelieved(at, link, disbelief));
         }
-        let out = if is_local { None } else { Some(self.hop(content, at.namespace, route)?) };
         let routed = Routed {
             is_local,
             rule: routes::rule_words(rule),
@@ -440,6 +448,7 @@ impl<'a> Walker<'a> {
                 let (space, ways) = (at.namespace, (Some(input), Some(to)));
                 self.ask(&Self::scene(content, space, Hook::Forward, ways), Place::Whole)?;
                 let scene = Self::scene(content, space, Hook::Postrouting, (None, Some(to)));
+                let scene = Scene { next: Some(next), ..scene };
                 self.ask(&scene, Place::Whole)?;
                 Ok(Now::Transmit { at: LinkAt { index: to.index, ..at }, next })
             }

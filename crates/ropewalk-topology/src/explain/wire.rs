@@ -72,6 +72,7 @@ impl Walker<'_> {
             layer: Layer::Link,
             input,
             output,
+            next: None,
             ports: (None, None),
             frame: None,
         };

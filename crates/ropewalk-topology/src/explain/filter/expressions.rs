@@ -194,6 +194,15 @@ pub(super) fn set_mark(run: &mut Run<'_>, mark: u32) -> Said {
     Said::Did(format!("mark {mark:#x}"))
 }
 
+/// Leaves the packet without a connection, unless it has one already.
+pub(super) fn untrack(run: &mut Run<'_>) -> Said {
+    if run.state.tracking.flow().is_some() {
+        return Said::Did("notrack, which does nothing to what is tracked already".into());
+    }
+    run.state.tracking = Tracking::Untracked;
+    Said::Did("notrack".into())
+}
+
 /// Marks the connection.
 pub(super) fn set_connection_mark(run: &mut Run<'_>, mark: u32) -> Said {
     let Some(flow) = run.state.tracking.flow_mut() else { return Said::Nothing };
@@ -328,10 +337,7 @@ fn other(run: &mut Run<'_>, name: &str, attributes: &[(u16, Vec<u8>)]) -> Option
     match name {
         // They look, count or write something down, or are for later packets.
         "log" | "last" | "flow_offload" | "dup" | "secmark" => Some(Said::Nothing),
-        "notrack" => {
-            run.state.tracking = Tracking::Untracked;
-            Some(Said::Did("notrack".into()))
-        }
+        "notrack" => Some(untrack(run)),
         "dynset" if value(7).is_none() && value(10).is_none() => Some(Said::Nothing),
         "objref" if matches!(word(1), Some(1 | 3 | 7 | 8 | 9)) => Some(Said::Nothing),
         "limit" | "quota" | "connlimit" | "dynset" | "objref" => {

@@ -12,6 +12,7 @@ mod sets;
 mod targets;
 
 use alloc::{string::String, vec::Vec};
+use core::net::IpAddr;
 
 pub(super) use hooks::{Place, run};
 
@@ -68,6 +69,8 @@ pub(super) struct Scene<'a> {
     pub(super) layer: Layer,
     pub(super) input: Option<&'a Link>,
     pub(super) output: Option<&'a Link>,
+    /// Who it is handed to, where a route said so.
+    pub(super) next: Option<IpAddr>,
     /// The ports of a bridge, where a bridge shows packets to the rules of IP.
     pub(super) ports: (Option<&'a Link>, Option<&'a Link>),
     pub(super) frame: Option<&'a Frame>,

@@ -98,7 +98,10 @@ pub(super) fn ip_of(bytes: &[u8]) -> Option<IpAddr> {
 pub(super) fn masquerade(run: &mut Run<'_>, range: Range) -> Said {
     let scene = run.scene;
     let Some(link) = scene.output else { return Said::Nothing };
-    let address = sources::of_link(scene.content, link.index, run.state.packet.destination);
+    let to = run.state.packet.destination;
+    // Of IPv4 it is who the packet is handed to that counts, not who gets it in the end.
+    let near = scene.next.filter(|next| to.is_ipv4() && next.is_ipv4()).unwrap_or(to);
+    let address = sources::of_link(scene.content, link.index, near);
     match address {
         Some(ip) => {
             let range = Range { addresses: Some((ip, ip)), ..range };

@@ -3,10 +3,10 @@
 use alloc::format;
 
 use super::{
-    super::{flows::Tracking, trace::Told},
+    super::trace::Told,
     Layer,
     chains::{Run, Said},
-    expressions::{set_connection_mark, set_mark},
+    expressions::{set_connection_mark, set_mark, untrack},
     nat::{self, Range},
 };
 use crate::{
@@ -86,13 +86,7 @@ fn act(run: &mut Run<'_>, action: &Action) -> Option<Said> {
             None => Said::Nothing,
         },
         Action::Log { .. } | Action::Report { .. } | Action::SegmentSize(_) => Said::Nothing,
-        Action::Untrack => {
-            // Only what is not tracked yet can be left so.
-            if run.state.tracking == Tracking::Not {
-                run.state.tracking = Tracking::Untracked;
-            }
-            Said::Did("notrack".into())
-        }
+        Action::Untrack => untrack(run),
     })
 }
 
