@@ -1,10 +1,13 @@
 //! What a chain of nftables does with the first packet of a connection of which only some things
 //! are known. It must never guess: where it depends on more, the answer is that nobody knows.
 
-use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
 
-use crate::model::{Chain, Comparison, Data, Expression, Rule, Set, Table, Verdict};
+use crate::{
+    explain::{Cell, Found, Registers, bitwise, bytes, compare, ip_cells, look_up, within},
+    model::{Chain, Data, Expression, Rule, Table, Verdict},
+};
 
 /// What is known of a packet.
 #[derive(Clone, Debug)]
@@ -38,6 +41,12 @@ const NEW: u32 = 8;
 /// The verdict's register.
 const VERDICT: u32 = 0;
 
+/// What is in a register of which nothing is known.
+const UNKNOWN: [Cell; 16] = [Cell::Unknown; 16];
+
+/// Bytes of all registers.
+const LONGEST: u32 = 64;
+
 pub(super) fn fate(table: &Table, chain: &Chain, packet: &Packet) -> Fate {
     walk(table, chain, packet, 0)
 }
@@ -64,7 +73,7 @@ fn walk(table: &Table, chain: &Chain, packet: &Packet, depth: u8) -> Fate {
 }
 
 fn step(table: &Table, rule: &Rule, packet: &Packet, depth: u8) -> Step {
-    let mut registers = Registers::default();
+    let mut registers = Registers::new();
     let mut is_sure = true;
     for expression in &rule.expressions {
         let verdict = match expression {
@@ -72,12 +81,10 @@ fn step(table: &Table, rule: &Rule, packet: &Packet, depth: u8) -> Step {
                 Some(verdict.clone())
             }
             Expression::Lookup { set, from, into: Some(VERDICT), .. } => {
-                let set = table.sets.iter().find(|one| one.name == *set);
-                let found = set.zip(registers.get(*from)).map(|(set, key)| found(set, key));
-                match found {
-                    Some(Found::There(Some(Data::Verdict(verdict)))) => Some(verdict.clone()),
-                    Some(Found::Nothing) => return Step::Next,
-                    _ => return Step::Is(Fate::Unknown),
+                match found(table, set, &registers, *from) {
+                    Found::Yes(Some(Data::Verdict(verdict))) => Some(verdict),
+                    Found::No => return Step::Next,
+                    Found::Yes(_) | Found::Unsure => return Step::Is(Fate::Unknown),
                 }
             }
             Expression::Reject { .. } => Some(Verdict::Drop),
@@ -137,27 +144,11 @@ fn conclude(
     }
 }
 
-/// Registers of which the content is known; by bytes of the kernel's memory for them.
-#[derive(Default)]
-struct Registers(BTreeMap<u32, Vec<u8>>);
-
-impl Registers {
-    /// Registers 1 to 4 are 16 bytes, 8 to 23 are 4 bytes of the same.
-    fn place(register: u32) -> u32 {
-        if register < 8 { register.saturating_sub(1) * 4 } else { register - 8 }
-    }
-
-    fn get(&self, register: u32) -> Option<&Vec<u8>> {
-        self.0.get(&Self::place(register))
-    }
-
-    fn set(&mut self, register: u32, value: Option<Vec<u8>>) {
-        let place = Self::place(register);
-        match value {
-            Some(value) => self.0.insert(place, value),
-            None => self.0.remove(&place),
-        };
-    }
+/// Whether a set of the table has what is in a register.
+fn found(table: &Table, set: &str, registers: &Registers, from: u32) -> Found {
+    let Some(set) = table.sets.iter().find(|one| one.name == set) else { return Found::Unsure };
+    let length = usize::try_from(set.key_length).unwrap_or_default();
+    look_up(set, &registers.read(from, length))
 }
 
 /// Whether a rule goes on behind an expression, if that is known.
@@ -168,43 +159,36 @@ fn holds(
     packet: &Packet,
 ) -> Option<bool> {
     match expression {
-        Expression::Meta { key, into } => registers.set(*into, meta(*key, packet)),
+        Expression::Meta { key, into } => registers.set(*into, &meta(*key, packet)),
         Expression::Payload { base, offset, length, into } => {
-            registers.set(*into, payload((*base, *offset, *length), packet));
+            registers.set(*into, &payload((*base, *offset, *length), packet));
         }
         Expression::Connection { key: 0, into, .. } => {
-            registers.set(*into, Some(NEW.to_ne_bytes().to_vec()));
+            registers.set(*into, &bytes(&NEW.to_ne_bytes()).collect::<Vec<Cell>>());
         }
         Expression::Connection { into, .. } | Expression::Fib { into, .. } => {
-            registers.set(*into, None);
+            registers.set(*into, &UNKNOWN);
         }
         Expression::Bitwise { from, into, mask, xor } => {
-            let value = registers.get(*from).map(|value| {
-                let bits = value.iter().zip(mask).zip(xor);
-                bits.map(|((value, mask), xor)| (value & mask) ^ xor).collect()
-            });
-            registers.set(*into, value);
+            let cells = bitwise(&registers.read(*from, mask.len()), mask, xor);
+            registers.set(*into, &cells);
         }
-        Expression::Immediate { into, data } => {
-            let value = match data {
-                Data::Value(value) => Some(value.clone()),
-                Data::Verdict(_) => None,
-            };
-            registers.set(*into, value);
+        Expression::Immediate { into, data: Data::Value(value) } => {
+            registers.set(*into, &bytes(value).collect::<Vec<Cell>>());
         }
+        Expression::Immediate { into, data: Data::Verdict(_) } => registers.set(*into, &UNKNOWN),
         Expression::Compare { register, comparison, value } => {
-            return Some(compares(registers.get(*register)?, *comparison, value));
+            return compare(&registers.read(*register, value.len()), *comparison, value);
         }
         Expression::Range { register, is_inverted, first, last } => {
-            let value = registers.get(*register)?;
-            return Some((first <= value && value <= last) != *is_inverted);
+            let is_within = within(&registers.read(*register, first.len()), first, last)?;
+            return Some(is_within != *is_inverted);
         }
         Expression::Lookup { set, from, into: None, is_inverted } => {
-            let set = table.sets.iter().find(|one| one.name == *set)?;
-            return match found(set, registers.get(*from)?) {
-                Found::There(_) => Some(!*is_inverted),
-                Found::Nothing => Some(*is_inverted),
-                Found::Unknown => None,
+            return match found(table, set, registers, *from) {
+                Found::Yes(_) => Some(!*is_inverted),
+                Found::No => Some(*is_inverted),
+                Found::Unsure => None,
             };
         }
         Expression::Match { name, info, .. } => return matches(name, info),
@@ -223,67 +207,38 @@ fn holds(
 }
 
 /// `NFT_META_…`.
-fn meta(key: u32, packet: &Packet) -> Option<Vec<u8>> {
-    let index = |link: &Option<(u32, String)>| Some(link.as_ref()?.0.to_ne_bytes().to_vec());
-    let name = |link: &Option<(u32, String)>| {
-        let mut bytes = link.as_ref()?.1.as_bytes().to_vec();
-        bytes.resize(16, 0);
-        Some(bytes)
+fn meta(key: u32, packet: &Packet) -> Vec<Cell> {
+    let index = |(index, _): &(u32, String)| bytes(&index.to_ne_bytes()).collect::<Vec<Cell>>();
+    let name = |(_, name): &(u32, String)| {
+        let mut cells: Vec<Cell> = bytes(name.as_bytes()).collect();
+        cells.resize(UNKNOWN.len(), Cell::Byte(0));
+        cells
     };
-    match key {
-        4 => index(&packet.input),
-        5 => index(&packet.output),
-        6 => name(&packet.input),
-        7 => name(&packet.output),
-        15 => Some(vec![if packet.source.is_ipv4() { 2 } else { 10 }]),
+    let family = if packet.source.is_ipv4() { 2 } else { 10 };
+    let found = match key {
+        4 => packet.input.as_ref().map(index),
+        5 => packet.output.as_ref().map(index),
+        6 => packet.input.as_ref().map(name),
+        7 => packet.output.as_ref().map(name),
+        15 => Some(Vec::from([Cell::Byte(family)])),
         _ => None,
-    }
-}
-
-/// The source address, the only thing within the packet that is known.
-fn payload((base, offset, length): (u32, u32, u32), packet: &Packet) -> Option<Vec<u8>> {
-    let (start, bytes) = match packet.source {
-        IpAddr::V4(ip) => (12, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (8, ip.octets().to_vec()),
     };
-    let is_source = base == 1 && offset == start;
-    // Prefixes of whole bytes are compared with the beginning of the address.
-    bytes.get(..usize::try_from(length).ok()?).filter(|_| is_source).map(<[u8]>::to_vec)
+    found.unwrap_or(UNKNOWN.to_vec())
 }
 
-fn compares(found: &[u8], comparison: Comparison, value: &[u8]) -> bool {
-    // Names with a wildcard are compared by their beginnings.
-    let found = found.get(..value.len()).unwrap_or(found);
-    match comparison {
-        Comparison::Equal => found == value,
-        Comparison::NotEqual => found != value,
-        Comparison::Less => found < value,
-        Comparison::AtMost => found <= value,
-        Comparison::Greater => found > value,
-        Comparison::AtLeast => found >= value,
+/// Bytes of the packet, of which only the source address is known.
+fn payload((base, offset, length): (u32, u32, u32), packet: &Packet) -> Vec<Cell> {
+    const NETWORK: u32 = 1;
+    let mut header = Vec::new();
+    if base == NETWORK {
+        header.resize(if packet.source.is_ipv4() { 12 } else { 8 }, Cell::Unknown);
+        header.extend(ip_cells(packet.source));
     }
-}
-
-/// What a set has for a key.
-enum Found<'a> {
-    There(Option<&'a Data>),
-    Nothing,
-    Unknown,
-}
-
-fn found<'a>(set: &'a Set, key: &[u8]) -> Found<'a> {
-    const INTERVAL: u32 = 4;
-    if usize::try_from(set.key_length).ok() != Some(key.len()) {
-        return Found::Unknown;
-    }
-    let below = set.elements.iter().filter(|element| element.key.as_slice() <= key);
-    let element = below.max_by(|one, other| one.key.cmp(&other.key));
-    let element = element.filter(|element| match &element.last {
-        Some(last) => key <= last.as_slice(),
-        None if set.flags & INTERVAL != 0 => element.flags & 1 == 0,
-        None => element.key == key,
-    });
-    element.map_or(Found::Nothing, |element| Found::There(element.data.as_ref()))
+    let [offset, length] =
+        [offset, length.min(LONGEST)].map(|one| usize::try_from(one).unwrap_or(usize::MAX));
+    let mut cells: Vec<Cell> = header.into_iter().skip(offset).take(length).collect();
+    cells.resize(length, Cell::Unknown);
+    cells
 }
 
 /// A match of iptables: only states are understood.

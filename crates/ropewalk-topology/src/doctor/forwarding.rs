@@ -85,7 +85,9 @@ pub(super) fn off(view: &View<'_>) -> Vec<Fact> {
 /// Forward chains that see packets of a family.
 fn chains(content: &Content, is_v6: bool) -> impl Iterator<Item = (&Table, &Chain)> {
     let family = if is_v6 { FilterFamily::Ip6 } else { FilterFamily::Ip };
-    let sees = move |table: &&Table| [family, FilterFamily::Inet].contains(&table.family);
+    let sees = move |table: &&Table| {
+        [family, FilterFamily::Inet].contains(&table.family) && !table.is_dormant()
+    };
     let tables = content.filter.tables.iter().chain(&content.filter.legacy);
     let chains = tables.filter(sees);
     let chains = chains.flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));

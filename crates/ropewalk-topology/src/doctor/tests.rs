@@ -1,5 +1,6 @@
 //! Findings on hosts that are made of data: what is found, and what must not be.
 
+mod filter;
 mod healthy;
 mod leaks;
 

@@ -227,14 +227,14 @@ impl Frame {
 
 /// A byte, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Byte(u8),
     /// The first or second byte of a port that the kernel chooses.
     Chosen(bool),
     Unknown,
 }
 
-pub(super) fn bytes(bytes: &[u8]) -> impl Iterator<Item = Cell> + '_ {
+pub(crate) fn bytes(bytes: &[u8]) -> impl Iterator<Item = Cell> + '_ {
     bytes.iter().map(|&byte| Cell::Byte(byte))
 }
 
@@ -246,7 +246,7 @@ fn port(port: Port) -> [Cell; 2] {
 }
 
 /// The address as cells.
-pub(super) fn ip_cells(ip: IpAddr) -> Vec<Cell> {
+pub(crate) fn ip_cells(ip: IpAddr) -> Vec<Cell> {
     match ip {
         IpAddr::V4(ip) => bytes(&ip.octets()).collect(),
         IpAddr::V6(ip) => bytes(&ip.octets()).collect(),

@@ -84,6 +84,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether nothing asks it at the moment.
+    pub fn is_dormant(&self) -> bool {
+        const DORMANT: u32 = 1;
+        self.flags & DORMANT != 0
+    }
+
     /// How many rules it has.
     pub fn rule_count(&self) -> usize {
         self.chains.iter().map(|chain| chain.rules.len()).sum()

@@ -90,7 +90,8 @@ pub(super) fn evaluate(run: &mut Run<'_>, expression: &Expression) -> Option<Sai
     Some(Said::Nothing)
 }
 
-fn compare(cells: &[Cell], comparison: Comparison, value: &[u8]) -> Option<bool> {
+/// Whether what is known of a value compares so; nothing if nobody can tell.
+pub(crate) fn compare(cells: &[Cell], comparison: Comparison, value: &[u8]) -> Option<bool> {
     let is_above = || at_least(cells, value);
     let is_equal = || equal(cells, value);
     match comparison {
@@ -111,7 +112,8 @@ fn compare(cells: &[Cell], comparison: Comparison, value: &[u8]) -> Option<bool>
     }
 }
 
-fn bitwise(cells: &[Cell], mask: &[u8], xor: &[u8]) -> Vec<Cell> {
+/// What is known of `(value & mask) ^ xor`.
+pub(crate) fn bitwise(cells: &[Cell], mask: &[u8], xor: &[u8]) -> Vec<Cell> {
     let one = |(position, cell): (usize, &Cell)| {
         let byte = |bytes: &[u8]| bytes.get(position).copied().unwrap_or_default();
         match (cell, byte(mask), byte(xor)) {

@@ -18,8 +18,6 @@ const CONNTRACK: i32 = -200;
 /// `NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`; chains of this kind run there, whatever priority they
 /// have.
 const NAT: [i32; 2] = [-100, 100];
-/// `NFT_TABLE_F_DORMANT`.
-const DORMANT: u32 = 1;
 
 /// The part of a hook that is asked: before or after the place where a bridge shows packets to the
 /// rules of IP, or all of it.
@@ -192,7 +190,7 @@ fn chains_at<'a>(scene: &Scene<'a>, state: &State) -> Vec<(&'a Table, &'a Chain)
         let is_of_family = table.family == family
             || table.family == FilterFamily::Inet
                 && (scene.layer == Layer::Ip || scene.hook == Hook::Ingress);
-        is_of_family && table.flags & DORMANT == 0
+        is_of_family && !table.is_dormant()
     };
     let link = if scene.hook == Hook::Egress { scene.output } else { scene.input };
     let is_of_link = |devices: &[alloc::string::String]| {

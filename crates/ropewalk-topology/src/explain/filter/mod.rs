@@ -14,7 +14,10 @@ mod targets;
 use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
 
+pub(crate) use expressions::{bitwise, compare};
 pub(super) use hooks::{Place, run};
+pub(crate) use registers::Registers;
+pub(crate) use sets::{Found, look_up, within};
 
 use super::{
     flows::Tracking,
