@@ -95,6 +95,20 @@ fn rules_of_an_address_in_use_are_kept() {
 }
 
 #[test]
+fn what_others_have_on_record_is_theirs() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    // As Multus keeps those of its networks.
+    sick.lab.sh("mkdir -p /var/lib/cni/multus/results
+                 mv /var/lib/cni/results/lan-c1-eth0 /var/lib/cni/multus/results");
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh("echo broken >/var/lib/cni/multus/results/lan-c1-eth0");
+    assert_eq!(names(&sick.findings()), [""; 0], "it may be that of anybody");
+}
+
+#[test]
 fn a_record_without_namespace_is_found() {
     let sick = with_containers();
     if sick.lab.lacks_nftables() {

@@ -314,12 +314,13 @@ pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
             let is_damaged =
                 view.papers.damaged.iter().any(|name| *name == lease.holder().replace('/', "-"));
             // What is on record is the runtime's to delete; it says so itself when that is gone.
-            if record.is_some_and(|one| one.namespace.is_none()) || is_damaged {
+            let is_of_others = view.papers.elsewhere.iter().any(|one| is_its(&one));
+            if record.is_some_and(|one| one.namespace.is_none()) || is_of_others || is_damaged {
                 continue;
             }
             let command = match record {
                 Some(one) => delete(one),
-                None => asked(books, &["release", &ip.to_string(), &space]),
+                None => asked(books, &["release", &ip.to_string(), space]),
             };
             facts.push(Fact {
                 object: ip.to_string(),

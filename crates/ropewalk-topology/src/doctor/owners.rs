@@ -13,7 +13,7 @@ pub(super) fn of_link<'a>(link: &Link, papers: &'a Papers) -> Option<&'a Mark> {
 /// The hashes of attachments that are on record in a namespace that is there, or whose link leads
 /// to a namespace with processes.
 pub(super) fn alive(graph: &Graph<'_>, papers: &Papers) -> BTreeSet<String> {
-    let records = papers.records.iter();
+    let records = papers.records.iter().chain(&papers.elsewhere);
     let recorded = records.filter(|one| one.path.is_empty() || one.namespace.is_some());
     let mut alive: BTreeSet<String> = recorded.map(|record| record.hash.clone()).collect();
     for (at, link) in graph.links() {

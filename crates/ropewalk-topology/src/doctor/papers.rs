@@ -19,6 +19,9 @@ pub struct Papers {
     pub bridge_alias: &'static str,
     /// Attachments on record.
     pub records: Vec<Record>,
+    /// Attachments that others have on record, who delete them themselves: they keep what is theirs,
+    /// and are not judged.
+    pub elsewhere: Vec<Record>,
     /// Names of records that cannot be read: network, container and interface, joined by `-`.
     pub damaged: Vec<String>,
     /// Books of addresses.

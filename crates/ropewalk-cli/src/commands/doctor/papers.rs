@@ -4,13 +4,16 @@
 //! records: without them everything would look forgotten.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::path::Path;
 
 use ropewalk_addr::Prefix;
 use ropewalk_cni::CacheEntry;
 use ropewalk_linux::survey::Parts;
 use ropewalk_netstate::{Owner, Tag, resource::Bridge};
-use ropewalk_runtime::Network;
+use ropewalk_runtime::{Cache, Network, Records};
 use ropewalk_store::LeaseDirectory;
 use ropewalk_topology::doctor::{Lacking, Mark, Papers, Record, Subnet, needs};
 use ropewalk_topology::model::{Destination, Host, Namespace};
@@ -24,13 +27,19 @@ use crate::output::Output;
 pub(super) fn read(host: &Host, places: &Places, output: Output) -> Result<Papers, Failure> {
     let cache = places.books.cache.cache();
     let records = cache.records().map_err(|error| Failure::of_cache(&error))?;
-    let file = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into());
+    let others = others(&places.books.cache.cache_dir)?;
+    let file = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into());
     let networks = networks(places, output);
     let mut papers = Papers {
         marks: marks(host),
         bridge_alias: Bridge::MARK,
-        damaged: records.unreadable.iter().filter_map(|(path, _)| file(path)).collect(),
+        damaged: [&records.unreadable[..], &others.unreadable[..]]
+            .into_iter()
+            .flatten()
+            .filter_map(|(path, _)| file(path))
+            .collect(),
         records: records.entries.iter().map(|entry| record(host, entry)).collect(),
+        elsewhere: others.entries.iter().map(|entry| record(host, entry)).collect(),
         subnets: networks.iter().flat_map(subnets).collect(),
         lacking: lacking(&networks),
         ..Papers::default()
@@ -42,6 +51,26 @@ pub(super) fn read(host: &Host, places: &Places, output: Output) -> Result<Paper
         }
     }
     Ok(papers)
+}
+
+/// What others have on record in folders of their own beside ours, as Multus has in `multus`.
+fn others(directory: &Path) -> Result<Records, Failure> {
+    let failed =
+        |error| Failure::failed(format!("failed to list {}: {error}", directory.display()));
+    let folders = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Records::default()),
+        folders => folders.map_err(failed)?,
+    };
+    let mut others = Records::default();
+    for folder in folders {
+        let found = Cache::new(folder.map_err(failed)?.path());
+        if found.results_directory().is_dir() {
+            let found = found.records().map_err(|error| Failure::of_cache(&error))?;
+            others.entries.extend(found.entries);
+            others.unreadable.extend(found.unreadable);
+        }
+    }
+    Ok(others)
 }
 
 /// Every text that tells an owner, with what it says.
@@ -77,7 +106,7 @@ fn record(host: &Host, entry: &CacheEntry) -> Record {
     // A namespace may be there and not be read.
     let inode = || {
         use std::os::unix::fs::MetadataExt;
-        std::fs::metadata(&entry.netns).ok().map(|file| file.ino())
+        fs::metadata(&entry.netns).ok().map(|file| file.ino())
     };
     let inode = position.map(|at| host.namespaces[at].identity.inode).or_else(inode);
     let owner = Owner {

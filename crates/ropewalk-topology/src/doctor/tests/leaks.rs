@@ -157,6 +157,22 @@ fn leases_are_given_back_only_where_every_namespace_was_found() {
     assert_eq!(names(&host, &papers), [""; 0], "it may be behind that link");
 }
 
+#[test]
+fn what_others_have_on_record_is_theirs() {
+    let (mut host, mut papers) = healthy();
+    let theirs = papers.records.remove(0);
+    papers.books = vec![books_with("10.1.0.99")];
+    papers.books[0].leases[0].container = "c1".into();
+    own(&mut host).filter = rules(&[1, 2, 3]);
+    let expected = ["leaked-link", "stale-rules", "lease-without-container"];
+    assert_eq!(names(&host, &papers), expected);
+    papers.elsewhere = vec![theirs];
+    assert_eq!(names(&host, &papers), [""; 0]);
+    // They say themselves when one is gone.
+    papers.elsewhere[0].namespace = None;
+    assert_eq!(names(&host, &papers), ["leaked-link", "stale-rules"]);
+}
+
 /// Books in which a container that nobody knows has an address.
 fn books_with(ip: &str) -> books::Books {
     let lease = books::Lease {
