@@ -1,10 +1,7 @@
 //! The verbs of `sql`: from a configuration to questions for the ledger, and from its answers and
 //! troubles to results and error codes.
 
-use std::{
-    fs,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use ropewalk_cni::{Cidr, CniError, CniResult, ErrorCode, IpConfig, Request, valid_attachments};
 use ropewalk_ledger::{
@@ -21,9 +18,6 @@ pub(crate) struct Sql;
 /// A lease that is this much older than the list of valid attachments may have been on its way when
 /// the list was made.
 const LAG: u64 = 1;
-
-/// The kernel's name of this host.
-const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 
 impl IpamPlugin for Sql {
     fn claim(&self, request: &Request) -> Result<CniResult, CniError> {
@@ -69,7 +63,7 @@ impl IpamPlugin for Sql {
                 .any(|id| id.container_id == holder.container && id.ifname == holder.interface)
         };
         let collected =
-            open(&config)?.collect(&request.network, &host(&config)?, rest(&config), |lease| {
+            open(&config)?.collect(&request.network, &host(&config), rest(&config), |lease| {
                 lease.since >= until || is_valid(&lease.holder)
             });
         collected.map(drop).map_err(|trouble| error(&trouble))
@@ -84,7 +78,7 @@ impl IpamPlugin for Sql {
             _ => CniError { code: ErrorCode::NotAvailable.number(), ..error },
         };
         let groups: Vec<_> = config.all_groups().into_iter().map(Alternatives::new).collect();
-        let claim = claim(&config, holder(request), &groups)?;
+        let claim = claim(&config, holder(request), &groups);
         let would = open(&config)
             .and_then(|mut ledger| ledger.try_claim(&claim).map_err(|trouble| error(&trouble)));
         would.map_err(unavailable)
@@ -100,7 +94,7 @@ impl SlowIpam for Sql {
         if groups.is_empty() {
             return Err(CniError::internal("no pool is for this attachment"));
         }
-        let claim = claim(&config, holder(request), &groups)?;
+        let claim = claim(&config, holder(request), &groups);
         let mut ledger = open(&config)?;
         gate.pass()?;
         let given = ledger.claim(&claim).map_err(|trouble| error(&trouble))?;
@@ -113,24 +107,20 @@ impl SlowIpam for Sql {
     }
 }
 
-fn claim<'a>(
-    config: &Config,
-    holder: Holder,
-    groups: &'a [Alternatives],
-) -> Result<Claim<'a>, CniError> {
+fn claim<'a>(config: &Config, holder: Holder, groups: &'a [Alternatives]) -> Claim<'a> {
     let wanting = &config.wanting;
-    Ok(Claim {
+    Claim {
         holder,
         space: config.space.clone(),
         pod: wanting.pod.clone(),
         namespace: wanting.namespace.clone(),
-        host: host(config)?,
+        host: host(config),
         name: wanting.name(),
         is_kept: config.keep > 0,
         now: now(),
         groups: groups.iter().map(Alternatives::group).collect(),
         wanted: config.requested.clone(),
-    })
+    }
 }
 
 fn open(config: &Config) -> Result<Ledger, CniError> {
@@ -173,13 +163,10 @@ fn rest(config: &Config) -> Rest {
     Rest { now: now(), cooldown: config.cooldown, keep: config.keep }
 }
 
-fn host(config: &Config) -> Result<String, CniError> {
-    if let Some(host) = &config.host {
-        return Ok(host.clone());
-    }
-    let name = fs::read_to_string(HOSTNAME)
-        .map_err(|error| CniError::internal(format!("failed to read {HOSTNAME}: {error}")))?;
-    Ok(name.trim().to_owned())
+/// This host's name, as configured or as the kernel knows it.
+fn host(config: &Config) -> String {
+    let name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    config.host.clone().unwrap_or_else(name)
 }
 
 fn now() -> u64 {

@@ -174,6 +174,14 @@ fn is_recorded(cache: &CacheOptions, lease: &Lease) -> bool {
 }
 
 fn gc(books: &mut Books, wanted: &Gc, output: Output) -> Result<(), Failure> {
+    let cache = wanted.cache.cache();
+    let records = cache.results_directory();
+    // Without it all would look as if nobody had them.
+    if !records.is_dir() {
+        let text = format!("failed to see who is on record: there is no {}", records.display());
+        return Err(Failure::failed(text)
+            .with_hint("name the folder of this host's runtime with --cache-dir"));
+    }
     let now = now();
     let until = now.saturating_sub(wanted.older_than);
     let host = books.host.clone();
