@@ -32,7 +32,7 @@ pub use entry::prepare;
 pub use error::io_reason;
 pub use kernel::{
     DeviceSelector, DomainLink, FoundDevice, LinkAddress, LinkRoute, LinkState, LinksInAdvance,
-    Linux, PacketLimit, Routing, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
+    Linux, PacketLimit, Routing, host_name, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus,
 };
 pub use netns::{Netns, NetnsError, unshare_private_host};
 pub use packet::{Hears, PacketSocket, wait_for_input};

@@ -165,8 +165,7 @@ fn rest(config: &Config) -> Rest {
 
 /// This host's name, as configured or as the kernel knows it.
 fn host(config: &Config) -> String {
-    let name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
-    config.host.clone().unwrap_or_else(name)
+    config.host.clone().unwrap_or_else(ropewalk_linux::host_name)
 }
 
 fn now() -> u64 {

@@ -38,6 +38,7 @@ pub use self::{
     devices::{DeviceSelector, FoundDevice, is_in_user_space, is_on_auxiliary_bus, is_on_pci_bus},
     domains::DomainLink,
     queries::{LinkState, PacketLimit},
+    release::host_name,
     routing::{LinkAddress, LinkRoute, Routing},
 };
 use self::{

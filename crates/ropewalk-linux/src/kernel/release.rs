@@ -1,6 +1,12 @@
-//! Which release of Linux this is, for what cannot be found out by asking.
+//! What the kernel says of itself: the host's name, and which release of Linux this is, for what
+//! cannot be found out by asking.
 
 use std::{ffi::CStr, sync::OnceLock};
+
+/// The name of this host.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// Whether this kernel is of this release or a later one. One that tells nothing readable is taken
 /// for an old one.

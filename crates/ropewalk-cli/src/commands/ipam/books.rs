@@ -32,9 +32,7 @@ enum Place {
 
 impl Books {
     pub(crate) fn open(source: &Source) -> Result<Self, Failure> {
-        let system = rustix::system::uname();
-        let host = source.this_host.clone();
-        let host = host.unwrap_or_else(|| system.nodename().to_string_lossy().into_owned());
+        let host = source.this_host.clone().unwrap_or_else(ropewalk_linux::host_name);
         if let Some(folder) = source.database.strip_prefix(FOLDER) {
             let place = Place::Folder(PathBuf::from(folder));
             return Ok(Self { host, url: source.database.clone(), place });

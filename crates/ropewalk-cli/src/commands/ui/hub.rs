@@ -56,7 +56,7 @@ impl Hub {
         asked.set_nonblocking(true)?;
         bell_rope.set_nonblocking(true)?;
         let news = News {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: ropewalk_linux::host_name(),
             version: 0,
             spaces: Vec::new(),
             changes: VecDeque::new(),
