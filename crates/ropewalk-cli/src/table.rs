@@ -2,6 +2,8 @@
 //!
 //! It must never cut anything off; people copy from tables.
 
+use ropewalk_topology::terminal;
+
 /// Rows under a heading. Nothing at all is said in words.
 pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
     let titles: Vec<String> = heading.iter().map(|title| (*title).to_owned()).collect();
@@ -17,7 +19,7 @@ pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
 fn line(row: &[String], widths: &[usize]) -> String {
     let padded: Vec<String> =
         row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    format!("{}\n", padded.join("  ").trim_end())
+    format!("{}\n", terminal::line(padded.join("  ").trim_end()))
 }
 
 #[cfg(test)]

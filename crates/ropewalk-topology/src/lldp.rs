@@ -5,7 +5,10 @@
 use alloc::string::{String, ToString};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::{HardwareAddress, Switch};
+use crate::{
+    model::{HardwareAddress, Switch},
+    terminal::is_shown,
+};
 
 /// The Ethernet type of LLDP.
 const ETHERTYPE: [u8; 2] = [0x88, 0xcc];
@@ -89,7 +92,7 @@ fn words(bytes: &[u8]) -> Option<String> {
     let clean: String = text
         .trim_matches('\0')
         .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .map(|letter| if is_shown(letter) { letter } else { ' ' })
         .collect();
     let clean = clean.trim();
     (!clean.is_empty()).then(|| clean.to_string())

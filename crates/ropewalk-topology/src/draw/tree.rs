@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Graph, LinkAt,
     model::{Content, Host, Link, Namespace, Qdisc, Route, Table},
+    terminal,
 };
 
 /// A cell that is wider makes no column wider.
@@ -40,8 +41,7 @@ pub fn tree(host: &Host) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&words::namespace(namespace));
-        text.push('\n');
+        put(&mut text, format_args!("{}\n", terminal::line(&words::namespace(namespace))));
         draw(&section_lines(&graph, section, namespace), "", &mut text);
     }
     let names_of = |positions: &[usize]| -> Vec<String> {
@@ -50,12 +50,14 @@ pub fn tree(host: &Host) -> String {
     };
     if let Some(count) = words::count(outline.idle.len(), "namespace", "namespaces") {
         let names = some(&names_of(&outline.idle));
+        let names = terminal::line(&names);
         put(&mut text, format_args!("\n{count} with nothing but loopback: {names}\n"));
     }
     for &position in &outline.unreadable {
         let Some(namespace) = host.namespaces.get(position) else { continue };
         if let Err(reason) = &namespace.content {
-            put(&mut text, format_args!("\n{}: not read: {reason}\n", words::namespace(namespace)));
+            let words = format!("{}: not read: {reason}", words::namespace(namespace));
+            put(&mut text, format_args!("\n{}\n", terminal::line(&words)));
         }
     }
     text
@@ -85,7 +87,8 @@ fn draw(lines: &[Line], before: &str, text: &mut String) {
         let (branch, room) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let cells = line.cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         let cells = cells.filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ");
-        put(text, format_args!("{before}{branch}{}\n", cells.trim_end()));
+        let cells = terminal::line(cells.trim_end());
+        put(text, format_args!("{before}{branch}{cells}\n"));
         draw(&line.below, &format!("{before}{room}"), text);
     }
 }

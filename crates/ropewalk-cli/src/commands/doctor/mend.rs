@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Places;
 use crate::commands::ipam::books::Books;
 use crate::failure::Failure;
+use crate::http::Stop;
 use crate::output::Output;
 
 /// What can be mended of findings; each thing once.
@@ -20,14 +21,18 @@ pub(super) fn wanted(findings: &[Finding]) -> BTreeSet<Mend> {
     findings.iter().filter_map(|finding| finding.mend.clone()).collect()
 }
 
-/// Mends, and says before each what.
+/// Mends until the user has enough, and says before each what.
 pub(super) fn all(
     mends: &BTreeSet<Mend>,
     places: &Places,
+    stop: &Stop,
     output: Output,
 ) -> Result<Vec<String>, Failure> {
     let mut done = Vec::new();
     for mend in mends {
+        if stop.is_told() {
+            break;
+        }
         let words = words(mend);
         output.progress(&format!("fix: {words}"))?;
         match one(mend, places) {

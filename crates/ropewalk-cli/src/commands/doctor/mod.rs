@@ -86,6 +86,8 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
         output.answer(|| text::report(&look), || json(&look.findings))?;
         return Ok(exit(&look.findings));
     }
+    let failed = |error| Failure::failed(format!("failed to wait: {error}"));
+    let stop = Stop::at_signals().map_err(failed)?;
     let mut done = Vec::new();
     for _ in 0..ROUNDS {
         let wanted = mend::wanted(&look.findings);
@@ -96,12 +98,12 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
             let seconds = options.settle;
             output.progress(&format!("looking again in {seconds} s: an ADD may be half done\n"))?;
         }
-        if is_stopped_within(Duration::from_secs(options.settle))? {
+        if stop.is_told_within(Duration::from_secs(options.settle)).map_err(failed)? {
             break;
         }
         let mut mends = mend::wanted(&look_at(options, output)?.findings);
         mends.retain(|mend| wanted.contains(mend));
-        let mended = mend::all(&mends, &options.places, output)?;
+        let mended = mend::all(&mends, &options.places, &stop, output)?;
         look = look_at(options, output)?;
         if mended.is_empty() {
             break;
@@ -115,12 +117,6 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
 /// The names of all kinds of findings.
 fn kinds() -> PossibleValuesParser {
     CHECKS.iter().map(|check| check.name).collect::<Vec<&str>>().into()
-}
-
-/// Waits; `true` if the user has enough.
-fn is_stopped_within(time: Duration) -> Result<bool, Failure> {
-    let failed = |error| Failure::failed(format!("failed to wait: {error}"));
-    Stop::at_signals().and_then(|stop| stop.is_told_within(time)).map_err(failed)
 }
 
 /// What is wrong with a host, with what files say of it. `is_whole` tells that all its namespaces

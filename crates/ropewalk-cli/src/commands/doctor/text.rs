@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use ropewalk_topology::doctor::{Finding, Severity};
+use ropewalk_topology::terminal::line;
 
 use super::Look;
 
@@ -20,7 +21,7 @@ pub(super) fn report(look: &Look) -> String {
     }
     for unread in &look.unread {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "not read: {unread}");
+        let _ = writeln!(text, "not read: {}", line(unread));
     }
     let fixable = look.findings.iter().filter(|finding| finding.mend.is_some()).count();
     // As above.
@@ -34,16 +35,17 @@ pub(super) fn report(look: &Look) -> String {
 fn block(finding: &Finding) -> String {
     let check = finding.check;
     let mut text =
-        format!("{:<INDENT$}{}  {}\n", check.severity.name(), check.name, finding.object);
+        format!("{:<INDENT$}{}  {}\n", check.severity.name(), check.name, line(&finding.object));
     for (label, words) in
         [("read", finding.evidence.as_str()), ("so", check.consequence), ("do", &finding.command)]
     {
         // A command is copied, and must stay in one line.
-        let lines = if label == "do" { vec![words.to_owned()] } else { folded(words) };
-        for (number, line) in lines.iter().enumerate() {
+        let words = line(words);
+        let lines = if label == "do" { vec![words.into_owned()] } else { folded(&words) };
+        for (number, one) in lines.iter().enumerate() {
             let label = if number == 0 { label } else { "" };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {label:<width$}{line}", width = INDENT - 2);
+            let _ = writeln!(text, "  {label:<width$}{one}", width = INDENT - 2);
         }
     }
     text

@@ -133,8 +133,8 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
     let title = text::Title { source: &options.source, destination: &options.destination };
     let report = options.probe.then(|| probe::run(&host, &question, &trace, options.deadline));
     let report = report.transpose()?;
-    output.answer(
-        || text::render(&host, &trace, report.as_ref(), title, output.has_colours()),
+    output.coloured(
+        |has_colours| text::render(&host, &trace, report.as_ref(), title, has_colours),
         || whole(&host, &trace, report.as_ref()),
     )?;
     Ok(exit(trace.outcome, report.as_ref()).into())

@@ -51,11 +51,12 @@ pub(super) fn render(
     // Without a route there is no source.
     let is_whole = !trace.sent.source.is_unspecified();
     let packet = if is_whole { trace.sent.to_string() } else { String::new() };
-    page.line(&format!("{heading}  {packet}\n"));
+    page.line(&format!("{heading}  {packet}"));
     page.journey(&trace.way);
     if let Some(back) = &trace.back {
         let heading = page.painted(Paint::Bold, "answer");
-        page.line(&format!("\n{heading}  {}\n", trace.way.last.answer()));
+        page.line("");
+        page.line(&format!("{heading}  {}", trace.way.last.answer()));
         page.journey(back);
     }
     page.line("");
@@ -97,7 +98,8 @@ impl Page<'_> {
     }
 
     fn line(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
+        // No name begins a line.
+        self.text.push_str(&line.trim_end().replace('\n', "?"));
         self.text.push('\n');
     }
 

@@ -63,7 +63,7 @@ pub(super) fn import(books: &mut Books, wanted: &Import, output: Output) -> Resu
 pub(super) fn export(books: &mut Books, output: Output) -> Result<(), Failure> {
     let leases = books.leases(&Filter { is_held: true, ..Filter::default() })?;
     let leases: Vec<Value> = leases.iter().map(show::value).collect();
-    output.raw(format!("{:#}\n", json!({ "leases": leases })).as_bytes())
+    output.json(&json!({ "leases": leases }))
 }
 
 fn read(wanted: &Import, host: &str) -> Result<Vec<Lease>, Failure> {

@@ -108,14 +108,19 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
     if let Some(address) = options.serve {
         return serve::run(address, options, output);
     }
-    let stop = Stop::at_signals().map_err(|error| waiting_failed(&error))?;
+    // What does not wait is best ended by the signals themselves.
+    let stop = match (options.lldp, options.interval) {
+        (None, None) => Stop::new(),
+        _ => Stop::at_signals(),
+    };
+    let stop = stop.map_err(|error| waiting_failed(&error))?;
     let switches = match options.lldp {
         Some(seconds) => switches::hear(&options.read(output, None)?, seconds, &stop)?,
         None => Switches::new(),
     };
     let first = options.read(output, Some(&switches))?;
     if options.openmetrics {
-        return output.raw(openmetrics::text(&first).as_bytes());
+        return output.text(&openmetrics::text(&first));
     }
     let Some(interval) = options.interval else {
         return output.answer(|| text::report(&first), || json::document(&first));
@@ -146,7 +151,7 @@ fn repeat(
         if output.is_json() {
             output.line(&json::rates(&rates))?;
         } else {
-            output.raw(format!("{}\n", text::rates(&rates)).as_bytes())?;
+            output.text(&format!("{}\n", text::rates(&rates)))?;
         }
         (past, then) = (current, now);
         next = (next + interval).max(Instant::now());

@@ -65,10 +65,10 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
         switches::put(&mut host, &heard);
     }
     if options.dot {
-        return output.raw(draw::dot(&host).as_bytes());
+        return output.text(&draw::dot(&host));
     }
     if options.svg {
-        return output.raw(draw::svg(&host).as_bytes());
+        return output.text(&draw::svg(&host));
     }
     output.answer(|| draw::tree(&host), || json::document(&host))
 }

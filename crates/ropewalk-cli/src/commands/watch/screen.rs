@@ -7,6 +7,7 @@ use std::io::{self, Stdin, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use ropewalk_topology::terminal::line;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use signal_hook::consts::SIGWINCH;
@@ -48,8 +49,7 @@ impl Line {
     fn put(&self, columns: usize, out: &mut String) {
         let mut left = columns;
         for (style, text) in &self.0 {
-            let shown: String =
-                text.chars().map(|c| if c.is_control() { '?' } else { c }).take(left).collect();
+            let shown: String = line(text).chars().take(left).collect();
             left -= shown.chars().count();
             // Writing to a String cannot fail.
             let _ = write!(out, "\x1b[0{}m{shown}", style.code());
