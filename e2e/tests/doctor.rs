@@ -81,6 +81,28 @@ fn what_is_well_at_the_second_look_is_left_alone() {
 }
 
 #[test]
+fn nothing_is_mended_after_a_signal_during_the_second_look() {
+    let sick = with_containers();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    sick.lease("gone");
+    // Each look ends when a pipe among the configured networks does.
+    let outcome = sick.apart(&format!(
+        "cd /etc/cni/net.d && mkfifo 20-slow.conflist later
+         {} doctor --fix --settle 0 & pid=$!
+         exec 3>20-slow.conflist; mv later 20-slow.conflist; exec 3>&-
+         exec 3>20-slow.conflist; kill $pid; rm 20-slow.conflist; exec 3>&-
+         wait $pid",
+        ropewalk_e2e::command_path().display()
+    ));
+    assert_eq!(outcome.code, 5, "{outcome}");
+    assert!(outcome.stdout.contains("lease-without-container"), "{outcome}");
+    assert!(!outcome.stdout.contains("fix:"), "{outcome}");
+    assert_eq!(sick.one("lease-without-container").object, "10.1.0.4");
+}
+
+#[test]
 fn rules_of_an_address_in_use_are_kept() {
     let sick = with_containers();
     if sick.lab.lacks_nftables() {

@@ -280,3 +280,16 @@ fn the_switch_at_the_other_end_is_told() {
     let samples = samples(&text);
     assert!(samples.iter().any(|one| one["labels"]["switch"] == "sw-rack7"), "{text}");
 }
+
+#[test]
+fn a_look_that_takes_long_can_be_ended() {
+    let lab = Lab::new();
+    // It ends when a pipe among the records does, which is never.
+    let outcome = lab.try_sh(&format!(
+        "mkdir -p /var/lib/cni/results && mkfifo /var/lib/cni/results/lan-c1-eth0
+         timeout -s KILL 30 {} stats & pid=$!
+         exec 3>/var/lib/cni/results/lan-c1-eth0; kill $pid; wait $pid",
+        command_path().display()
+    ));
+    assert_eq!(outcome.code, 143, "{outcome}");
+}

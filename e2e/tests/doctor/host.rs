@@ -141,7 +141,7 @@ impl Sick {
     }
 
     /// Runs a shell script that sees no processes but its own.
-    fn apart(&self, script: &str) -> Outcome {
+    pub(crate) fn apart(&self, script: &str) -> Outcome {
         let mut command = self.prepare(script);
         let output = command.output().expect("nsenter is installed");
         Outcome {
