@@ -11,12 +11,12 @@ use core::net::IpAddr;
 use super::{
     Mend,
     checks::Fact,
-    filter::{Fate, Packet, fate},
     ipv6::would_lose,
     view::{MAIN, View, WayOut, listed},
 };
 use crate::{
     LinkAt,
+    explain::{self, Certain, Passage},
     model::{Chain, Content, FilterFamily, Table},
     shell,
 };
@@ -115,36 +115,31 @@ fn uplink(content: &Content, is_v6: bool) -> Option<u32> {
     routes.first()?.hops.first()?.link
 }
 
-fn packet(content: &Content, from: u32, to: Option<u32>, source: IpAddr) -> Packet {
-    let named = |index: u32| Some((index, content.link(index)?.name.clone()));
-    Packet { input: named(from), output: to.and_then(named), source }
-}
-
 fn called(table: &Table, chain: &Chain) -> String {
     format!("{} {} {}", table.family.name(), table.name, chain.name)
 }
 
 /// What happens to a packet in words, if it is dropped for sure.
-fn dropped_in(table: &Table, chain: &Chain, packet: &Packet) -> Option<String> {
+fn dropped_in(table: &Table, chain: &Chain, passage: &Passage<'_>) -> Option<String> {
     let rules = chain.rules.len();
     let none = match rules {
         0 => "there is no rule".to_string(),
         1 => "its only rule does not accept".to_string(),
         _ => format!("none of its {rules} rules accepts"),
     };
-    let from = packet.input.as_ref().map_or("", |(_, name)| name);
-    match fate(table, chain, packet) {
-        Fate::Dropped(handle) => Some(format!(
+    let from = passage.input.map_or("", |link| &link.name);
+    match explain::forwarded(table, chain, passage) {
+        Certain::Dropped(handle) => Some(format!(
             "rule {handle} of {} drops new packets of {} from {from}",
             called(table, chain),
-            packet.source
+            passage.source
         )),
-        Fate::End if chain.base.as_ref().is_some_and(|base| !base.accepts) => Some(format!(
+        Certain::End if chain.base.as_ref().is_some_and(|base| !base.accepts) => Some(format!(
             "policy of {} is drop, and {none} new packets of {} from {from}",
             called(table, chain),
-            packet.source
+            passage.source
         )),
-        Fate::End | Fate::Accepted | Fate::Unknown => None,
+        Certain::End | Certain::Accepted | Certain::Unknown => None,
     }
 }
 
@@ -166,10 +161,12 @@ pub(super) fn dropped(view: &View<'_>) -> Vec<Fact> {
     for ((through, is_v6), ways) in behind(view) {
         let Some(content) = view.content(through.namespace) else { continue };
         let Some(source) = ways.iter().find_map(|way| source(view, way)) else { continue };
-        let packet = packet(content, through.index, uplink(content, is_v6), source);
+        let input = content.link(through.index);
+        let output = uplink(content, is_v6).and_then(|index| content.link(index));
+        let passage = Passage { content, input, output, ports: (None, None), source };
         for (table, chain) in chains(content, is_v6) {
-            let Some(evidence) = dropped_in(table, chain, &packet) else { continue };
-            let link = packet.input.as_ref().map_or("", |(_, name)| name);
+            let Some(evidence) = dropped_in(table, chain, &passage) else { continue };
+            let link = passage.input.map_or("", |link| &link.name);
             facts.push(Fact {
                 link: Some(through),
                 object: format!("{} for {}", called(table, chain), names(view, &ways)),
@@ -201,9 +198,12 @@ pub(super) fn bridged(view: &View<'_>) -> Vec<Fact> {
             if content.setting(name) != Some("1") {
                 continue;
             }
-            let packet = packet(content, at.index, Some(at.index), source);
+            let mut ports = view.graph.ports(at).iter().map(|port| content.link(port.index));
+            let ports = (ports.next().flatten(), ports.next().flatten());
+            let (input, output) = (Some(link), Some(link));
+            let passage = Passage { content, input, output, ports, source };
             for (table, chain) in chains(content, is_v6) {
-                let Some(evidence) = dropped_in(table, chain, &packet) else { continue };
+                let Some(evidence) = dropped_in(table, chain, &passage) else { continue };
                 facts.push(Fact {
                     link: Some(at),
                     object: view.called(at),

@@ -10,7 +10,6 @@ mod checks;
 mod checksums;
 mod domains;
 mod features;
-mod filter;
 mod forwarding;
 mod ipv6;
 mod leaks;

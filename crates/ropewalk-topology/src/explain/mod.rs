@@ -23,9 +23,8 @@ mod tests;
 
 use core::net::IpAddr;
 
-pub(crate) use filter::{Found, Registers, bitwise, compare, look_up, within};
+pub(crate) use filter::{Certain, Passage, forwarded};
 pub(crate) use neighbours::answers;
-pub(crate) use packet::{Cell, bytes, ip_cells};
 pub(crate) use sources::{of_link_or_all, setting};
 
 pub use packet::{ICMP, ICMPV6, Kind, Packet, Port, TCP, UDP};

@@ -45,6 +45,9 @@ pub enum Kind {
     Discovery,
     /// The same of IPv4, which is no packet of IP.
     Arp,
+    /// The first packet of any connection: only its source is known, and the family of its
+    /// destination.
+    Any,
 }
 
 /// The first packet of a connection, or its answer.
@@ -109,8 +112,8 @@ impl Packet {
     pub(super) fn ethernet_type(&self) -> [u8; 2] {
         match self.kind {
             Kind::Arp => [0x08, 0x06],
-            Kind::Plain | Kind::Discovery if self.is_v6() => [0x86, 0xdd],
-            Kind::Plain | Kind::Discovery => [0x08, 0x00],
+            _ if self.is_v6() => [0x86, 0xdd],
+            Kind::Plain | Kind::Discovery | Kind::Any => [0x08, 0x00],
         }
     }
 
@@ -131,6 +134,10 @@ impl Packet {
     pub(super) fn network_header(&self) -> Vec<Cell> {
         let mut header = Vec::new();
         match (self.source, self.destination) {
+            _ if self.kind == Kind::Any => {
+                header.resize(if self.is_v6() { 8 } else { 12 }, Cell::Unknown);
+                header.extend(ip_cells(self.source));
+            }
             (IpAddr::V4(source), IpAddr::V4(destination)) if self.kind == Kind::Arp => {
                 let code = if self.is_answer { 2 } else { 1 };
                 header.extend(bytes(&[0, 1, 8, 0, 6, 4, 0, code]));
@@ -227,14 +234,14 @@ impl Frame {
 
 /// A byte, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cell {
+pub(super) enum Cell {
     Byte(u8),
     /// The first or second byte of a port that the kernel chooses.
     Chosen(bool),
     Unknown,
 }
 
-pub(crate) fn bytes(bytes: &[u8]) -> impl Iterator<Item = Cell> + '_ {
+pub(super) fn bytes(bytes: &[u8]) -> impl Iterator<Item = Cell> + '_ {
     bytes.iter().map(|&byte| Cell::Byte(byte))
 }
 
@@ -246,7 +253,7 @@ fn port(port: Port) -> [Cell; 2] {
 }
 
 /// The address as cells.
-pub(crate) fn ip_cells(ip: IpAddr) -> Vec<Cell> {
+pub(super) fn ip_cells(ip: IpAddr) -> Vec<Cell> {
     match ip {
         IpAddr::V4(ip) => bytes(&ip.octets()).collect(),
         IpAddr::V6(ip) => bytes(&ip.octets()).collect(),

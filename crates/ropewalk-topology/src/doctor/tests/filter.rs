@@ -56,3 +56,86 @@ fn tables_that_are_dormant_drop_nothing() {
     assert!(is_found(strict(vec![])));
     assert!(!is_found(Table { flags: DORMANT, ..strict(vec![]) }));
 }
+
+fn payload(base: u32, offset: u32, value: &[u8]) -> Vec<Expression> {
+    let length = u32::try_from(value.len()).expect("a few");
+    vec![
+        Expression::Payload { base, offset, length, into: 1 },
+        Expression::Compare { register: 1, comparison: Comparison::Equal, value: value.to_vec() },
+    ]
+}
+
+fn meta(key: u32, value: &[u8]) -> Vec<Expression> {
+    vec![
+        Expression::Meta { key, into: 1 },
+        Expression::Compare { register: 1, comparison: Comparison::Equal, value: value.to_vec() },
+    ]
+}
+
+fn connection(key: u32) -> Vec<Expression> {
+    vec![
+        Expression::Connection { key, direction: None, into: 1 },
+        Expression::Compare { register: 1, comparison: Comparison::Equal, value: vec![6] },
+    ]
+}
+
+fn matching(name: &str, revision: u32, info: Vec<u8>) -> Vec<Expression> {
+    vec![Expression::Match { name: name.into(), revision, info }]
+}
+
+#[test]
+fn what_is_not_known_of_connections_may_be_what_a_rule_accepts() {
+    let in_names = |is_inverted| {
+        vec![
+            Expression::Payload { base: 1, offset: 16, length: 4, into: 1 },
+            Expression::Lookup { set: "names".into(), from: 1, into: None, is_inverted },
+        ]
+    };
+    let to_local = vec![
+        Expression::Fib { result: 3, flags: 2, into: 1 },
+        Expression::Compare { register: 1, comparison: Comparison::Equal, value: vec![2, 0, 0, 0] },
+    ];
+    let destination = matching("iprange", 1, {
+        let mut info = vec![0; 65];
+        info[64] = 2;
+        info
+    });
+    let cases: [(&str, Vec<Expression>); 13] = [
+        ("the destination", payload(1, 16, &[192, 0, 2, 7])),
+        ("destinations in a set", in_names(false)),
+        ("destinations not in a set", in_names(true)),
+        ("the protocol", meta(16, &[6])),
+        ("the protocol in the header", payload(1, 9, &[17])),
+        ("the port", payload(2, 2, &[0, 80])),
+        ("the frame", payload(0, 0, &[2, 0, 0, 0, 0, 1])),
+        ("the way", meta(7, b"enp9")),
+        ("the mark", meta(3, &[1, 0, 0, 0])),
+        ("the connection's mark", connection(3)),
+        ("the connection's protocol", connection(10)),
+        ("whether it is for the host", to_local),
+        ("destinations of iptables", destination),
+    ];
+    for (what, condition) in cases {
+        let rule = |last| rule(1, [condition.clone(), vec![verdict(last)]].concat());
+        assert!(!is_found(strict(vec![rule(Verdict::Accept)])), "{what}");
+        assert!(is_found(strict(vec![rule(Verdict::Drop)])), "{what}");
+    }
+}
+
+#[test]
+fn marks_that_rules_set_end_nothing() {
+    let set = vec![
+        Expression::Meta { key: 3, into: 1 },
+        Expression::Bitwise { from: 1, into: 1, mask: vec![0xfe, 255, 255, 255], xor: vec![1; 4] },
+        Expression::SetMeta { key: 3, from: 1 },
+    ];
+    assert!(is_found(strict(vec![rule(1, set.clone())])));
+    let accept = rule(2, [meta(3, &[1, 0, 0, 0]), vec![verdict(Verdict::Accept)]].concat());
+    assert!(!is_found(strict(vec![rule(1, set), accept])));
+}
+
+#[test]
+fn any_number_of_rules_that_may_drop_accept_nothing() {
+    let maybe = |handle| rule(handle, [meta(16, &[6]), vec![verdict(Verdict::Drop)]].concat());
+    assert!(is_found(strict((1..=40).map(maybe).collect())));
+}

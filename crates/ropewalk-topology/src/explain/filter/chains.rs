@@ -52,6 +52,8 @@ pub(super) struct Run<'a> {
     asked: usize,
     /// The first question that has no answer yet.
     open: Option<(String, RuleAt)>,
+    /// Where questions are not tried both ways but taken for yes: whether there was one.
+    pub(super) is_in_doubt: Option<bool>,
 }
 
 /// How a chain ends.
@@ -104,18 +106,7 @@ fn explore(
     state: &State,
     answers: Vec<bool>,
 ) -> (Vec<Leaf>, Option<(String, RuleAt)>) {
-    let mut run = Run {
-        scene,
-        table,
-        state: state.clone(),
-        registers: Registers::new(),
-        deeds: Vec::new(),
-        through: Vec::new(),
-        here: None,
-        answers,
-        asked: 0,
-        open: None,
-    };
+    let mut run = Run::new(scene, table, state.clone(), answers);
     let fate = run.base(chain);
     let Run { state: after, deeds, answers, open, .. } = run;
     let Some((why, rule)) = open else {
@@ -136,6 +127,27 @@ fn explore(
 }
 
 impl<'a> Run<'a> {
+    pub(super) fn new(
+        scene: &'a Scene<'a>,
+        table: &'a Table,
+        state: State,
+        answers: Vec<bool>,
+    ) -> Self {
+        Self {
+            scene,
+            table,
+            state,
+            registers: Registers::new(),
+            deeds: Vec::new(),
+            through: Vec::new(),
+            here: None,
+            answers,
+            asked: 0,
+            open: None,
+            is_in_doubt: None,
+        }
+    }
+
     fn base(&mut self, chain: &'a Chain) -> Fate {
         let accepts = chain.base.as_ref().is_none_or(|base| base.accepts);
         match self.chain(chain) {
@@ -244,6 +256,10 @@ impl<'a> Run<'a> {
 
     /// Asks what is not known: the answer is tried both ways.
     pub(super) fn ask(&mut self, why: &str) -> bool {
+        if let Some(is_in_doubt) = &mut self.is_in_doubt {
+            *is_in_doubt = true;
+            return true;
+        }
         let answer = self.answers.get(self.asked).copied();
         self.asked += 1;
         if answer.is_none() && self.open.is_none() {

@@ -58,7 +58,11 @@ pub(super) fn evaluate(run: &mut Run<'_>, expression: &Expression) -> Option<Sai
             return look_up(run, set, *from, *into, *is_inverted);
         }
         Expression::Connection { key, direction, into } => {
-            let cells = connection(&run.state.tracking, *key, *direction)?;
+            let cells = match (run.state.packet.kind, key) {
+                // Of any connection it is known that it is new, and no more.
+                (Kind::Any, 1..) => Vec::from([Cell::Unknown; NAME]),
+                _ => connection(&run.state.tracking, *key, *direction)?,
+            };
             run.registers.set(*into, &cells);
         }
         Expression::SetConnection { key, from, .. } => {
@@ -90,8 +94,7 @@ pub(super) fn evaluate(run: &mut Run<'_>, expression: &Expression) -> Option<Sai
     Some(Said::Nothing)
 }
 
-/// Whether what is known of a value compares so; nothing if nobody can tell.
-pub(crate) fn compare(cells: &[Cell], comparison: Comparison, value: &[u8]) -> Option<bool> {
+fn compare(cells: &[Cell], comparison: Comparison, value: &[u8]) -> Option<bool> {
     let is_above = || at_least(cells, value);
     let is_equal = || equal(cells, value);
     match comparison {
@@ -112,8 +115,7 @@ pub(crate) fn compare(cells: &[Cell], comparison: Comparison, value: &[u8]) -> O
     }
 }
 
-/// What is known of `(value & mask) ^ xor`.
-pub(crate) fn bitwise(cells: &[Cell], mask: &[u8], xor: &[u8]) -> Vec<Cell> {
+fn bitwise(cells: &[Cell], mask: &[u8], xor: &[u8]) -> Vec<Cell> {
     let one = |(position, cell): (usize, &Cell)| {
         let byte = |bytes: &[u8]| bytes.get(position).copied().unwrap_or_default();
         match (cell, byte(mask), byte(xor)) {
@@ -143,6 +145,14 @@ fn meta(run: &Run<'_>, key: u32) -> Option<Vec<Cell>> {
     let kind = |link: Option<&Link>| Some(name_cells(link?.kind.as_deref()?));
     let bridge = |port: Option<&Link>| Some(name(Some(scene.content.link(port?.master?)?)));
     let one = |byte: u8| Vec::from([Cell::Byte(byte)]);
+    let is_known = match key {
+        3 | 16 => packet.kind != Kind::Any,
+        5 | 7 | 9 | 18 | 27 => packet.kind != Kind::Any || scene.output.is_some(),
+        _ => true,
+    };
+    if !is_known {
+        return Some(Vec::from([Cell::Unknown; NAME]));
+    }
     Some(match key {
         1 => bytes(&packet.ethernet_type()).collect(),
         3 => number(packet.mark),
@@ -181,6 +191,7 @@ fn set_meta(run: &mut Run<'_>, key: u32, from: u32) -> Said {
     }
     match mark_in(run, from) {
         Some(mark) => set_mark(run, mark),
+        None if run.state.packet.kind == Kind::Any => Said::Nothing,
         None => Said::Unclear("the mark that it sets is not known".into()),
     }
 }
@@ -215,6 +226,7 @@ pub(super) fn set_connection_mark(run: &mut Run<'_>, mark: u32) -> Said {
 fn set_connection(run: &mut Run<'_>, key: u32, from: u32) -> Said {
     match (key, mark_in(run, from)) {
         (1, Some(mark)) => set_connection_mark(run, mark),
+        (1, None) if run.state.packet.kind == Kind::Any => Said::Nothing,
         (1, None) => Said::Unclear("the mark that it sets is not known".into()),
         (17, _) => Said::Unclear("it sets a zone of connection tracking".into()),
         _ => Said::Nothing,
@@ -258,8 +270,7 @@ fn look_up(
             return Some(Said::Unclear(format!("which element of {name} it takes is not known")));
         }
         sets::Found::Unsure => {
-            let is_there = run.ask("whether the set has it is not known");
-            return (is_there != is_inverted).then_some(Said::Nothing);
+            return run.ask("whether the set has it is not known").then_some(Said::Nothing);
         }
         sets::Found::No => return is_inverted.then_some(Said::Nothing),
         sets::Found::Yes(_) if is_inverted => return None,
@@ -302,6 +313,9 @@ fn connection(tracking: &Tracking, key: u32, direction: Option<u8>) -> Option<Ve
 /// What routing says (`NFT_FIB_RESULT_…`, `NFTA_FIB_F_…`).
 fn fib(run: &Run<'_>, result: u32, flags: u32) -> Option<Vec<Cell>> {
     let (scene, packet) = (run.scene, &run.state.packet);
+    if packet.kind == Kind::Any {
+        return Some(Vec::from([Cell::Unknown; NAME]));
+    }
     let is_asked = |flag: u32| flags & flag != 0;
     let address = if is_asked(1) { packet.source } else { packet.destination };
     let link = match (is_asked(8), is_asked(16)) {

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use super::{
     super::{
         flows::Tracking,
-        packet::{ICMPV6, Port, TCP, port_cells},
+        packet::{ICMPV6, Kind, Port, TCP, port_cells},
         routes, sources,
     },
     Layer,
@@ -29,7 +29,11 @@ pub(super) fn evaluate(run: &Run<'_>, name: &str, revision: u32, info: &[u8]) ->
     }
     let family = run.scene.family(&run.state.packet);
     let packet = &run.state.packet;
-    match Condition::read(family, name, revision, info)? {
+    let condition = Condition::read(family, name, revision, info)?;
+    if packet.kind == Kind::Any && !is_of_source(run, &condition) {
+        return None;
+    }
+    match condition {
         Condition::Comment(_) => Some(true),
         Condition::Transport(transport) => ports_and_flags(run, &transport),
         Condition::Icmp(icmp) => Some(is_icmp(run, icmp)),
@@ -68,6 +72,21 @@ pub(super) fn evaluate(run: &Run<'_>, name: &str, revision: u32, info: &[u8]) ->
         | Condition::Limit { .. }
         | Condition::Chance(_)
         | Condition::Nth(_) => None,
+    }
+}
+
+/// Whether it asks for nothing but links, the source, and the state of the connection.
+fn is_of_source(run: &Run<'_>, condition: &Condition) -> bool {
+    match condition {
+        // What else is asked of a connection is not answered there.
+        Condition::Comment(_) | Condition::Owner(_) | Condition::Connection(_) => true,
+        // All ports of a bridge pass packets on; which one it is may matter.
+        Condition::BridgePort(port) => {
+            run.scene.ports.0.is_some() && port.input.is_none() && port.output.is_none()
+        }
+        Condition::Addresses { destination, .. } => destination.is_none(),
+        Condition::AddressType(types) => types.destination.is_none() && !types.of_output,
+        _ => false,
     }
 }
 
@@ -184,6 +203,9 @@ fn is_connection(run: &Run<'_>, asked: &Connection) -> Option<bool> {
     let asks_more = Connection { states: None, ..asked.clone() } != Connection::default();
     if !asks_more || state == Some(false) {
         return state;
+    }
+    if run.state.packet.kind == Kind::Any {
+        return None;
     }
     let Tracking::Of { flow, is_reply, .. } = &run.state.tracking else { return Some(false) };
     let sides = [

@@ -2,6 +2,7 @@
 //! must never guess: what it does not understand makes the answer "cannot tell", unless it makes
 //! no difference.
 
+mod certain;
 mod chains;
 mod expressions;
 mod hooks;
@@ -14,10 +15,8 @@ mod targets;
 use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
 
-pub(crate) use expressions::{bitwise, compare};
+pub(crate) use certain::{Certain, Passage, forwarded};
 pub(super) use hooks::{Place, run};
-pub(crate) use registers::Registers;
-pub(crate) use sets::{Found, look_up, within};
 
 use super::{
     flows::Tracking,

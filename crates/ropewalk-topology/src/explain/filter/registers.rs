@@ -9,10 +9,10 @@ const SIZE: usize = 64;
 
 /// 1 to 4 have 16 bytes, 8 to 23 have 4 bytes of the same memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Registers([Cell; SIZE]);
+pub(super) struct Registers([Cell; SIZE]);
 
 impl Registers {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self([Cell::Unknown; SIZE])
     }
 
@@ -26,7 +26,7 @@ impl Registers {
     }
 
     /// Sets a register; what remains of its last four bytes becomes 0, as in the kernel.
-    pub(crate) fn set(&mut self, register: u32, cells: &[Cell]) {
+    pub(super) fn set(&mut self, register: u32, cells: &[Cell]) {
         let Some(start) = Self::start(register) else { return };
         let padded = cells.len().next_multiple_of(4);
         for (position, own) in self.0.iter_mut().skip(start).take(padded).enumerate() {
@@ -35,7 +35,7 @@ impl Registers {
     }
 
     /// The first bytes of a register.
-    pub(crate) fn read(&self, register: u32, length: usize) -> Vec<Cell> {
+    pub(super) fn read(&self, register: u32, length: usize) -> Vec<Cell> {
         let start = Self::start(register).unwrap_or(SIZE);
         self.0.iter().skip(start).take(length).copied().collect()
     }

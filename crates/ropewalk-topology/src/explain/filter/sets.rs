@@ -14,7 +14,7 @@ const CATCH_ALL: u32 = 2;
 
 /// What a set says of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(super) enum Found {
     /// It is there, and a map makes this of it.
     Yes(Option<Data>),
     No,
@@ -22,7 +22,7 @@ pub(crate) enum Found {
     Unsure,
 }
 
-pub(crate) fn look_up(set: &Set, value: &[Cell]) -> Found {
+pub(super) fn look_up(set: &Set, value: &[Cell]) -> Found {
     let found = if set.elements.iter().any(|element| element.last.is_some()) {
         ranges(set, value)
     } else if set.flags & INTERVAL != 0 {
@@ -81,7 +81,7 @@ fn ranges(set: &Set, value: &[Cell]) -> Found {
 }
 
 /// Whether a value is between two others, both ends counted.
-pub(crate) fn within(value: &[Cell], first: &[u8], last: &[u8]) -> Option<bool> {
+pub(super) fn within(value: &[Cell], first: &[u8], last: &[u8]) -> Option<bool> {
     let is_above = at_least(value, first);
     let is_beyond = match equal(value, last) {
         Some(true) => Some(false),
