@@ -5,6 +5,7 @@
 use std::fmt;
 
 use ropewalk_runtime::{CacheError, FindError, RuntimeError};
+use ropewalk_topology::shell::word;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -80,9 +81,9 @@ impl Failure {
                 }
             }
             FindError::Broken(broken) => {
-                let path = broken.path.display();
+                let path = broken.path.to_string_lossy();
                 Self::failed(format!("failed to load network: {error}"))
-                    .with_hint(format!("run \"ropewalk lint {path}\""))
+                    .with_hint(format!("run \"ropewalk lint {}\"", word(&path)))
             }
             FindError::Unreadable { kind, .. } => {
                 let exit = match kind {
