@@ -70,6 +70,21 @@ impl Ledger {
         let answers = self.change(&[free((&ip.to_string(), space), standing, rest)])?;
         Ok(answers.first().is_some_and(|answer| answer.changed > 0))
     }
+
+    /// Who on a host has leases on a network from a moment on, in seconds since 1970.
+    pub fn holders_since(
+        &mut self,
+        network: &str,
+        host: &str,
+        moment: u64,
+    ) -> Result<Vec<Holder>, Trouble> {
+        let sql = "SELECT address, space, container, interface, since FROM ropewalk_lease \
+                   WHERE host = $1 AND network = $2 AND free_at IS NULL AND since >= $3";
+        let values = vec![some(host), some(network), some(moment)];
+        let rows = self.read(Statement::new(sql, values))?.rows;
+        let found = rows.iter().filter_map(|row| standing(network, row));
+        Ok(found.map(|standing| standing.holder).collect())
+    }
 }
 
 fn standing(network: &str, row: &Row) -> Option<Standing> {

@@ -311,7 +311,8 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
     let Some(valid) = valid_attachments(&request.raw)? else {
         return Ok(());
     };
-    let newer = ipam::newer_attachments(request, &valid)?;
+    let ipam = device.ipam();
+    let newer = ipam::newer_attachments(ipam, request, &valid)?;
     let valid = [valid.attachments, newer].concat();
     let hashes: Vec<String> = valid
         .iter()
@@ -324,7 +325,6 @@ fn gc(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         .map(|owner| owner.hash())
         .collect();
     let network = Owner::network_hash(&request.network);
-    let ipam = device.ipam();
     let release = || match ipam {
         Some(ipam) => Ipam::find(ipam, request).and_then(|ipam| ipam.collect(request)),
         None => Ok(()),

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use ropewalk_cni::{Cidr, CniError, CniResult, ErrorCode, IpConfig, Request, valid_attachments};
+use ropewalk_cni::{
+    AttachmentId, Cidr, CniError, CniResult, ErrorCode, IpConfig, Request, valid_attachments,
+};
 use ropewalk_ledger::{
     Blocks, Claim, Group, Holder, Kind, Ledger, Location, Options, Pool, Rest, Trouble,
 };
@@ -55,7 +57,7 @@ impl IpamPlugin for Sql {
             return Ok(());
         };
         let config = Config::read(request)?;
-        let until = valid.until.map_or(u64::MAX, |until| until.as_secs().saturating_sub(LAG));
+        let until = valid.until.map_or(u64::MAX, lagging);
         let is_valid = |holder: &Holder| {
             valid
                 .attachments
@@ -105,6 +107,22 @@ impl SlowIpam for Sql {
         let ips = ips.collect();
         Ok(CniResult { interfaces: Vec::new(), ips, routes: config.routes, dns })
     }
+
+    fn since(&self, request: &Request, moment: Duration) -> Result<Vec<AttachmentId>, CniError> {
+        let config = Config::read(request)?;
+        let found = open(&config)?.holders_since(&request.network, &host(&config), lagging(moment));
+        let holders = found.map_err(|trouble| error(&trouble))?.into_iter();
+        let attachment = |holder: Holder| AttachmentId {
+            container_id: holder.container,
+            ifname: holder.interface,
+        };
+        Ok(holders.map(attachment).collect())
+    }
+}
+
+/// The second in which a lease may have been on its way at this moment.
+fn lagging(moment: Duration) -> u64 {
+    moment.as_secs().saturating_sub(LAG)
 }
 
 fn claim<'a>(config: &Config, holder: Holder, groups: &'a [Alternatives]) -> Claim<'a> {

@@ -95,3 +95,16 @@ fn sq_32_without_an_address_no_link_stays() {
     assert_eq!(nowhere.add().code, 1);
     lab.nothing_left(&before);
 }
+
+#[test]
+fn sq_33_gc_leaves_what_is_newer_than_the_list() {
+    let lab = lab();
+    let plugin = bridge(&lab, FILE, &subnet());
+    let result = plugin.clone().add().result();
+    plugin.clone().key("cni.dev/valid-attachments-time", &json!(1000)).gc(&[]).silent();
+    plugin.check(&result).silent();
+    assert_eq!(Books::of_file(&lab).held(), ["10.0.0.2 c1"]);
+    plugin.gc(&[]).silent();
+    assert!(!lab.has_link("c1", "eth0"));
+    assert_eq!(Books::of_file(&lab).held(), [""; 0]);
+}

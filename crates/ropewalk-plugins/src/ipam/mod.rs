@@ -10,7 +10,9 @@ mod newer;
 pub mod sql;
 pub(crate) mod static_addresses;
 
-use ropewalk_cni::{CniError, CniResult, Command, Request};
+use std::time::Duration;
+
+use ropewalk_cni::{AttachmentId, CniError, CniResult, Command, Request};
 
 pub use gate::Gate;
 
@@ -57,6 +59,10 @@ pub trait IpamPlugin: Sync {
 pub trait SlowIpam: Sync {
     /// As [`IpamPlugin::claim`]. What comes before the gate may be for nothing and changes nothing.
     fn claim_behind(&self, gate: &Gate, request: &Request) -> Result<CniResult, CniError>;
+
+    /// The attachments that have leases from that moment on, as the time since 1970: a runtime that
+    /// made its list of valid ones then could not know them.
+    fn since(&self, request: &Request, moment: Duration) -> Result<Vec<AttachmentId>, CniError>;
 }
 
 impl std::fmt::Debug for dyn IpamPlugin {

@@ -10,17 +10,24 @@ use std::{
 use ropewalk_cni::{AttachmentId, CniError, Fields, Request, ValidAttachments};
 use ropewalk_store::{Holder, LeaseDirectory};
 
+use super::Ipam;
 use crate::{config, texts::store_error};
 
 /// Files are dated by a clock that lags behind by up to 10 ms, and in whole seconds on some disks.
 const LAG: Duration = Duration::from_secs(1);
 
-/// The attachments of the request's network whose leases are newer than the list. Without leases of
-/// `host-local` there are none that we could tell.
+/// The attachments of the request's network whose leases are newer than the list: by the address
+/// plugin of this type, if it runs in this process and keeps books of its own, else by leases of
+/// `host-local`, without which there are none that we could tell.
 pub(crate) fn newer_attachments(
+    ipam: Option<&str>,
     request: &Request,
     valid: &ValidAttachments,
 ) -> Result<Vec<AttachmentId>, CniError> {
+    let slow = ipam.and_then(|name| Ipam::find_slow(name, request));
+    if let Some((_, plugin)) = slow {
+        return valid.until.map_or(Ok(Vec::new()), |until| plugin.since(request, until));
+    }
     let directory = LeaseDirectory::new(&data_directory(request), &request.network);
     let attachment = |holder: Holder| {
         holder.interface.map(|ifname| AttachmentId { container_id: holder.container, ifname })
