@@ -4,6 +4,7 @@
 //! An empty variable is the same as none.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -132,6 +133,22 @@ impl RuntimeOptions {
 impl CacheOptions {
     pub(crate) fn cache(&self) -> Cache {
         Cache::new(&self.cache_dir)
+    }
+
+    /// What others have on record in folders of their own below ours, as Multus in `multus`. They
+    /// delete their attachments themselves.
+    pub(crate) fn others(&self) -> Result<Vec<Cache>, Failure> {
+        let failed = |error| {
+            Failure::failed(format!("failed to list {}: {error}", self.cache_dir.display()))
+        };
+        let folders = match fs::read_dir(&self.cache_dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            folders => folders.map_err(failed)?,
+        };
+        let caches = folders.map(|folder| folder.map(|folder| Cache::new(folder.path())));
+        let mut caches = caches.collect::<Result<Vec<Cache>, _>>().map_err(failed)?;
+        caches.retain(|cache| cache.results_directory().is_dir());
+        Ok(caches)
     }
 
     /// The records of all attachments; one that cannot be read is warned of and passed over.

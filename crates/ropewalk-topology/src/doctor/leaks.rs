@@ -156,9 +156,15 @@ pub(super) fn rules(view: &View<'_>) -> Vec<Fact> {
         let dead = left.into_iter().filter(|(mark, left)| !view.keeps(mark) && !left.is_in_use);
         facts.extend(dead.map(|(mark, left)| {
             let counted = left.places.iter().map(|(place, count)| format!("{count} in {place}"));
+            // Garbage is what we have not on record: what others have would go, too.
+            let is_of_us = |network: &str| {
+                view.papers.elsewhere.iter().all(|record| record.network != network)
+            };
             let command = match mark.owner.split_once('/') {
-                Some((network, _)) => shell::command(&["ropewalk", "gc", network, "--recorded"]),
-                None => "ropewalk doctor --fix".into(),
+                Some((network, _)) if is_of_us(network) => {
+                    shell::command(&["ropewalk", "gc", network, "--recorded"])
+                }
+                _ => "ropewalk doctor --fix".into(),
             };
             let (mend, but) = forgettable.mend(mark);
             Fact {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -13,7 +12,7 @@ use ropewalk_addr::Prefix;
 use ropewalk_cni::CacheEntry;
 use ropewalk_linux::survey::Parts;
 use ropewalk_netstate::{Owner, Tag, resource::Bridge};
-use ropewalk_runtime::{Cache, Network, Records};
+use ropewalk_runtime::{Network, Records};
 use ropewalk_store::LeaseDirectory;
 use ropewalk_topology::doctor::{Lacking, Mark, Papers, Record, Subnet, needs};
 use ropewalk_topology::model::{Destination, Host, Namespace};
@@ -22,12 +21,13 @@ use serde_json::Value;
 use super::Places;
 use crate::commands::{ipam::books::Books, topology::names};
 use crate::failure::Failure;
+use crate::options::CacheOptions;
 use crate::output::Output;
 
 pub(super) fn read(host: &Host, places: &Places, output: Output) -> Result<Papers, Failure> {
     let cache = places.books.cache.cache();
     let records = cache.records().map_err(|error| Failure::of_cache(&error))?;
-    let others = others(&places.books.cache.cache_dir)?;
+    let others = others(places.cache())?;
     let file = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into());
     let networks = networks(places, output);
     let mut papers = Papers {
@@ -53,22 +53,13 @@ pub(super) fn read(host: &Host, places: &Places, output: Output) -> Result<Paper
     Ok(papers)
 }
 
-/// What others have on record in folders of their own beside ours, as Multus has in `multus`.
-fn others(directory: &Path) -> Result<Records, Failure> {
-    let failed =
-        |error| Failure::failed(format!("failed to list {}: {error}", directory.display()));
-    let folders = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Records::default()),
-        folders => folders.map_err(failed)?,
-    };
+/// What others have on record.
+fn others(cache: &CacheOptions) -> Result<Records, Failure> {
     let mut others = Records::default();
-    for folder in folders {
-        let found = Cache::new(folder.map_err(failed)?.path());
-        if found.results_directory().is_dir() {
-            let found = found.records().map_err(|error| Failure::of_cache(&error))?;
-            others.entries.extend(found.entries);
-            others.unreadable.extend(found.unreadable);
-        }
+    for cache in cache.others()? {
+        let found = cache.records().map_err(|error| Failure::of_cache(&error))?;
+        others.entries.extend(found.entries);
+        others.unreadable.extend(found.unreadable);
     }
     Ok(others)
 }

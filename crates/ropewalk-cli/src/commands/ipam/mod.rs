@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use ropewalk_ledger::{Filter, Lease, Rest, Standing, State};
+use ropewalk_ledger::{Filter, Holder, Lease, Rest, Standing, State};
+use ropewalk_runtime::Cache;
 use serde_json::json;
 
 use self::books::Books;
@@ -154,7 +155,8 @@ fn release(books: &mut Books, wanted: &Release, output: Output) -> Result<(), Fa
     let filter = Filter { ip: Some(*address), ..Filter::default() };
     let leases = books.leases(&filter)?;
     let lease = leases.iter().find(|lease| lease.space == *space);
-    let is_recorded = lease.is_some_and(|lease| is_recorded(&wanted.cache, lease));
+    let caches = caches(&wanted.cache)?;
+    let is_recorded = lease.is_some_and(|lease| is_recorded(&caches, lease));
     if is_recorded && !wanted.force {
         return Err(refused("its attachment is on record")
             .with_hint("delete the attachment with \"ropewalk del\", or give --force"));
@@ -166,11 +168,18 @@ fn release(books: &mut Books, wanted: &Release, output: Output) -> Result<(), Fa
     output.done(|| json!({ "address": address.to_string(), "space": space }))
 }
 
-/// Whether the lease's attachment is on record. A damaged record is one, too.
-fn is_recorded(cache: &CacheOptions, lease: &Lease) -> bool {
-    let holder = &lease.holder;
-    let path = cache.cache().path(&holder.network, &holder.container, &holder.interface);
-    lease.state == State::Held && path.is_some_and(|path| path.exists())
+/// Where we and others have attachments on record.
+fn caches(options: &CacheOptions) -> Result<Vec<Cache>, Failure> {
+    let mut caches = options.others()?;
+    caches.push(options.cache());
+    Ok(caches)
+}
+
+/// Whether the lease's attachment is on record with one of these. A damaged record is one, too.
+fn is_recorded(caches: &[Cache], lease: &Lease) -> bool {
+    let Holder { network, container, interface } = &lease.holder;
+    let mut paths = caches.iter().filter_map(|cache| cache.path(network, container, interface));
+    lease.state == State::Held && paths.any(|path| path.exists())
 }
 
 fn gc(books: &mut Books, wanted: &Gc, output: Output) -> Result<(), Failure> {
@@ -187,7 +196,8 @@ fn gc(books: &mut Books, wanted: &Gc, output: Output) -> Result<(), Failure> {
     let host = books.host.clone();
     let filter = Filter { host: Some(host), is_held: true, ..Filter::default() };
     let mut leases = books.leases(&filter)?;
-    leases.retain(|lease| lease.since <= until && !is_recorded(&wanted.cache, lease));
+    let caches = caches(&wanted.cache)?;
+    leases.retain(|lease| lease.since <= until && !is_recorded(&caches, lease));
     let (mut names, mut blocks) = (0, 0);
     if !wanted.dry_run {
         let mut progress = output.bar("given back", leases.len());

@@ -72,6 +72,10 @@ fn links_are_forgotten_only_where_no_namespace_is_at_the_other_end() {
     let found = one(&host, &papers, "leaked-link");
     assert!(found.evidence.contains("while its namespace is there"), "{found:#?}");
     assert_eq!(found.mend, None);
+    // So it is if its end was not there yet when the namespace was read.
+    let ends = core::mem::take(&mut of(&mut host, 1).links);
+    assert_eq!(one(&host, &papers, "leaked-link").mend, None);
+    of(&mut host, 1).links = ends;
     // One that was not found is there, or its end of the pair would not be.
     host.namespaces.remove(1);
     host.namespaces[0].numbers = BTreeMap::from([(2, 1)]);
@@ -136,6 +140,19 @@ fn rules_that_name_an_address_of_a_namespace_are_not_forgotten() {
 }
 
 #[test]
+fn elements_are_not_forgotten_while_a_chain_of_the_same_names_an_address() {
+    let (mut host, mut papers) = forgotten();
+    papers.marks.insert("RW-c".into(), Mark { attachment: "c".into(), owner: "RW-c".into() });
+    papers.records.clear();
+    own(&mut host).links.iter_mut().for_each(|link| link.alias = None);
+    let mut filter = rules(&[1, 2, 3]);
+    filter.tables.extend(chain(&[10, 1, 0, 11]).tables);
+    own(&mut host).filter = filter;
+    let found = one(&host, &papers, "stale-rules");
+    assert_eq!((found.object.as_str(), &found.mend), ("lan/c1/eth0", &None), "{found:#?}");
+}
+
+#[test]
 fn rules_are_not_forgotten_while_their_link_leads_to_a_namespace() {
     let (mut host, papers) = forgotten();
     own(&mut host).filter = rules(&[1, 2, 3]);
@@ -168,9 +185,10 @@ fn what_others_have_on_record_is_theirs() {
     assert_eq!(names(&host, &papers), expected);
     papers.elsewhere = vec![theirs];
     assert_eq!(names(&host, &papers), [""; 0]);
-    // They say themselves when one is gone.
+    // They say themselves when one is gone; only what they have not is then collected.
     papers.elsewhere[0].namespace = None;
     assert_eq!(names(&host, &papers), ["leaked-link", "stale-rules"]);
+    assert_eq!(examine(&host, &papers)[1].command, "ropewalk doctor --fix");
 }
 
 /// Books in which a container that nobody knows has an address.
