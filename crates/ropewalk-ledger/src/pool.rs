@@ -69,8 +69,8 @@ impl Pool {
         self.contains(ip) && !self.excludes(ip) && self.reserved.iter().all(is_for)
     }
 
-    /// The pool in words: whatever changes which addresses may be given changes them. Leases do not
-    /// depend on it.
+    /// The pool in words: whatever changes which addresses may be given, or in what blocks, changes
+    /// them. Leases do not depend on it.
     pub(crate) fn shape(&self) -> String {
         let mut text = self.to_string();
         for excluded in &self.excluded {
@@ -81,6 +81,9 @@ impl Pool {
         }
         for ip in self.singles() {
             let _ = write!(text, " -{ip}");
+        }
+        if let Some(blocks) = self.blocks {
+            let _ = write!(text, " /{}", blocks.prefix);
         }
         text
     }
@@ -111,17 +114,22 @@ impl Pool {
         gateway.into_iter().chain(self.reserved.values().copied())
     }
 
+    /// The ends of the block that an address lies in, if there are blocks.
+    pub(crate) fn block_around(&self, ip: IpAddr) -> Option<(IpAddr, IpAddr)> {
+        let bits = u32::from(self.family().bits() - self.blocks?.prefix);
+        let within = 1_u128.checked_shl(bits)? - 1;
+        let [first, last] = [number(ip) & !within, number(ip) | within];
+        Some((address(first, self.family()), address(last, self.family())))
+    }
+
     /// The first block at `next` or behind it with an address that anybody may have.
-    pub(crate) fn block(&self, blocks: Blocks, next: IpAddr) -> Option<(IpAddr, IpAddr)> {
-        let size = 1_u128.checked_shl(u32::from(self.family().bits() - blocks.prefix))?;
-        let mut first = number(next) & !(size - 1);
+    pub(crate) fn block(&self, mut next: IpAddr) -> Option<(IpAddr, IpAddr)> {
         loop {
-            let last = first | (size - 1);
-            let ends = [first, last].map(|end| address(end, self.family()));
-            if self.fresh(ends[0], ends[1]).is_some() {
-                return Some((ends[0], ends[1]));
+            let (first, last) = self.block_around(next)?;
+            if self.fresh(first, last).is_some() {
+                return Some((first, last));
             }
-            first = last.checked_add(1).filter(|first| *first <= number(self.end))?;
+            next = behind(last, self.end)?;
         }
     }
 }
@@ -195,9 +203,10 @@ mod tests {
     #[test]
     fn blocks_are_aligned_and_full_ones_are_passed() {
         let blocks = Blocks { prefix: 30, most: 9, borrow: false };
-        let pool = pool("10.0.0.0/28", ["10.0.0.1", "10.0.0.9"], &[["10.0.0.4", "10.0.0.7"]]);
+        let mut pool = pool("10.0.0.0/28", ["10.0.0.1", "10.0.0.9"], &[["10.0.0.4", "10.0.0.7"]]);
+        pool.blocks = Some(blocks);
         let block = |next| {
-            let found = pool.block(blocks, ip(next));
+            let found = pool.block(ip(next));
             found.map(|(first, last)| format!("{first} {last}"))
         };
         assert_eq!(block("10.0.0.0").as_deref(), Some("10.0.0.0 10.0.0.3"));
@@ -211,6 +220,9 @@ mod tests {
         let two = pool("10.0.0.0/24", ["10.0.0.1", "10.0.0.9"], &[["10.0.0.4", "10.0.0.7"]]);
         let mut three = one.clone();
         three.reserved.insert("web".to_owned(), ip("10.0.0.5"));
+        let blocks = Some(Blocks { prefix: 30, most: 9, borrow: false });
+        let four = Pool { blocks, ..one.clone() };
+        assert_eq!(four.shape(), "10.0.0.1-10.0.0.9 /30");
         assert_eq!(one.shape(), "10.0.0.1-10.0.0.9");
         assert_eq!(two.shape(), "10.0.0.1-10.0.0.9 -10.0.0.4-10.0.0.7");
         assert_eq!(three.shape(), "10.0.0.1-10.0.0.9 -10.0.0.5");

@@ -4,6 +4,7 @@
 //! yet, and the one that has been free for longest. Whether an address is really free is decided by
 //! the database when its row is written.
 
+mod run;
 mod shelf;
 
 use std::net::IpAddr;
@@ -321,12 +322,12 @@ const INSERT: &str = "\
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
     ON CONFLICT (address, space)";
 
-/// An address that is free becomes the claim's, unless it is kept for another name.
+/// An address that is free becomes the claim's, unless it is kept for another name. It stays in the
+/// run that knows it.
 const OR_UPDATE: &str = "\
-    DO UPDATE SET pool = excluded.pool, block = excluded.block, slot = excluded.slot, \
-    network = excluded.network, container = excluded.container, interface = excluded.interface, \
-    pod = excluded.pod, namespace = excluded.namespace, host = excluded.host, \
-    since = excluded.since, free_at = NULL, \
+    DO UPDATE SET slot = excluded.slot, network = excluded.network, \
+    container = excluded.container, interface = excluded.interface, pod = excluded.pod, \
+    namespace = excluded.namespace, host = excluded.host, since = excluded.since, free_at = NULL, \
     kept_for = CASE WHEN lease.is_reserved = 1 THEN lease.kept_for ELSE excluded.kept_for END \
     WHERE lease.free_at IS NOT NULL AND (lease.kept_for IS NULL OR lease.kept_for = $14 \
     OR lease.free_at <= excluded.since)";

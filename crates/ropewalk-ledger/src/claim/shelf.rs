@@ -1,23 +1,18 @@
 //! A pool within a claim: what the tables say of it, and taking the next address of it.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::net::IpAddr;
 
-use super::{Claim, Claiming, Group, was_taken};
+use super::{
+    Claim, Claiming, Group,
+    run::{FEW, MANY, RUNS, Run, insert, outdate, place},
+    was_taken,
+};
 use crate::{
-    address::{address, number},
     database::{Answer, Row, Statement, some},
     pool::{Blocks, Pool, behind},
     trouble::Trouble,
 };
 
-use ropewalk_addr::Family;
-
-/// How many addresses are asked for at once where a long run is taken: first and at most.
-const FEW: usize = 64;
-const MANY: usize = 4096;
-
-const RUNS: &str = "SELECT block, first, last, next, shape FROM ropewalk_pool WHERE space = $1 AND \
-                    pool = $2 AND";
 const OLDEST: &str = "SELECT address, free_at FROM ropewalk_lease WHERE space = $1 AND pool = $2 \
                       AND free_at IS NOT NULL AND kept_for IS NULL AND";
 const FIRST: &str = "ORDER BY free_at LIMIT 1";
@@ -28,16 +23,6 @@ pub(super) struct Shelf<'a> {
     runs: Vec<Run>,
     /// The address that has been free for longest, and since when others may have it.
     oldest: Option<(IpAddr, u64)>,
-}
-
-/// A run of addresses: the whole pool, or a block.
-#[derive(Clone, Debug)]
-struct Run {
-    block: String,
-    first: IpAddr,
-    last: IpAddr,
-    next: Option<IpAddr>,
-    shape: String,
 }
 
 /// Two statements for each pool: its runs, which are locked, and the oldest free address of them.
@@ -66,16 +51,9 @@ fn oldest(claim: &Claim<'_>, pool: &Pool) -> Statement<'static> {
     Statement::new(format!("{OLDEST} {own} {FIRST}"), values)
 }
 
-fn place(claim: &Claim<'_>, pool: &Pool) -> Vec<Option<String>> {
-    vec![some(&claim.space), some(&pool.name)]
-}
-
 /// The name of the block that an address lies in.
 pub(super) fn block_of(pool: &Pool, ip: IpAddr) -> String {
-    let Some(blocks) = pool.blocks else { return String::new() };
-    let family = Family::of(ip);
-    let size = 1_u128.checked_shl(u32::from(family.bits() - blocks.prefix)).unwrap_or_default();
-    address(number(ip) & !size.wrapping_sub(1), family).to_string()
+    pool.block_around(ip).map(|(first, _)| first.to_string()).unwrap_or_default()
 }
 
 impl<'a> Shelf<'a> {
@@ -93,7 +71,7 @@ impl<'a> Shelf<'a> {
         group: &Group<'a>,
     ) -> Result<Option<IpAddr>, Trouble> {
         if self.runs.is_empty() && self.pool.blocks.is_none() {
-            self.create(claiming)?;
+            self.runs = self.whole(claiming)?.into_iter().collect();
         }
         self.adapt(claiming)?;
         let now = claiming.claim.now;
@@ -137,39 +115,60 @@ impl<'a> Shelf<'a> {
         self.fresh_or_resting(claiming, group)
     }
 
-    /// Writes down a pool that nobody has used yet.
-    fn create(&mut self, claiming: &mut Claiming<'_, '_, 'a>) -> Result<(), Trouble> {
-        let create = insert(claiming.claim, self.pool, &Run::whole(self.pool), "");
-        let lock_rows = claiming.ledger.database.dialect().lock_rows;
-        let again = runs(claiming.claim, self.pool, lock_rows);
-        let answers = claiming.ledger.database.run(&[create, again])?;
-        self.runs = answers.iter().flat_map(|answer| &answer.rows).filter_map(Run::read).collect();
-        Ok(())
+    /// The pool as one run, which is locked, as the pool is now. It is written down if nobody has
+    /// used it yet.
+    fn whole(&mut self, claiming: &mut Claiming<'_, '_, 'a>) -> Result<Option<Run>, Trouble> {
+        let (claim, pool) = (claiming.claim, self.pool);
+        let database = &mut claiming.ledger.database;
+        let create = insert(claim, pool, &Run::whole(pool), "");
+        let lock = format!("{RUNS} block = ''{}", database.dialect().lock_rows);
+        let answers = database.run(&[create, Statement::new(lock, place(claim, pool))])?;
+        let whole = answers.iter().flat_map(|answer| &answer.rows).find_map(Run::read);
+        match whole {
+            Some(whole) if whole.shape != pool.shape() => self.begin_anew(claiming).map(Some),
+            whole => Ok(whole),
+        }
     }
 
-    /// Begins runs anew whose pool has another range now, or other exclusions. Who has an address
-    /// keeps it.
+    /// Begins runs anew whose pool has another range now, other exclusions or other blocks, and
+    /// those of which another pool has adopted addresses. Who has an address keeps it.
     fn adapt(&mut self, claiming: &mut Claiming<'_, '_, 'a>) -> Result<(), Trouble> {
         let shape = self.pool.shape();
-        for run in self.runs.iter_mut().filter(|run| run.shape != shape) {
-            let mut values = place(claiming.claim, self.pool);
-            values.push(some(&run.block));
-            let forget = "DELETE FROM ropewalk_lease WHERE space = $1 AND pool = $2 AND \
-                          block = $3 AND free_at IS NOT NULL AND kept_for IS NULL";
-            let forget = Statement::new(forget, values.clone());
-            if run.block.is_empty() {
-                (run.first, run.last) = (self.pool.start, self.pool.end);
-            }
-            run.next = self.pool.fresh(run.first, run.last);
-            run.shape.clone_from(&shape);
-            values.extend([some(run.first), some(run.last), run.next.map(|ip| ip.to_string())]);
-            values.push(some(&shape));
-            let update = "UPDATE ropewalk_pool SET first = $4, last = $5, next = $6, shape = $7 \
-                          WHERE space = $1 AND pool = $2 AND block = $3";
-            claiming.ledger.database.run(&[forget, Statement::new(update, values)])?;
-            self.oldest = None;
+        if self.runs.iter().all(|run| run.shape == shape) {
+            return Ok(());
         }
-        Ok(())
+        self.oldest = None;
+        if self.pool.blocks.is_none() {
+            self.runs = vec![self.begin_anew(claiming)?];
+            return Ok(());
+        }
+        self.whole(claiming)?;
+        let mut runs = self.runs.iter_mut().filter(|run| run.shape != shape);
+        runs.try_for_each(|run| run.begin_anew(claiming, self.pool))
+    }
+
+    /// Begins the whole pool anew. If its blocks are not those that it would have now, nobody has
+    /// one any more.
+    fn begin_anew(&mut self, claiming: &mut Claiming<'_, '_, 'a>) -> Result<Run, Trouble> {
+        let pool = self.pool;
+        let database = &mut claiming.ledger.database;
+        let blocks = format!("{RUNS} block <> ''");
+        let blocks = database.run(&[Statement::new(blocks, place(claiming.claim, pool))])?;
+        let fits = |row: &Row| {
+            let run = Run::read(row);
+            run.is_some_and(|run| pool.block_around(run.first) == Some((run.first, run.last)))
+        };
+        if !blocks.iter().flat_map(|answer| &answer.rows).all(fits) {
+            let drop = "DELETE FROM ropewalk_pool WHERE space = $1 AND pool = $2 AND block <> ''";
+            let forget = "DELETE FROM ropewalk_lease WHERE space = $1 AND pool = $2 AND \
+                          block <> '' AND free_at IS NOT NULL AND kept_for IS NULL";
+            let values = place(claiming.claim, pool);
+            database.run(&[drop, forget].map(|sql| Statement::new(sql, values.clone())))?;
+            self.runs.clear();
+        }
+        let mut whole = Run::whole(pool);
+        whole.begin_anew(claiming, pool)?;
+        Ok(whole)
     }
 
     /// Takes the next address that nobody has had.
@@ -194,6 +193,7 @@ impl<'a> Shelf<'a> {
                 if was_taken(&claiming.ledger.database.run(&statements)?) {
                     return Ok(Some(ip));
                 }
+                run.next = Some(ip);
                 run.pass(claiming, self.pool, batch)?;
                 batch = (batch * 4).min(MANY);
             }
@@ -239,9 +239,7 @@ impl<'a> Shelf<'a> {
         let forget = Statement::new(forget, vec![some(ip), some(&claim.space)]);
         let mut values = place(claim, self.pool);
         values.push(some(block_of(self.pool, ip)));
-        let anew = "UPDATE ropewalk_pool SET shape = '' WHERE space = $1 AND pool = $2 AND \
-                    block = $3";
-        claiming.ledger.database.run(&[forget, Statement::new(anew, values)]).map(drop)
+        claiming.ledger.database.run(&[forget, outdate(values)]).map(drop)
     }
 
     fn of_more_blocks(
@@ -250,7 +248,7 @@ impl<'a> Shelf<'a> {
         group: &Group<'a>,
         blocks: Blocks,
     ) -> Result<Option<IpAddr>, Trouble> {
-        while self.runs.len() < blocks.most as usize && self.add_block(claiming, blocks)? {
+        while self.runs.len() < blocks.most as usize && self.add_block(claiming)? {
             let taken = self.fresh(claiming, group)?;
             let taken = taken.map_or_else(|| self.resting(claiming, group), |ip| Ok(Some(ip)))?;
             if taken.is_some() {
@@ -261,32 +259,21 @@ impl<'a> Shelf<'a> {
     }
 
     /// Gets a block for the host that nobody has: one that was given back, else a new one.
-    fn add_block(
-        &mut self,
-        claiming: &mut Claiming<'_, '_, 'a>,
-        blocks: Blocks,
-    ) -> Result<bool, Trouble> {
+    fn add_block(&mut self, claiming: &mut Claiming<'_, '_, 'a>) -> Result<bool, Trouble> {
         let (claim, pool) = (claiming.claim, self.pool);
-        let database = &mut claiming.ledger.database;
-        let lock_rows = database.dialect().lock_rows;
-        let create = insert(claim, pool, &Run::whole(pool), "");
-        let lock = Statement::new(format!("{RUNS} block = ''{lock_rows}"), place(claim, pool));
+        let Some(mut whole) = self.whole(claiming)? else { return Ok(false) };
         let mut values = place(claim, pool);
         values.push(some(&claim.host));
         let sql = "UPDATE ropewalk_pool SET host = $3 WHERE space = $1 AND pool = $2 AND \
                    block = (SELECT min(block) FROM ropewalk_pool WHERE space = $1 AND pool = $2 \
                    AND host IS NULL) RETURNING block, first, last, next, shape";
-        let answers = database.run(&[create, lock, Statement::new(sql, values)])?;
-        if let Some(run) = answers[2].rows.first().and_then(Run::read) {
+        let given_up = claiming.ledger.database.one(sql, values)?;
+        if let Some(run) = given_up.rows.first().and_then(Run::read) {
             self.runs.push(run);
             self.adapt(claiming)?;
             return Ok(true);
         }
-        let Some(mut whole) = answers[1].rows.first().and_then(Run::read) else { return Ok(false) };
-        if whole.shape != pool.shape() {
-            whole = Run::whole(pool);
-        }
-        while let Some((first, last)) = whole.next.and_then(|next| pool.block(blocks, next)) {
+        while let Some((first, last)) = whole.next.and_then(|next| pool.block(next)) {
             whole.next = behind(last, pool.end);
             let (next, block) = (pool.fresh(first, last), first.to_string());
             let run = Run { block, first, last, next, shape: pool.shape() };
@@ -313,10 +300,10 @@ impl<'a> Shelf<'a> {
         let mut values = place(claim, self.pool);
         values.push(some(self.pool.shape()));
         let unused = Statement::new(format!("{RUNS} {unused}{lock_rows}"), values);
-        if let Some(ip) = self.take_first(claiming, group, &of_all)? {
-            return Ok(Some(ip));
-        }
         loop {
+            if let Some(ip) = self.take_first(claiming, group, &of_all)? {
+                return Ok(Some(ip));
+            }
             let answers = claiming.ledger.database.run(std::slice::from_ref(&unused))?;
             let run = answers.first().and_then(|answer| answer.rows.first()).and_then(Run::read);
             let Some(run) = run else { return Ok(None) };
@@ -327,82 +314,6 @@ impl<'a> Shelf<'a> {
             }
         }
     }
-}
-
-impl Run {
-    /// A pool as one run.
-    fn whole(pool: &Pool) -> Self {
-        let (first, last) = (pool.start, pool.end);
-        let next = pool.fresh(first, last);
-        Self { block: String::new(), first, last, next, shape: pool.shape() }
-    }
-
-    fn read(row: &Row) -> Option<Self> {
-        let [block, first, last, next, shape] = &row[..] else { return None };
-        Some(Self {
-            block: block.clone()?,
-            first: first.as_deref()?.parse().ok()?,
-            last: last.as_deref()?.parse().ok()?,
-            next: next.as_deref().and_then(|next| next.parse().ok()),
-            shape: shape.clone()?,
-        })
-    }
-
-    /// Writes down where the run goes on.
-    fn moved(&self, claim: &Claim<'_>, pool: &Pool) -> Statement<'static> {
-        let mut values = place(claim, pool);
-        values.extend([some(&self.block), self.next.map(|next| next.to_string())]);
-        let sql =
-            "UPDATE ropewalk_pool SET next = $4 WHERE space = $1 AND pool = $2 AND block = $3";
-        Statement::new(sql, values)
-    }
-
-    /// Goes past addresses that have a row already: those that were asked for by address, and all
-    /// that are leased when a run begins anew.
-    fn pass(
-        &mut self,
-        claiming: &mut Claiming<'_, '_, '_>,
-        pool: &Pool,
-        batch: usize,
-    ) -> Result<(), Trouble> {
-        let mut candidates = Vec::with_capacity(batch);
-        let mut next = self.next;
-        while let Some(ip) = next.and_then(|next| pool.fresh(next, self.last)) {
-            candidates.push(ip);
-            next = behind(ip, self.last);
-            if candidates.len() == batch {
-                break;
-            }
-        }
-        if candidates.is_empty() {
-            self.next = None;
-            return Ok(());
-        }
-        let marks: Vec<String> =
-            (2..candidates.len() + 2).map(|index| format!("${index}")).collect();
-        let sql = format!(
-            "SELECT address FROM ropewalk_lease WHERE space = $1 AND address IN ({})",
-            marks.join(", ")
-        );
-        let mut values = vec![some(&claiming.claim.space)];
-        values.extend(candidates.iter().map(some));
-        let known = claiming.ledger.database.one(&sql, values)?.rows;
-        let known: HashSet<String> = known.into_iter().flatten().flatten().collect();
-        let unknown = candidates.into_iter().find(|ip| !known.contains(&ip.to_string()));
-        self.next = unknown.or(next);
-        Ok(())
-    }
-}
-
-/// Writes down a run, unless it is there.
-fn insert(claim: &Claim<'_>, pool: &Pool, run: &Run, host: &str) -> Statement<'static> {
-    let mut values = place(claim, pool);
-    values.extend([some(&run.block), some(run.first), some(run.last)]);
-    values.extend([run.next.map(|next| next.to_string()), some(host), some(&run.shape)]);
-    let sql = "INSERT INTO ropewalk_pool (space, pool, block, first, last, next, host, shape) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-               ON CONFLICT (space, pool, block) DO NOTHING";
-    Statement::new(sql, values)
 }
 
 /// The address and the moment of the first row.

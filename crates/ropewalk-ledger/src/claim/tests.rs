@@ -1,5 +1,6 @@
 //! Claims in a real SQLite file: examples, and long random lives of pools.
 
+mod changes;
 mod lives;
 
 use std::{collections::BTreeMap, net::IpAddr};
