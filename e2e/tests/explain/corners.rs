@@ -155,3 +155,34 @@ fn a_sender_hears_of_its_end_what_the_kernel_tells() {
         hears(&lab, 16, &format!("c1w16 2001:db8:9::{number} 80"), "error");
     }
 }
+
+#[test]
+fn iptables_looks_for_the_way_back_with_the_mark_only_if_it_is_told_to() {
+    let lab = world::make(17);
+    if lab.lacks_nftables() {
+        return;
+    }
+    // Only what is marked finds its way back.
+    lab.sh("set -e
+            ip route add 10.1.0.11 via 192.0.2.2 dev upw17
+            ip route add 10.1.0.0/24 dev br1w17 table 100
+            ip rule add fwmark 7 lookup 100
+            ip rule add iif upw17 lookup 100
+            ip -n c1w17 neighbour add 10.1.0.1 lladdr $(cat /sys/class/net/br1w17/address) dev eth0
+            iptables-nft -t mangle -A PREROUTING -i br1w17 -j MARK --set-mark 7
+            echo 1 >/proc/sys/net/ipv4/conf/all/src_valid_mark");
+    for (option, outcome) in [("--validmark", "passes"), ("--loose", "passes"), ("", "stopped")] {
+        lab.sh(&format!(
+            "set -e
+             iptables-nft -t mangle -A PREROUTING -i br1w17 -m rpfilter {option} --invert -j DROP"
+        ));
+        let document = agrees(&lab, 17, "c1w17 outw17 80");
+        assert_eq!(document["outcome"], outcome, "{option}: {document:#}");
+        lab.sh("iptables-nft -t mangle -D PREROUTING 2");
+    }
+    // Ports do not count for it.
+    lab.sh("ip rule add ipproto tcp sport 80 lookup 100
+            iptables-nft -t mangle -A PREROUTING -i br1w17 -m rpfilter --invert -j DROP");
+    let document = agrees(&lab, 17, "c1w17 outw17 80");
+    assert_eq!(document["outcome"], "stopped", "{document:#}");
+}

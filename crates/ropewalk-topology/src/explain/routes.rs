@@ -280,6 +280,9 @@ pub(super) fn way_back(
         source: Some(other),
         mark,
         output,
+        // They look for addresses, and of IPv6 for the protocol.
+        protocol: if address.is_ipv6() { packet.protocol } else { 0 },
+        ports: (Port::Number(0), Port::Number(0)),
         ..Ask::of(packet, LOOPBACK)
     };
     let Found::Route { route, .. } = look_up(content, &ask)? else { return Ok(None) };

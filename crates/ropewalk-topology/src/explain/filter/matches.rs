@@ -7,7 +7,7 @@ use super::{
     super::{
         flows::Tracking,
         packet::{ICMPV6, Kind, Port, TCP, port_cells},
-        routes, sources,
+        routes,
     },
     Layer,
     chains::Run,
@@ -20,6 +20,11 @@ use crate::{
         Transport,
     },
 };
+
+/// `XT_RPFILTER_…`.
+const LOOSE: u8 = 1;
+const VALID_MARK: u8 = 2;
+const INVERTED: u8 = 8;
 
 /// Whether a match holds; nothing if nobody can tell.
 pub(super) fn evaluate(run: &Run<'_>, name: &str, revision: u32, info: &[u8]) -> Option<bool> {
@@ -258,27 +263,18 @@ fn is_port(run: &Run<'_>, asked: &BridgePort) -> bool {
         && is_named(&asked.output, output)
 }
 
-/// `rpfilter`, for what is asked without further words.
+/// `rpfilter`, for what is asked without further words: with the mark if it says so, whatever the
+/// sysctls say.
 fn has_way_back(run: &Run<'_>, flags: u8) -> Option<bool> {
     let (scene, packet) = (run.scene, &run.state.packet);
     let link = scene.input?;
-    if flags & !9 != 0 || link.is_loopback() {
+    if flags & !(LOOSE | VALID_MARK | INVERTED) != 0 || link.is_loopback() {
         return None;
     }
-    let mark = if sources::of_link_or_all(
-        scene.content,
-        link,
-        sources::setting::SRC_VALID_MARK,
-        "src_valid_mark",
-    ) != 0
-    {
-        packet.mark
-    } else {
-        0
-    };
-    let by = Some(link).filter(|_| flags & 1 == 0);
+    let mark = if flags & VALID_MARK != 0 { packet.mark } else { 0 };
+    let by = Some(link).filter(|_| flags & LOOSE == 0);
     let way = routes::way_back(scene.content, (packet.source, packet), mark, by).ok()?;
-    Some(way.is_some() != (flags & 8 != 0))
+    Some(way.is_some() != (flags & INVERTED != 0))
 }
 
 #[cfg(test)]
