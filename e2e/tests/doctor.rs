@@ -183,6 +183,8 @@ fn a_database_is_held_against_containers() {
     sick.end("c1");
     let found = sick.findings();
     assert!(names(&found).contains(&"lease-without-container"), "{found:#?}");
+    let outcome = sick.doctor("--fix --settle 0 --cache-dir /elsewhere");
+    assert!(outcome.code == 5 && !outcome.stdout.contains("fix: "), "{outcome}");
     let outcome = sick.doctor("--fix --settle 0");
     assert!(outcome.stdout.contains("fix: release 10.1.0.2 of lan/c1/eth0 in lan\n"), "{outcome}");
     assert_eq!(outcome.code, 0, "{outcome}");

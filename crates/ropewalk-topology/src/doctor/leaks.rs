@@ -56,6 +56,8 @@ impl View<'_> {
 /// Which attachments of nobody may be forgotten. A namespace without processes may be that of a
 /// container that is about to start again, whose runtime will not attach it anew.
 struct Forgettable {
+    /// Whether there is no folder of records.
+    is_unrecorded: bool,
     /// Whether somebody may be where nobody could look.
     misses_some: bool,
     /// Attachments that lead to a namespace, or name an address of one.
@@ -79,7 +81,8 @@ impl Forgettable {
                 marked.filter(|(.., is_there)| *is_there).map(|(mark, ..)| mark.attachment.clone()),
             );
         }
-        Self { misses_some: view.misses_some(), held }
+        let is_unrecorded = view.papers.is_unrecorded;
+        Self { is_unrecorded, misses_some: view.misses_some(), held }
     }
 
     /// What forgets an attachment, and words about why nothing does.
@@ -89,6 +92,9 @@ impl Forgettable {
         let is_same = |one: &String| one.starts_with(attachment) || attachment.starts_with(one);
         if self.held.iter().any(is_same) {
             return (None, "; --fix leaves it alone while its namespace is there");
+        }
+        if self.is_unrecorded {
+            return (None, "; --fix leaves it alone while no folder of records is there");
         }
         if self.misses_some {
             return (None, "; --fix leaves it alone while some namespace cannot be found");
@@ -324,6 +330,7 @@ pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
             if record.is_some_and(|one| one.namespace.is_none()) || is_of_others || is_damaged {
                 continue;
             }
+            let may_mend = record.is_none() && !view.papers.is_unrecorded;
             let command = match record {
                 Some(one) => delete(one),
                 None => asked(books, &["release", &ip.to_string(), space]),
@@ -332,7 +339,7 @@ pub(super) fn leases(view: &View<'_>) -> Vec<Fact> {
                 object: ip.to_string(),
                 evidence: format!("{ip} {text}"),
                 command,
-                mend: record.is_none().then(|| Mend::Release(lease.clone())),
+                mend: may_mend.then(|| Mend::Release(lease.clone())),
                 ..Fact::default()
             });
         }

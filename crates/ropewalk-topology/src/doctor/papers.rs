@@ -17,6 +17,8 @@ pub struct Papers {
     pub marks: BTreeMap<String, Mark>,
     /// The alias of bridges that are ours.
     pub bridge_alias: &'static str,
+    /// Whether there is no folder of records, so that all look as if nobody had them on record.
+    pub is_unrecorded: bool,
     /// Attachments on record.
     pub records: Vec<Record>,
     /// Attachments that others have on record, who delete them themselves: they keep what is theirs,

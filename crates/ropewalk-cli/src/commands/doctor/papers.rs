@@ -38,6 +38,7 @@ pub(super) fn read(host: &Host, places: &Places, output: Output) -> Result<Paper
             .flatten()
             .filter_map(|(path, _)| file(path))
             .collect(),
+        is_unrecorded: !cache.results_directory().is_dir(),
         records: records.entries.iter().map(|entry| record(host, entry)).collect(),
         elsewhere: others.entries.iter().map(|entry| record(host, entry)).collect(),
         subnets: networks.iter().flat_map(subnets).collect(),

@@ -175,6 +175,19 @@ fn leases_are_given_back_only_where_every_namespace_was_found() {
 }
 
 #[test]
+fn without_a_folder_of_records_nothing_is_mended() {
+    let (mut host, mut papers) = ends_on_the_host();
+    own(&mut host).filter = rules(&[1, 2, 3]);
+    papers.books = vec![books_with("10.1.0.99")];
+    let mended = |papers: &Papers| {
+        examine(&host, papers).iter().map(|one| one.mend.is_some()).collect::<Vec<bool>>()
+    };
+    assert_eq!(mended(&papers), [true; 3]);
+    papers.is_unrecorded = true;
+    assert_eq!(mended(&papers), [false; 3]);
+}
+
+#[test]
 fn what_others_have_on_record_is_theirs() {
     let (mut host, mut papers) = healthy();
     let theirs = papers.records.remove(0);
