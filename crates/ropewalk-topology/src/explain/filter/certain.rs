@@ -128,7 +128,7 @@ fn step<'a>(run: &mut Run<'a>, rule: &'a Rule, depth: u8) -> Step {
 }
 
 /// What a verdict comes to.
-fn conclude<'a>(run: &mut Run<'a>, rule: &Rule, verdict: &Verdict, depth: u8) -> Step {
+fn conclude(run: &mut Run<'_>, rule: &Rule, verdict: &Verdict, depth: u8) -> Step {
     let mut sub = |name: &String| {
         let chain = run.table.chains.iter().find(|chain| chain.name == *name);
         chain.map_or(Certain::Unknown, |chain| walk(run, chain, depth + 1))
