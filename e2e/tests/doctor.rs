@@ -257,6 +257,24 @@ fn gateways_that_nobody_is_are_found() {
 }
 
 #[test]
+fn the_gateway_of_a_vlan_is_found_where_the_plugin_has_made_it() {
+    let sick = host();
+    if sick.lab.lacks_nftables() {
+        return;
+    }
+    if !sick.lab.has_vlan_filtering() {
+        return sick.lab.not_here("bridge VLAN filtering");
+    }
+    sick.in_vlan(100);
+    sick.attach("c1");
+    sick.attach("c2");
+    assert_eq!(sick.findings(), []);
+    sick.lab.sh("ip address del 10.1.0.1/24 dev lan0.100");
+    let found = sick.findings();
+    assert_eq!(names(&found), ["gateway-missing", "gateway-missing"], "{found:#?}");
+}
+
+#[test]
 fn half_made_bridges_are_found() {
     let sick = host();
     if sick.lab.lacks_nftables() {

@@ -40,6 +40,13 @@ impl Sick {
         self.write("lan", &json!([bridge_plugin("lan0", "10.1.0", "fd00:1")]));
     }
 
+    /// The same in a VLAN.
+    pub(crate) fn in_vlan(&self, id: u16) {
+        let mut plugin = bridge_plugin("lan0", "10.1.0", "fd00:1");
+        plugin["vlan"] = json!(id);
+        self.write("lan", &json!([plugin]));
+    }
+
     /// The network `lan` with addresses from a database.
     pub(crate) fn with_database(&self) {
         let ipam = json!({

@@ -125,8 +125,9 @@ pub const CHECKS: [Check; 22] = [
     Check {
         name: "overlapping-subnets",
         severity: Warning,
-        meaning: "two links of a namespace with subnets that overlap, a route that takes a part of \
-                  a container subnet away, or two networks that give the same addresses",
+        meaning: "two links of a namespace, not both to the outside, with subnets that overlap; a \
+                  route that takes a part of a container subnet away; or two networks that give \
+                  the same addresses",
         consequence: "Some of the addresses cannot be reached, or are given twice.",
         cure: "give one of the networks another subnet",
         is_mended: false,
@@ -135,7 +136,8 @@ pub const CHECKS: [Check; 22] = [
     Check {
         name: "gateway-missing",
         severity: Error,
-        meaning: "the gateway of a container's route that nobody has in its broadcast domain",
+        meaning: "the gateway of a container's route that nobody has, or answers for, in its \
+                  broadcast domain",
         consequence: "The container reaches nothing beyond its own subnet.",
         cure: "give the bridge the address, or set `isGateway` in the configuration",
         is_mended: false,
