@@ -163,7 +163,8 @@ fn a_flood_of_changes_is_told_to_its_end() {
     watch.told("host", "added", "link", "flood1");
 }
 
-/// A terminal with the picture, of 80 columns and 24 rows.
+/// A terminal with the picture, of 80 columns and 60 rows: changes come one by one on a busy machine,
+/// and what is waited for must not have been pushed out by then.
 struct Terminal<'a> {
     lab: &'a Lab,
     child: Child,
@@ -173,7 +174,7 @@ const SEEN: &str = "/run/typescript";
 
 impl<'a> Terminal<'a> {
     fn start(lab: &'a Lab) -> Self {
-        let command = format!("{} watch", command_path().display());
+        let command = format!("stty rows 60 columns 80; exec {} watch", command_path().display());
         let mut start = lab.enter();
         start.args(["setpriv", "--pdeathsig", "KILL", "script", "--quiet", "--flush"]);
         start.args(["--return", "--command", &command, SEEN]);
