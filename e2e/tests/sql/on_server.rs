@@ -134,6 +134,48 @@ fn sq_23_a_server_that_is_killed_in_a_transaction_comes_back_without_it() {
 }
 
 #[test]
+fn sq_34_pools_change_while_hosts_use_them_and_every_address_can_be_had() {
+    let lab = Lab::new();
+    let server = Server::new(&lab, "pg", 5432);
+    let subnet = |keys: ropewalk_e2e::Value| {
+        let mut pool = json!({ "name": "lan", "subnet": "10.0.0.0/27" });
+        pool.as_object_mut().expect("an object").extend(keys.as_object().cloned().expect("keys"));
+        json!({ "pools": [pool] })
+    };
+    let changes = [
+        json!({ "blockSize": 29 }),
+        json!({ "blockSize": 30 }),
+        json!({}),
+        json!({ "name": "other" }),
+        json!({ "blockSize": 28 }),
+    ]
+    .map(subnet);
+    let mut old = &changes[0];
+    for (round, new) in changes.iter().enumerate() {
+        // Hosts are told one after the other, and ask in the same moment.
+        let asked: Vec<_> = (0..6)
+            .map(|number| {
+                let mut ipam = kept_ipam(&server.url(), if number % 2 == 0 { old } else { new });
+                ipam["host"] = json!(format!("h{}", number % 2));
+                let plugin = sql(&lab, &server.url(), new).key("ipam", &ipam);
+                plugin.on(&format!("r{round}-{number}")).command("ADD").start()
+            })
+            .collect();
+        asked.into_iter().for_each(|add| drop(add.finish().result()));
+        let plugin = sql(&lab, &server.url(), new);
+        let last = (0..30).map(|number| plugin.clone().on(&format!("r{round}-last{number}")).add());
+        let refused = last.into_iter().find(|add| add.code != 0).expect("a pool that ends");
+        assert!(refused.failure().contains("no IP addresses available"));
+        assert_eq!(server.held().len(), 29, "{new}");
+        for held in server.held().iter().skip(round % 2).step_by(2) {
+            let (_, container) = held.split_once(' ').expect("address and container");
+            plugin.clone().on(container).del_without_result().silent();
+        }
+        old = new;
+    }
+}
+
+#[test]
 fn sq_24_whoever_waits_too_long_is_told_to_try_again() {
     let lab = Lab::new();
     let server = Server::new(&lab, "pg", 5432);
