@@ -161,7 +161,9 @@ fn sq_34_pools_change_while_hosts_use_them_and_every_address_can_be_had() {
                 plugin.on(&format!("r{round}-{number}")).command("ADD").start()
             })
             .collect();
-        asked.into_iter().for_each(|add| drop(add.finish().result()));
+        for add in asked {
+            add.finish().result();
+        }
         let plugin = sql(&lab, &server.url(), new);
         let last = (0..30).map(|number| plugin.clone().on(&format!("r{round}-last{number}")).add());
         let refused = last.into_iter().find(|add| add.code != 0).expect("a pool that ends");
