@@ -24,5 +24,5 @@ pub use claim::{Claim, Given, Group};
 pub use ledger::{Holder, Ledger, Rest};
 pub use location::{Location, Options, Secret, Server};
 pub use pool::{Blocks, Pool};
-pub use survey::{Filter, Lease, Run, State};
+pub use survey::{Filter, Imported, Lease, Run, State};
 pub use trouble::{Kind, Trouble};

@@ -12,7 +12,7 @@ use crate::{
 const PAGE: usize = 5000;
 
 const COLUMNS: &str = "address, space, pool, slot, network, container, interface, pod, namespace, \
-                       host, since, free_at, kept_for, is_reserved";
+                       host, since, free_at, kept_for, is_reserved, block";
 
 /// An address that somebody has or had, or that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Lease {
     pub space: String,
     /// The pool that it is from; empty if nobody has had it.
     pub pool: String,
+    /// The block of the pool; empty if it is of none.
+    pub block: String,
     /// The group of pools that it was given of.
     pub group: String,
     /// Who has it, or had it last.
@@ -37,6 +39,21 @@ pub struct Lease {
     pub since: u64,
     /// What it is now.
     pub state: State,
+    /// The name that it is kept or reserved for, also while somebody has it.
+    pub name: Option<String>,
+    /// Whether it is reserved, for the name or for nobody, also while somebody has it.
+    pub is_reserved: bool,
+}
+
+/// What became of a lease that was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It was written.
+    New,
+    /// The same was there.
+    Known,
+    /// It was not written: the address is somebody else's.
+    Taken(Box<Lease>),
 }
 
 /// What becomes of an address.
@@ -169,15 +186,36 @@ impl Ledger {
         Ok((changed(0), changed(1)))
     }
 
-    /// Writes leases that others have given, in one transaction; what is there stays. The answer is
-    /// how many were new.
-    pub fn import(&mut self, leases: &[Lease]) -> Result<u64, Trouble> {
+    /// Writes leases that others have given, in one transaction. Who has an address keeps it; one
+    /// that is free becomes the lease's, and stays reserved for whom it is. The answer tells of each
+    /// lease what became of it.
+    pub fn import(&mut self, leases: &[Lease]) -> Result<Vec<Imported>, Trouble> {
         self.begin(&[])?;
-        let mut statements: Vec<Statement<'_>> = leases.iter().map(importing).collect();
-        statements.push(Statement::plain("COMMIT"));
-        let answers = self.database.run(&statements);
-        let answers = answers.inspect_err(|_| self.database.give_up())?;
-        Ok(answers.iter().take(leases.len()).map(|answer| answer.changed).sum())
+        self.import_begun(leases).inspect_err(|_| self.database.give_up())
+    }
+
+    fn import_begun(&mut self, leases: &[Lease]) -> Result<Vec<Imported>, Trouble> {
+        let statements: Vec<Statement<'_>> = leases.iter().map(importing).collect();
+        let written = self.database.run(&statements)?;
+        let mut fates = Vec::new();
+        for (wanted, answer) in leases.iter().zip(written) {
+            fates.push(if answer.changed > 0 { Imported::New } else { self.instead_of(wanted)? });
+        }
+        self.database.one("COMMIT", Vec::new())?;
+        Ok(fates)
+    }
+
+    /// What is there in the place of a lease that was not written.
+    fn instead_of(&mut self, wanted: &Lease) -> Result<Imported, Trouble> {
+        let sql = format!("SELECT {COLUMNS} FROM ropewalk_lease WHERE address = $1 AND space = $2");
+        let found = self.database.one(&sql, vec![some(wanted.ip), some(&wanted.space)])?.rows;
+        let Some(found) = found.first().and_then(lease) else { return Ok(Imported::Known) };
+        let is_same = match (&wanted.state, &found.state) {
+            (State::Held, State::Held) => wanted.holder == found.holder,
+            (State::Held, _) | (_, State::Free(_)) => false,
+            _ => (&wanted.name, wanted.is_reserved) == (&found.name, found.is_reserved),
+        };
+        Ok(if is_same { Imported::Known } else { Imported::Taken(Box::new(found)) })
     }
 }
 
@@ -226,6 +264,9 @@ fn lease(row: &Row) -> Option<Lease> {
         namespace: text(8),
         host: text(9)?,
         since: number(10)?,
+        name: text(12).filter(|name| !name.is_empty()),
+        is_reserved: number(13) == Some(1),
+        block: text(14)?,
         state,
     })
 }
@@ -243,16 +284,40 @@ fn run(row: Row) -> Option<Run> {
     })
 }
 
+/// Writes a lease, unless somebody has the address. One that is known stays in the run that knows
+/// it. A holder has one address of a group; what else
+/// it has is of a group of its own.
 fn importing(lease: &Lease) -> Statement<'static> {
-    let sql = "INSERT INTO ropewalk_lease (address, space, pool, block, slot, network, container, \
-               interface, pod, namespace, host, since) \
-               VALUES ($1, $2, $3, '', $4, $5, $6, $7, $8, $9, $10, $11) \
-               ON CONFLICT (address, space) DO NOTHING";
+    let sql = "INSERT INTO ropewalk_lease AS lease (address, space, pool, block, slot, network, \
+               container, interface, pod, namespace, host, since, free_at, kept_for, is_reserved) \
+               VALUES ($1, $2, $3, $4, CASE WHEN EXISTS (SELECT 1 FROM ropewalk_lease other \
+               WHERE other.network = $6 AND other.container = $7 AND other.interface = $8 \
+               AND other.slot = $5 AND other.free_at IS NULL \
+               AND NOT (other.address = $1 AND other.space = $2)) \
+               THEN $5 || ' ' || $1 || ' ' || $2 ELSE $5 END, \
+               $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+               ON CONFLICT (address, space) DO UPDATE SET \
+               slot = excluded.slot, \
+               network = excluded.network, container = excluded.container, \
+               interface = excluded.interface, pod = excluded.pod, \
+               namespace = excluded.namespace, host = excluded.host, since = excluded.since, \
+               free_at = excluded.free_at, \
+               kept_for = CASE WHEN lease.is_reserved = 1 THEN lease.kept_for \
+               ELSE excluded.kept_for END, \
+               is_reserved = CASE WHEN lease.is_reserved = 1 THEN 1 ELSE excluded.is_reserved END \
+               WHERE lease.free_at IS NOT NULL \
+               AND (excluded.free_at IS NULL OR lease.kept_for IS NULL)";
     let holder = &lease.holder;
+    let free_at = match lease.state {
+        State::Held => None,
+        State::Free(from) | State::Kept(_, from) => some(from),
+        State::Reserved(_) => some(NEVER),
+    };
     let values = vec![
         some(lease.ip),
         some(&lease.space),
         some(&lease.pool),
+        some(&lease.block),
         some(&lease.group),
         some(&holder.network),
         some(&holder.container),
@@ -261,6 +326,9 @@ fn importing(lease: &Lease) -> Statement<'static> {
         lease.namespace.clone(),
         some(&lease.host),
         some(lease.since),
+        free_at,
+        lease.name.clone().or(lease.is_reserved.then(String::new)),
+        some(u8::from(lease.is_reserved)),
     ];
     Statement::new(sql, values)
 }

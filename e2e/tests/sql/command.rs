@@ -158,8 +158,12 @@ fn ip_5_leases_move_from_host_local_and_whereabouts_and_between_databases() {
     assert!(ipam(&lab, &format!("pools {folder}")).stderr.contains("it takes a database"));
     let plugin = sql(&lab, FILE, &json!({ "pools": [{ "name": "lan", "subnet": "10.0.0.0/24" }] }));
     plugin.clone().on("c0").args("IP=10.0.0.3").add().result();
-    let moved = table(&lab, "import /var/lib/cni/networks --pool lan");
-    assert_eq!(moved, ["1 leases are new, 1 were there"]);
+    let moved = ipam(&lab, "import /var/lib/cni/networks --pool lan");
+    let skipped = "skipped 10.0.0.3: somebody else has it: net/c0/eth0\n";
+    let expected = format!("{skipped}1 leases are new, 0 were there, 1 are skipped\n");
+    assert_eq!((moved.code, moved.stdout), (1, expected));
+    let below = ipam(&lab, "import /var/lib/cni/networks/net --pool lan");
+    assert!(below.code == 1 && below.stderr.contains("it has no folders of networks"), "{below}");
     ipam(&lab, &format!("release 10.0.0.2 net {folder}")).silent();
     assert_eq!(lab.leases("net"), ["10.0.0.3"]);
     // What was imported is not given again, and is released by its owner's DEL.
@@ -169,18 +173,89 @@ fn ip_5_leases_move_from_host_local_and_whereabouts_and_between_databases() {
         "9": { "id": "w1", "podref": "prod/web-0", "ifname": "net1" } } } }] });
     lab.write("/run/pools.json", &pools.to_string());
     let moved = table(&lab, "import /run/pools.json --pool lan --network net");
-    assert_eq!(moved, ["1 leases are new, 0 were there"]);
-    assert!(table(&lab, "who 10.0.0.9")[1].starts_with("10.0.0.9 net net w1 net1 prod/web-0"));
+    assert_eq!(moved, ["1 leases are new, 0 were there, 0 are skipped"]);
+    // Nobody knows on which host it is, and so no host may give it back.
+    assert_eq!(table(&lab, "who 10.0.0.9")[1], "10.0.0.9 net net w1 net1 prod/web-0 - held");
     lab.sh(&format!("{} ipam export >/run/all.json", command_path().display()));
     let server = Server::new(&lab, "pg", 5432);
     let url = format!("--database '{}'", server.url());
-    let moved = table(&lab, &format!("import /run/all.json --pool lan {url}"));
-    assert_eq!(moved, ["3 leases are new, 0 were there"]);
+    let moved = table(&lab, &format!("import /run/all.json {url}"));
+    assert_eq!(moved, ["3 leases are new, 0 were there, 0 are skipped"]);
     assert_eq!(server.held(), ["10.0.0.3 c0", "10.0.0.4 c4", "10.0.0.9 w1"]);
     assert_eq!(table(&lab, &format!("leases {url}")).len(), 4);
     ipam(&lab, &format!("reserve 10.0.0.77 net {url}")).silent();
     ipam(&lab, &format!("release 10.0.0.77 net {url}")).silent();
     lab.sh("mkdir -p /var/lib/cni/results");
-    table(&lab, &format!("gc {url}"));
     assert_eq!(ipam(&lab, &format!("check {url}")).code, 1);
+    table(&lab, &format!("gc {url} --older-than 0"));
+    assert_eq!(server.held(), ["10.0.0.9 w1"]);
+}
+
+#[test]
+fn ip_6_an_export_imported_elsewhere_is_the_same() {
+    let lab = Lab::new();
+    let pools = json!([{ "name": "lan", "subnet": "10.0.0.0/24", "blockSize": 28 },
+                       { "name": "lan6", "subnet": "fd00::/64" }]);
+    let settings = json!({ "pools": pools, "space": "campus", "host": "h1", "keepFor": 100 });
+    let plugin = sql(&lab, FILE, &settings);
+    let pod = |name: &str| format!("K8S_POD_NAMESPACE=prod;K8S_POD_NAME={name}");
+    plugin.clone().on("c1").add().result();
+    ipam(&lab, "reserve 10.0.0.3 campus --for prod/db-0").silent();
+    ipam(&lab, "reserve 10.0.0.77 campus").silent();
+    plugin.clone().on("c2").args(&pod("db-0")).add().result();
+    plugin.clone().on("c3").args(&pod("web-0")).add().result();
+    plugin.on("c3").args(&pod("web-0")).del_without_result().silent();
+    let command = command_path().display().to_string();
+    lab.sh(&format!("{command} ipam export >/run/all.json"));
+    let server = Server::new(&lab, "pg", 5432);
+    for database in ["sqlite:///run/other.db".to_owned(), server.url()] {
+        let url = format!("--database '{database}'");
+        lab.sh("touch /run/other.db");
+        let moved = table(&lab, &format!("import /run/all.json {url}"));
+        assert_eq!(moved, ["7 leases are new, 0 were there, 0 are skipped"]);
+        let moved = table(&lab, &format!("import /run/all.json {url}"));
+        assert_eq!(moved, ["0 leases are new, 7 were there, 0 are skipped"]);
+        lab.sh(&format!("{command} ipam export {url} >/run/again.json"));
+        lab.sh("cmp /run/all.json /run/again.json");
+        let other = sql(&lab, &database, &settings);
+        let given = addresses(&other.clone().on("c4").add().result());
+        assert_eq!(given, ["10.0.0.5", "fd00::5"]);
+        let web = other.on("c5").args(&pod("web-0")).add().result();
+        assert_eq!(addresses(&web), ["10.0.0.4", "fd00::4"]);
+    }
+}
+
+#[test]
+fn ip_7_nothing_that_is_imported_lands_in_a_wrong_pool_or_is_given_again() {
+    let lab = Lab::new();
+    let folder = "/var/lib/cni/networks/net";
+    let files = [("10.0.0.2", "c1"), ("10.0.0.5", "c1"), ("10.0.0.3", "c2"), ("fd00::2", "c2")];
+    lab.sh(&format!("mkdir -p {folder}"));
+    for (ip, container) in files {
+        lab.sh(&format!("printf '{container}\\r\\neth0' >{folder}/{ip}"));
+    }
+    let pools = json!([{ "name": "lan", "subnet": "10.0.0.0/24" },
+                       { "name": "lan6", "subnet": "fd00::/64" }]);
+    let plugin = sql(&lab, FILE, &json!({ "pools": pools, "cooldown": 0 }));
+    // Somebody had what is in use elsewhere.
+    plugin.clone().on("c0").add().result();
+    plugin.clone().on("c0").del_without_result().silent();
+    let import = "import /var/lib/cni/networks --pool lan";
+    for (words, expected) in [
+        (import.to_owned(), "pool lan cannot have IPv4 and IPv6"),
+        (format!("{import}=10.0.0.0/24"), "no pool is given for fd00::2"),
+        (format!("{import} --pool lan6=fd00::/64"), "which addresses are of pool lan is not said"),
+    ] {
+        let refused = ipam(&lab, &words);
+        assert!(refused.code == 1 && refused.stderr.contains(expected), "{refused}");
+    }
+    assert_eq!(table(&lab, "leases"), ["no leases"]);
+    let moved = table(&lab, &format!("{import}=10.0.0.0/24 --pool lan6=fd00::/64"));
+    assert_eq!(moved, ["4 leases are new, 0 were there, 0 are skipped"]);
+    for (container, expected) in [("c3", ["10.0.0.4", "fd00::3"]), ("c4", ["10.0.0.6", "fd00::4"])]
+    {
+        assert_eq!(addresses(&plugin.clone().on(container).add().result()), expected);
+    }
+    plugin.clone().on("c2").del_without_result().silent();
+    assert_eq!(addresses(&plugin.on("c5").add().result()), ["10.0.0.3", "fd00::2"]);
 }

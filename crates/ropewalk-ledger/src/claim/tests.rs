@@ -1,6 +1,7 @@
 //! Claims in a real SQLite file: examples, and long random lives of pools.
 
 mod changes;
+mod imports;
 mod lives;
 
 use std::{collections::BTreeMap, net::IpAddr};

@@ -34,7 +34,7 @@ pub struct Lease {
     pub ip: IpAddr,
     /// The space of addresses.
     pub space: String,
-    /// The host it is for.
+    /// The host it is for; empty if nobody knows.
     pub host: String,
     /// The network's name.
     pub network: String,
@@ -110,8 +110,11 @@ pub fn judge<'a>(found: &Found, books: &'a Books) -> Vec<Disagreement<'a>> {
         if places.len() > 1.max(spaces(ip)) && books.pool(ip).is_some() {
             add(Kind::Duplicate, ip, format!("is in {}", places.join(" and ")), None);
         }
-        // What is reserved is given to nobody else.
-        let is_own = |lease: &Lease| lease.ip == ip && (lease.host == books.host || !lease.is_held);
+        // What is reserved is given to nobody else, and a lease of an unknown host may be ours.
+        let is_own = |lease: &Lease| {
+            let is_here = lease.host == books.host || lease.host.is_empty();
+            lease.ip == ip && (is_here || !lease.is_held)
+        };
         match held.get(&ip) {
             None if books.pool(ip).is_some() => {
                 let text = format!("is in {}, and not leased", places.join(", "));

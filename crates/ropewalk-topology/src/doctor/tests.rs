@@ -150,7 +150,13 @@ fn books_are_held_against_addresses() {
     let gone: IpAddr = "10.1.0.99".parse().expect("an address");
     let books = books::Books {
         host: "here".into(),
-        leases: vec![lease(ip, "there"), lease(gone, "here")],
+        // Of an unknown host are one that is here and one that is not.
+        leases: vec![
+            lease(ip, "there"),
+            lease(gone, "here"),
+            lease("10.1.0.13".parse().expect("an address"), ""),
+            lease("10.1.0.14".parse().expect("an address"), ""),
+        ],
         pools: vec![books::Pool { space: "lan".into(), ends: (ip, gone) }],
         ..books::Books::default()
     };
@@ -158,6 +164,7 @@ fn books_are_held_against_addresses() {
     let found = books::Found::from([
         (ip, vec!["c1".to_string()]),
         (stranger, vec!["c2".to_string(), "c3".to_string()]),
+        ("10.1.0.13".parse().expect("an address"), vec!["c4".to_string()]),
     ]);
     let kinds: Vec<(books::Kind, IpAddr)> =
         books::judge(&found, &books).into_iter().map(|one| (one.kind, one.ip)).collect();

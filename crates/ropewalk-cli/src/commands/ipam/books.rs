@@ -226,6 +226,7 @@ fn of_network(folder: &Path, network: &str, host: &str) -> Result<Vec<Lease>, Fa
             ip: lease.ip,
             space: network.to_owned(),
             pool: String::new(),
+            block: String::new(),
             group: if lease.ip.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
             holder: Holder {
                 network: network.to_owned(),
@@ -237,6 +238,8 @@ fn of_network(folder: &Path, network: &str, host: &str) -> Result<Vec<Lease>, Fa
             host: host.to_owned(),
             since: since.unwrap_or_default().as_secs(),
             state: State::Held,
+            name: None,
+            is_reserved: false,
         }
     };
     Ok(found.into_iter().map(lease).collect())

@@ -143,7 +143,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
         Action::Release(wanted) => release(&mut books, wanted, output)?,
         Action::Check(place) => return check::run(&mut books, place, output),
         Action::Gc(wanted) => gc(&mut books, wanted, output)?,
-        Action::Import(wanted) => exchange::import(&mut books, wanted, output)?,
+        Action::Import(wanted) => return exchange::import(&mut books, wanted, output),
         Action::Export => exchange::export(&mut books, output)?,
     }
     Ok(Exit::Ok.into())

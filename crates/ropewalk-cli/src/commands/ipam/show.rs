@@ -1,6 +1,7 @@
 //! Showing books: tables for people, JSON for programs.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use clap::Args;
 use ropewalk_ledger::{Filter, Lease, Run, State};
@@ -112,16 +113,15 @@ pub(super) fn holder(lease: &Lease) -> String {
 /// A lease as JSON.
 pub(super) fn value(lease: &Lease) -> Value {
     let holder = &lease.holder;
-    let (name, until) = match &lease.state {
-        State::Held => (None, None),
-        State::Free(until) => (None, Some(*until)),
-        State::Kept(name, until) => (Some(name.clone()), Some(*until)),
-        State::Reserved(name) => (name.clone(), None),
+    let until = match &lease.state {
+        State::Held | State::Reserved(_) => None,
+        State::Free(until) | State::Kept(_, until) => Some(*until),
     };
     json!({
         "address": lease.ip.to_string(),
         "space": lease.space,
         "pool": lease.pool,
+        "block": lease.block,
         "group": lease.group,
         "network": holder.network,
         "containerID": holder.container,
@@ -131,7 +131,8 @@ pub(super) fn value(lease: &Lease) -> Value {
         "host": lease.host,
         "since": moment(lease.since),
         "state": word(&lease.state),
-        "name": name,
+        "name": lease.name,
+        "reserved": lease.is_reserved,
         "until": until.map(moment),
     })
 }
@@ -152,7 +153,8 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-fn state(state: &State) -> String {
+/// What an address is now, for people.
+pub(super) fn state(state: &State) -> String {
     match state {
         State::Held => "held".to_owned(),
         State::Free(from) => format!("free from {}", moment(*from)),
@@ -177,6 +179,19 @@ pub(super) fn moment(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The seconds of such a moment; `None` if it is no moment that we have written.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let number = |range: Range<usize>| text.get(range)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    let (year, month) =
+        if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let day_of_year = (153 * month + 2) / 5 + day.checked_sub(1)?;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    let seconds = days.checked_sub(719_468)? * 86400 + hour * 3600 + minute * 60 + second;
+    Some(seconds).filter(|seconds| moment(*seconds) == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +205,10 @@ mod tests {
             (253_402_300_799, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(moment(seconds), expected);
+            assert_eq!(super::seconds(expected), Some(seconds));
+        }
+        for wrong in ["", "2026-11-22", "2026-13-22T09:35:28Z", "2026-02-30T00:00:00Z"] {
+            assert_eq!(super::seconds(wrong), None, "{wrong}");
         }
     }
 }
