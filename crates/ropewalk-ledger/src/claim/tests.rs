@@ -11,7 +11,7 @@ use crate::{
     books::Standing,
     location::{Location, Options},
     pool::Blocks,
-    survey::{Filter, State},
+    survey::{Filter, Lease, State},
 };
 
 /// A ledger in a directory that vanishes with it.
@@ -76,6 +76,25 @@ fn wish<'a>(container: &str, pools: &[&'a Pool]) -> Claim<'a> {
         now: 100,
         groups: vec![Group { name: "IPv4".to_owned(), pools: pools.to_vec() }],
         wanted: Vec::new(),
+    }
+}
+
+/// A lease that others have given.
+fn foreign(container: &str, ip: IpAddr, pool: &str) -> Lease {
+    Lease {
+        ip,
+        space: "lan".to_owned(),
+        pool: pool.to_owned(),
+        block: String::new(),
+        group: "IPv4".to_owned(),
+        holder: holder(container),
+        pod: None,
+        namespace: None,
+        host: String::new(),
+        since: 100,
+        state: State::Held,
+        name: None,
+        is_reserved: false,
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::survey::{Filter, Lease, State};
 
 /// Every address that anybody may have of these pools.
 fn addresses(pools: &[&Pool]) -> BTreeSet<IpAddr> {
@@ -141,18 +140,7 @@ fn leases_are_imported_before_and_behind_the_cursor() {
         let mut books = Books::new();
         fill(&mut books, &[&pool], "c", 3);
         books.release("c1", AT_ONCE);
-        let lease = |text: &str| Lease {
-            ip: ip(text),
-            space: "lan".to_owned(),
-            pool: pool.name.clone(),
-            group: "IPv4".to_owned(),
-            holder: holder(text),
-            pod: None,
-            namespace: None,
-            host: String::new(),
-            since: 100,
-            state: State::Held,
-        };
+        let lease = |text: &str| foreign(text, ip(text), &pool.name);
         let imported = ["10.0.0.3", "10.0.0.5", "10.0.0.12"];
         books.ledger.import(&imported.map(lease)).unwrap();
         let lasting = held(&mut books).into_values().filter(|who| who.starts_with("10.")).count();

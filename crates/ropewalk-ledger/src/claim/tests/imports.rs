@@ -1,24 +1,10 @@
 //! Leases of others in a real SQLite file: no address that somebody has is given again.
 
 use super::*;
-use crate::survey::{Filter, Imported, Lease, State};
+use crate::survey::Imported;
 
 fn lease(container: &str, text: &str) -> Lease {
-    Lease {
-        ip: ip(text),
-        space: "lan".to_owned(),
-        pool: "10.0.0.0/29".to_owned(),
-        block: String::new(),
-        group: "IPv4".to_owned(),
-        holder: holder(container),
-        pod: None,
-        namespace: None,
-        host: String::new(),
-        since: 100,
-        state: State::Held,
-        name: None,
-        is_reserved: false,
-    }
+    foreign(container, ip(text), "10.0.0.0/29")
 }
 
 fn all(books: &mut Books) -> Vec<Lease> {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     address::{address, number},
     pool::behind,
-    survey::{Filter, Lease, State},
+    survey::Imported,
 };
 
 /// Numbers that look random and are the same every time.
@@ -100,19 +100,8 @@ fn command(dice: &mut Dice, books: &mut Books, pools: &[Pool], now: u64, model: 
         _ if model.contains_key(&container) => {}
         _ => {
             let names = ["", "gone", &pool.name];
-            let lease = Lease {
-                ip,
-                space: "lan".to_owned(),
-                pool: names[dice.below(3)].to_owned(),
-                group: "IPv4".to_owned(),
-                holder: holder(&container),
-                pod: None,
-                namespace: None,
-                host: String::new(),
-                since: now,
-                state: State::Held,
-            };
-            if books.ledger.import(&[lease]).unwrap() == 1 {
+            let lease = foreign(&container, ip, names[dice.below(3)]);
+            if books.ledger.import(&[lease]).unwrap() == [Imported::New] {
                 model.insert(container, ip.to_string());
             }
         }
