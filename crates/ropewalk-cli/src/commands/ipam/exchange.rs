@@ -90,8 +90,8 @@ pub(super) fn import(
             State::Held => format!("somebody else has it: {}", show::holder(lease)),
             _ => show::state(&lease.state),
         };
-        let line = |lease: &Box<Lease>| format!("skipped {}: {}\n", lease.ip, of(lease));
-        let lines: String = taken.iter().map(line).collect();
+        let line = |lease: &Lease| format!("skipped {}: {}\n", lease.ip, of(lease));
+        let lines: String = taken.iter().map(|lease| line(lease)).collect();
         format!("{lines}{new} leases are new, {known} were there, {} are skipped\n", taken.len())
     };
     output.answer(text, || {
@@ -129,11 +129,10 @@ fn place(leases: &mut [Lease], wanted: &Import) -> Result<(), Failure> {
                 lease.pool.clone_from(&pool.name);
                 lease.block.clear();
             }
-            Some(_) => {}
             None if !wanted.pool.is_empty() => {
                 return Err(failed(format!("no pool is given for {}", lease.ip)));
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     Ok(())
