@@ -236,10 +236,7 @@ fn ip_7_nothing_that_is_imported_lands_in_a_wrong_pool_or_is_given_again() {
     }
     let pools = json!([{ "name": "lan", "subnet": "10.0.0.0/24" },
                        { "name": "lan6", "subnet": "fd00::/64" }]);
-    let plugin = sql(&lab, FILE, &json!({ "pools": pools, "cooldown": 0 }));
-    // Somebody had what is in use elsewhere.
-    plugin.clone().on("c0").add().result();
-    plugin.clone().on("c0").del_without_result().silent();
+    sql(&lab, FILE, &json!({ "pools": pools })).on("c9").del_without_result().silent();
     let import = "import /var/lib/cni/networks --pool lan";
     for (words, expected) in [
         (import.to_owned(), "pool lan cannot have IPv4 and IPv6"),
@@ -249,13 +246,21 @@ fn ip_7_nothing_that_is_imported_lands_in_a_wrong_pool_or_is_given_again() {
         let refused = ipam(&lab, &words);
         assert!(refused.code == 1 && refused.stderr.contains(expected), "{refused}");
     }
-    assert_eq!(table(&lab, "leases"), ["no leases"]);
-    let moved = table(&lab, &format!("{import}=10.0.0.0/24 --pool lan6=fd00::/64"));
-    assert_eq!(moved, ["4 leases are new, 0 were there, 0 are skipped"]);
-    for (container, expected) in [("c3", ["10.0.0.4", "fd00::3"]), ("c4", ["10.0.0.6", "fd00::4"])]
-    {
-        assert_eq!(addresses(&plugin.clone().on(container).add().result()), expected);
+    let server = Server::new(&lab, "pg", 5432);
+    for database in [FILE.to_owned(), server.url()] {
+        let plugin = sql(&lab, &database, &json!({ "pools": pools, "cooldown": 0 }));
+        let url = format!("--database '{database}'");
+        // Somebody had what is in use elsewhere.
+        plugin.clone().on("c0").add().result();
+        plugin.clone().on("c0").del_without_result().silent();
+        assert_eq!(table(&lab, &format!("leases {url}")), ["no leases"]);
+        let moved = table(&lab, &format!("{import}=10.0.0.0/24 --pool lan6=fd00::/64 {url}"));
+        assert_eq!(moved, ["4 leases are new, 0 were there, 0 are skipped"]);
+        let others = [("c3", ["10.0.0.4", "fd00::3"]), ("c4", ["10.0.0.6", "fd00::4"])];
+        for (container, expected) in others {
+            assert_eq!(addresses(&plugin.clone().on(container).add().result()), expected);
+        }
+        plugin.clone().on("c2").del_without_result().silent();
+        assert_eq!(addresses(&plugin.on("c5").add().result()), ["10.0.0.3", "fd00::2"]);
     }
-    plugin.clone().on("c2").del_without_result().silent();
-    assert_eq!(addresses(&plugin.on("c5").add().result()), ["10.0.0.3", "fd00::2"]);
 }
