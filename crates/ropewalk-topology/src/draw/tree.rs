@@ -256,8 +256,10 @@ fn settings(content: &Content) -> Option<String> {
     let families = [("ipv4/ip_forward", "IPv4"), ("ipv6/conf/all/forwarding", "IPv6")];
     let forwarded: Vec<&str> =
         families.iter().filter(|(name, _)| is_on(name)).map(|(_, family)| *family).collect();
-    let connections = content.setting("netfilter/nf_conntrack_count").filter(|count| *count != "0");
-    let connections = connections.map(|count| format!("{count} tracked connections"));
+    let connections = content.setting("netfilter/nf_conntrack_count");
+    let connections = connections.and_then(|count| count.parse().ok());
+    let connections = connections
+        .and_then(|count| words::count(count, "tracked connection", "tracked connections"));
     let forwards = (!forwarded.is_empty()).then(|| format!("forwards {}", forwarded.join(" and ")));
     let parts: Vec<String> = forwards.into_iter().chain(connections).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
