@@ -29,7 +29,7 @@ const PATIENCE: u32 = 10;
 
 /// As a step among others: after this time hosts begin only what is needed, tests that could not be
 /// tried on this machine.
-const ENOUGH: Duration = Duration::from_mins(9);
+const ENOUGH: Duration = Duration::from_mins(7);
 
 /// The task: builds what is tested, and runs the tests that the filter selects, all without one,
 /// however long it takes.
