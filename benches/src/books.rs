@@ -29,8 +29,8 @@ const WARMING_UP: usize = 5;
 /// How many leases there are in the pools of the second table.
 const FILLED: [u32; 2] = [1000, 1_000_000];
 
-/// A server of Debian's package; it ends with everything that is started here.
-const SERVER: &str = r#"
+/// Starts a server of Debian's package.
+const START: &str = r#"
 programs=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
 mkdir -p /run/pg && chown postgres /run/pg
 runuser -u postgres -- $programs/initdb -D /run/pg/data -A trust -U postgres -N >/run/pg/init.log
@@ -38,13 +38,19 @@ runuser -u postgres -- $programs/pg_ctl -D /run/pg/data -l /run/pg/log -w \
     -o "-k /run/pg -c listen_addresses=" start >/run/pg/start.log
 "#;
 
+/// Stops it, whoever still asks it something.
+const STOP: &str = r"
+programs=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
+runuser -u postgres -- $programs/pg_ctl -D /run/pg/data -w -m immediate stop >/run/pg/stop.log
+";
+
 /// What one kind of books took.
 #[derive(Clone, Debug)]
 pub struct Kind {
     /// As tables call it.
     pub name: String,
     /// In the order of [`VERBS`].
-    costs: [Vec<Duration>; 2],
+    pub costs: [Vec<Duration>; 2],
 }
 
 impl Kind {
@@ -55,7 +61,7 @@ impl Kind {
 
     /// The middle of what each ADD took beside that of the same round: times, and milliseconds
     /// more.
-    fn against(&self, other: &Self) -> [f64; 2] {
+    pub fn against(&self, other: &Self) -> [f64; 2] {
         let pairs = || self.costs[0].iter().zip(&other.costs[0]);
         let times = pairs().map(|(own, other)| own.as_secs_f64() / other.as_secs_f64());
         let more = pairs().map(|(own, other)| milliseconds(own) - milliseconds(other));
@@ -105,9 +111,17 @@ impl Books {
     }
 }
 
-/// Both tables.
+/// Both tables. The server ends before whatever is measured next, which waits for all that this
+/// process has adopted.
 pub fn measure(machine: &Machine, ours: &Contestant, rounds: usize) -> Outcome<Vec<Books>> {
-    run(SERVER)?;
+    run(START)?;
+    let measured = with_server(machine, ours, rounds);
+    run(STOP)?;
+    call::settle()?;
+    measured
+}
+
+fn with_server(machine: &Machine, ours: &Contestant, rounds: usize) -> Outcome<Vec<Books>> {
     let pools = json!([{ "subnet": "10.1.0.0/16" }]);
     let sql = |url: &str| json!({ "type": "sql", "database": url, "pools": pools });
     run("psql -q -h /run/pg -U postgres -c 'CREATE DATABASE ipam'")?;

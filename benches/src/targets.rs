@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    books::Books,
     burst,
     call::{Cost, Verb},
     contestant::{FLOOR, OURS, REFERENCE},
@@ -82,11 +83,12 @@ const fn of_processors(ratio: &Ratio) -> Ratio {
     Ratio { of: cpu, ..*ratio }
 }
 
-const RATIOS: [Ratio; 14] = [
+const RATIOS: [Ratio; 22] = [
     against_reference("bridge", 1, Verb::Add, 5.0),
     against_reference("masquerade", 1, Verb::Add, 12.0),
     against_reference("ports", 1, Verb::Add, 20.0),
     against_reference("ports", 1000, Verb::Add, 40.0),
+    against_reference("ports", 1000, Verb::Del, 40.0),
     against_reference("masquerade", 1, Verb::Check, 10.0),
     against_reference("masquerade", 1000, Verb::Check, 25.0),
     against_reference("bridge", 1, Verb::Del, 12.0),
@@ -97,6 +99,13 @@ const RATIOS: [Ratio; 14] = [
     against_floor("bridge", 1, Verb::Add, 1.25),
     against_floor("masquerade", 1, Verb::Add, 1.25),
     against_floor("ports", 1, Verb::Add, 1.3),
+    against_floor("ports", 1000, Verb::Add, 1.3),
+    against_floor("ports", 1000, Verb::Del, 1.3),
+    against_floor("masquerade", 1, Verb::Check, 1.3),
+    against_floor("masquerade", 1000, Verb::Check, 1.3),
+    against_floor("bridge", 1, Verb::Del, 1.3),
+    against_floor("masquerade", 1, Verb::Del, 1.3),
+    against_floor("ports", 1, Verb::Del, 1.3),
 ];
 
 /// VERSION, memory and size.
@@ -105,9 +114,17 @@ const START_AGAINST_FLOOR: f64 = 1.3;
 const MEMORY_AGAINST_REFERENCE: f64 = 8.0;
 const MOST_KIB: f64 = 2048.0;
 
-/// How many calls at once, and how many more of each verb end in a second than of the reference.
+/// How many calls at once, how many more of each verb end in a second than of the reference, and
+/// how many more of the floor.
 const AT_ONCE: usize = 64;
 const RATES: [f64; 2] = [8.0, 15.0];
+const RATE_OF_FLOOR: f64 = 1.5;
+
+/// What an ADD with SQLite may take against host-local; how many milliseconds more one with
+/// PostgreSQL; and what a claim among a million leases may take against one among a thousand.
+const SQLITE: f64 = 1.3;
+const POSTGRESQL_MS: f64 = 6.0;
+const MILLION: f64 = 3.0;
 
 /// What options are worth: how many times one's quantity is another's.
 const OPTIONS: [((&str, &str), usize, Limit); 2] = [
@@ -132,6 +149,7 @@ pub fn of(report: &Report) -> Vec<Target> {
     targets.extend(of_bursts(report));
     targets.extend(of_options(&report.options));
     targets.extend(of_counts(&report.measured));
+    targets.extend(of_books(&report.books));
     targets
 }
 
@@ -204,15 +222,16 @@ fn of_bursts(report: &Report) -> Vec<Target> {
                 wanted: Limit::Most(0.0),
                 measured: errors,
             });
-            let Some((_, reference)) = find(REFERENCE).filter(|_| bursts.size == AT_ONCE) else {
-                continue;
-            };
-            let (ours, reference) = (ours[index].rate().median, reference[index].rate().median);
-            targets.push(Target {
-                what: format!("{what}, in a second: {}", of_pair((OURS, REFERENCE))),
-                wanted: Limit::Least(RATES[index]),
-                measured: ours / reference,
-            });
+            let wishes = [
+                ((OURS, REFERENCE), Limit::Least(RATES[index])),
+                ((FLOOR, OURS), Limit::Most(RATE_OF_FLOOR)),
+            ];
+            for (pair, wanted) in wishes.into_iter().filter(|_| bursts.size == AT_ONCE) {
+                let rate = |name| find(name).map(|(_, of)| of[index].rate().median);
+                let Some((more, less)) = rate(pair.0).zip(rate(pair.1)) else { continue };
+                let what = format!("{what}, in a second: {}", of_pair(pair));
+                targets.push(Target { what, wanted, measured: more / less });
+            }
         }
     }
     targets
@@ -256,6 +275,23 @@ fn of_counts(all: &[Measured]) -> Vec<Target> {
     targets
 }
 
+/// Of both tables, in the order in which they were measured.
+fn of_books(books: &[Books]) -> Vec<Target> {
+    let [bridges, pools] = books else { return Vec::new() };
+    let against_first = |books: &Books, kind: usize| books.kinds[kind].against(&books.kinds[0]);
+    let [sqlite, postgresql] = [1, 2].map(|kind| against_first(bridges, kind));
+    let target = |what: &str, most, measured| Target {
+        what: what.to_owned(),
+        wanted: Limit::Most(most),
+        measured,
+    };
+    vec![
+        target("bridge ADD, SQLite/host-local", SQLITE, sqlite[0]),
+        target("bridge ADD, PostgreSQL over host-local, ms", POSTGRESQL_MS, postgresql[1]),
+        target("sql ADD, 1000000/1000 leases", MILLION, against_first(pools, 1)[0]),
+    ]
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
 fn count(number: usize) -> f64 {
     number as f64
@@ -263,7 +299,10 @@ fn count(number: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::books::Kind;
 
     #[test]
     fn targets_are_those_that_something_was_measured_for() {
@@ -281,6 +320,21 @@ mod tests {
         let calls = found("masquerade DEL, 1000 existing: system calls");
         assert_eq!(calls, Some((60.0, true)));
         assert_eq!(found("bridge ADD, 1 existing: reference/ropewalk"), None);
+    }
+
+    #[test]
+    fn books_are_held_against_the_first_kind() {
+        let kind = |ms: u64| {
+            let costs = [vec![Duration::from_millis(ms); 3], Vec::new()];
+            Kind { name: String::new(), costs }
+        };
+        let books = |times: &[u64]| Books {
+            about: "Kinds",
+            kinds: times.iter().copied().map(kind).collect(),
+        };
+        let targets = of_books(&[books(&[10, 12, 17]), books(&[10, 31])]);
+        let found = targets.iter().map(|target| (target.measured, target.is_met()));
+        assert_eq!(found.collect::<Vec<_>>(), [(1.2, true), (7.0, false), (3.1, false)]);
     }
 
     #[test]

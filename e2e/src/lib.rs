@@ -54,4 +54,4 @@ pub use random::Random;
 pub use samples::{Host, Role, SAMPLES, Sample, VERSIONS};
 pub use serde_json::{Value, json};
 pub use snapshot::Snapshot;
-pub use state::State;
+pub use state::{LASTING_RULES, State};

@@ -56,13 +56,25 @@ fn lasting(line: &str) -> Option<String> {
     Some(words.collect::<Vec<_>>().join(" "))
 }
 
-/// Packet filters and files. What is done and undone for an attachment shows in its elements; a list
-/// of them is in no order.
-const RULES_AND_FILES: &str = "
-    nft -s list ruleset 2>/dev/null | tr , '\\n' | sed 's/^[[:space:]]*//'
-    find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f \\
-        ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' \\
-        ! -path '/run/ropewalk/leases/*' 2>/dev/null || true";
+/// Prints the rules of nftables when no element lives its last milliseconds any more: such a one is
+/// there at one moment and not at the next. It looks so often that none can outlive it.
+pub const LASTING_RULES: &str = "
+    for look in $(seq 200); do
+        rules=$(nft -s list ruleset 2>/dev/null) || true
+        case $rules in *' timeout '*) ;; *) break ;; esac
+    done
+    printf '%s\\n' \"$rules\"";
+
+/// What prints packet filters and files. What is done and undone for an attachment shows in its
+/// elements; a list of them is in no order.
+fn rules_and_files() -> String {
+    format!(
+        "({LASTING_RULES}) | tr , '\\n' | sed 's/^[[:space:]]*//'
+        find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f \\
+            ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' \\
+            ! -path '/run/ropewalk/leases/*' 2>/dev/null || true"
+    )
+}
 
 /// What there is at one moment, a line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +100,8 @@ impl State {
     pub fn glance(host: &Host) -> Self {
         let text = host.lab.sh(&format!(
             "({NETWORK})\necho c1\nnsenter --net=/run/netns/c1 sh <<'END'\n{NETWORK}\nEND\n\
-             {RULES_AND_FILES}"
+             {}",
+            rules_and_files()
         ));
         let mut lines: Vec<String> = text.lines().filter_map(lasting).collect();
         lines.sort();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ropewalk_e2e::chain::{Chain, chained};
-use ropewalk_e2e::{Lab, Plugin, Value, json, patience};
+use ropewalk_e2e::{LASTING_RULES, Lab, Plugin, Value, json, patience};
 
 /// The plugins of the list, in order.
 const PLUGINS: [&str; 4] = ["bridge", "portmap", "firewall", "tuning"];
@@ -108,10 +108,12 @@ fn network(lab: &Lab) -> Chain<'_> {
 /// Everything that could be left behind, as text: links, packet filter, files. A link that is up
 /// or down, and the MAC address of a bridge, follow from others.
 fn traces(lab: &Lab) -> String {
-    lab.sh("ip -o link | cut -d: -f2 | cut -d@ -f1 | sort
-            nft -s list ruleset
+    lab.sh(&format!(
+        "ip -o link | cut -d: -f2 | cut -d@ -f1 | sort
+            {LASTING_RULES}
             find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f 2>/dev/null |
-                grep -v -e /lock$ -e /last_reserved_ip -e ^/run/ropewalk/leases/ | sort")
+                grep -v -e /lock$ -e /last_reserved_ip -e ^/run/ropewalk/leases/ | sort"
+    ))
 }
 
 /// The values that tuning gives back.
