@@ -110,11 +110,15 @@ pub(crate) fn forward(socket: &Socket) -> Outcome<()> {
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(failed("ip_forward"))
 }
 
-/// Makes a bridge that is up and has an address.
+/// Makes a bridge that is up and has an address. Its MAC address stays, whatever ports come and go:
+/// without one of its own it would be that of some port, and containers would send to another one.
 pub(crate) fn create_bridge(socket: &Socket, name: &str, lease: &Lease) -> Outcome<u32> {
     let mut messages = Messages::new();
-    messages.begin(NEW_LINK, CREATE | EXCLUSIVE | ECHO, &header(0, UP)).text(IFNAME, name);
-    messages.nest(LINK_INFO, |info| _ = info.text(INFO_KIND, "bridge"));
+    messages
+        .begin(NEW_LINK, CREATE | EXCLUSIVE | ECHO, &header(0, UP))
+        .text(IFNAME, name)
+        .attribute(ADDRESS, &mac_of(lease.gateway))
+        .nest(LINK_INFO, |info| _ = info.text(INFO_KIND, "bridge"));
     let bridge = socket.ask(&messages).map_err(failed("bridge"))?;
     let mut messages = Messages::new();
     address(&mut messages, index(&bridge), lease.gateway, lease.prefix);
@@ -172,13 +176,18 @@ pub(crate) fn create_macvlan(
     socket.ask(&messages).map_err(failed("macvlan")).map(drop)
 }
 
-/// What the container sees of its link. Its MAC address follows from its IP address, so that no
-/// neighbour ever remembers another one for it, and nothing has to be announced.
+/// A MAC address that follows from an IP address, so that no neighbour ever remembers another one
+/// for it, and nothing has to be announced.
+fn mac_of(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [2, 0xf1, a, b, c, d]
+}
+
+/// What the container sees of its link.
 fn inside(messages: &mut Messages, request: &Request, namespace: i32, lease: &Lease) {
-    let [a, b, c, d] = lease.address.octets();
     messages
         .text(IFNAME, &request.ifname)
-        .attribute(ADDRESS, &[2, 0xf1, a, b, c, d])
+        .attribute(ADDRESS, &mac_of(lease.address))
         .attribute(NAMESPACE, &namespace.to_ne_bytes());
 }
 
