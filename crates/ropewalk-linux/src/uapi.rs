@@ -124,6 +124,8 @@ pub(crate) const IFA_F_DADFAILED: u32 = 8;
 pub(crate) const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 
 // Routes: `linux/rtnetlink.h`.
+pub(crate) const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
+pub(crate) const RTM_F_FIB_MATCH: u32 = 0x2000;
 pub(crate) const RTA_DST: u16 = 1;
 pub(crate) const RTA_OIF: u16 = 4;
 pub(crate) const RTA_GATEWAY: u16 = 5;

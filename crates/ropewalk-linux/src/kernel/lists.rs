@@ -4,10 +4,13 @@ use ropewalk_addr::Family;
 use ropewalk_netstate::{KernelError, Place, resource::Route};
 
 use super::{Linux, observe::absent_is_none};
-use crate::translate::{
-    address::{self, FoundAddress},
-    bridge_port,
-    route::{self, FoundRoute},
+use crate::{
+    netlink::Reply,
+    translate::{
+        address::{self, FoundAddress},
+        bridge_port,
+        route::{self, FoundRoute},
+    },
 };
 
 impl Linux {
@@ -25,7 +28,8 @@ impl Linux {
         Ok(absent_is_none(found.map(Some))?.unwrap_or_default())
     }
 
-    /// The route with the key of the wanted one.
+    /// The route with the key of the wanted one. One to a single address is looked up: the kernel
+    /// walks over all routes to list those through a link.
     pub(super) fn find_route(
         &mut self,
         place: Place,
@@ -33,13 +37,21 @@ impl Linux {
         index: u32,
     ) -> Result<Option<Route>, KernelError> {
         let family = wanted.destination.family();
-        let question = route::list(family, wanted.table, Some(index));
-        let found = self.route(place)?.dump(&question, |reply| {
-            let is_it =
-                |found: &FoundRoute| found.link == Some(index) && found.is_the_same_route(wanted);
+        let is_it =
+            |found: &FoundRoute| found.link == Some(index) && found.is_the_same_route(wanted);
+        let read = |reply: &Reply<'_>| {
             let found = route::read(reply)?.into_iter().find(is_it);
             found.map(|found| found.resource(wanted))
-        });
+        };
+        let socket = self.route(place)?;
+        if wanted.destination.length() == family.bits() {
+            let question = route::match_table(wanted.destination.last());
+            // Whether none leads there, or another one, or this kernel cannot tell: the list says it.
+            if let Ok(Some(found)) = socket.get(question, read) {
+                return Ok(Some(found));
+            }
+        }
+        let found = socket.dump(&route::list(family, wanted.table, Some(index)), read);
         Ok(absent_is_none(found.map(Some))?.and_then(|found| found.into_iter().next()))
     }
 

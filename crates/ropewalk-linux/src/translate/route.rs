@@ -11,8 +11,8 @@ use crate::{
     uapi::{
         NLM_F_APPEND, NLM_F_CREATE, RT_SCOPE_NOWHERE, RTA_DST, RTA_GATEWAY, RTA_METRICS,
         RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTA_VIA, RTAX_ADVMSS,
-        RTAX_MTU, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, RTN_UNICAST, RTNH_F_ONLINK,
-        RTPROT_BOOT,
+        RTAX_MTU, RTM_DELROUTE, RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE, RTM_GETROUTE, RTM_NEWROUTE,
+        RTN_UNICAST, RTNH_F_ONLINK, RTPROT_BOOT,
     },
 };
 
@@ -172,6 +172,21 @@ pub(crate) fn look_up(destination: IpAddr) -> Message {
     let mut message = Message::get(RTM_GETROUTE);
     let family = Family::of(destination);
     message.raw(&[&[family_number(family), family.bits()][..], &[0; 10]].concat());
+    message.ip(RTA_DST, destination);
+    message
+}
+
+/// Asks which route of the tables a packet to this address takes, as it stands there.
+pub(crate) fn match_table(destination: IpAddr) -> Message {
+    let mut message = Message::get(RTM_GETROUTE);
+    let family = Family::of(destination);
+    // IPv6 names the table unasked.
+    let flags = match family {
+        Family::V4 => RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE,
+        Family::V6 => RTM_F_FIB_MATCH,
+    };
+    let header = [family_number(family), family.bits(), 0, 0, 0, 0, 0, 0];
+    message.raw(&[&header[..], &flags.to_ne_bytes()].concat());
     message.ip(RTA_DST, destination);
     message
 }
