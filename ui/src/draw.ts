@@ -323,13 +323,15 @@ export class Drawing {
     c.fillStyle = down ? colors.bad : isNetwork ? colors.lit : colors.good;
     c.fill();
     const speed = item.link && this.rates.get(item.id);
-    const shown = speed && speed.rx + speed.tx > 0 ? `↓ ${amount(speed.rx)}/s  ↑ ${amount(speed.tx)}/s` : "";
+    const shown = speed && speed.rx + speed.tx > 0 ? `${amount(speed.rx + speed.tx)}/s` : "";
     const size = this.size(14 * Math.min(tall, 1.4), 17 * tall);
     const left = place.x + 28 * tall;
     this.text(item.title, left, place.y + 21 * tall, size, on, place.w - 40, 650);
     const width = c.measureText(item.title).width;
     const facts = [cards ? count(cards, "container") : "", shown].filter(Boolean).join("   ");
-    this.text(facts, left + width + size * 0.8, place.y + 21 * tall, size * 0.8, on, place.w - width - 60 * tall);
+    const begin = left + width + size * 0.8;
+    const end = place.x + place.w - (item.groups.length ? 30 : 12) * tall;
+    this.text(facts, begin, place.y + 21 * tall, size * 0.8, on, end - begin);
     if (this.transform.k * tall > READABLE * 0.8) this.text(item.about, left, place.y + 37.5 * tall, this.size(11, 12 * tall), isNetwork ? on : colors.soft, place.w - (item.groups.length ? 64 : 40) * tall);
     if (item.groups.length) {
       const closed = this.layout?.groups.find((group) => group.segment === item)?.closed;
