@@ -222,11 +222,14 @@ fn of_bursts(report: &Report) -> Vec<Target> {
                 wanted: Limit::Most(0.0),
                 measured: errors,
             });
+            if bursts.size != AT_ONCE {
+                continue;
+            }
             let wishes = [
                 ((OURS, REFERENCE), Limit::Least(RATES[index])),
                 ((FLOOR, OURS), Limit::Most(RATE_OF_FLOOR)),
             ];
-            for (pair, wanted) in wishes.into_iter().filter(|_| bursts.size == AT_ONCE) {
+            for (pair, wanted) in wishes {
                 let rate = |name| find(name).map(|(_, of)| of[index].rate().median);
                 let Some((more, less)) = rate(pair.0).zip(rate(pair.1)) else { continue };
                 let what = format!("{what}, in a second: {}", of_pair(pair));

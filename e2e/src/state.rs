@@ -60,7 +60,7 @@ fn lasting(line: &str) -> Option<String> {
 /// there at one moment and not at the next. It looks so often that none can outlive it.
 pub const LASTING_RULES: &str = "
     for look in $(seq 200); do
-        rules=$(nft -s list ruleset 2>/dev/null) || true
+        rules=$(nft -s list ruleset)
         case $rules in *' timeout '*) ;; *) break ;; esac
     done
     printf '%s\\n' \"$rules\"";
@@ -69,7 +69,7 @@ pub const LASTING_RULES: &str = "
 /// elements; a list of them is in no order.
 fn rules_and_files() -> String {
     format!(
-        "({LASTING_RULES}) | tr , '\\n' | sed 's/^[[:space:]]*//'
+        "({LASTING_RULES}) 2>/dev/null | tr , '\\n' | sed 's/^[[:space:]]*//'
         find /var/lib/cni /run/cni /var/lib/ropewalk /run/ropewalk -type f \\
             ! -name lock ! -name '*.lock' ! -name 'last_reserved_ip.*' \\
             ! -path '/run/ropewalk/leases/*' 2>/dev/null || true"

@@ -322,8 +322,7 @@ export class Drawing {
     c.arc(place.x + 16 * tall, place.y + 16 * tall, 4.5 * tall, 0, 7);
     c.fillStyle = down ? colors.bad : isNetwork ? colors.lit : colors.good;
     c.fill();
-    const speed = item.link && this.rates.get(item.id);
-    const shown = speed && speed.rx + speed.tx > 0 ? `${amount(speed.rx + speed.tx)}/s` : "";
+    const shown = item.link ? this.rate(item.space.id, item.link.index) : "";
     const size = this.size(14 * Math.min(tall, 1.4), 17 * tall);
     const left = place.x + 28 * tall;
     this.text(item.title, left, place.y + 21 * tall, size, on, place.w - 40, 650);
@@ -481,6 +480,12 @@ export class Drawing {
     return speed ? speed.rx + speed.tx : 0;
   }
 
+  /** As text; empty if nothing passes. */
+  private rate(space: number, link: number): string {
+    const speed = this.speed(space, link);
+    return speed > 0 ? `${amount(speed)}/s` : "";
+  }
+
   private card(place: Layout["cards"][number], isDown: boolean): void {
     const { context: c, colors } = this;
     const { space, links } = place.item;
@@ -491,10 +496,9 @@ export class Drawing {
     this.text(space.name, place.x + 23, place.y + 18, 12.5, colors.ink, place.w - 32, 600);
     links.slice(0, 3).forEach((link, row) => {
       const y = place.y + CARD.head + row * CARD.row + 10;
-      const speed = this.speed(space.id, link.index);
       const address = link.addresses.find((one) => !one.startsWith("fe80:")) ?? link.state;
       const short = address.replace(/\/\d+$/, "");
-      const rate = speed > 0 ? `${amount(speed)}/s` : "";
+      const rate = this.rate(space.id, link.index);
       const room = place.w - 20 - (rate ? 58 : 0);
       this.text(`${link.name}  ${short}`, place.x + 10, y, 11, link.state === "up" ? colors.soft : colors.bad, room);
       if (rate) {

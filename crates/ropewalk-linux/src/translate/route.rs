@@ -169,22 +169,24 @@ pub(crate) fn list(family: Family, table: u32, link: Option<u32>) -> Message {
 
 /// Asks which route a packet to this address takes.
 pub(crate) fn look_up(destination: IpAddr) -> Message {
-    let mut message = Message::get(RTM_GETROUTE);
-    let family = Family::of(destination);
-    message.raw(&[&[family_number(family), family.bits()][..], &[0; 10]].concat());
-    message.ip(RTA_DST, destination);
-    message
+    route_to(destination, 0)
 }
 
 /// Asks which route of the tables a packet to this address takes, as it stands there.
 pub(crate) fn match_table(destination: IpAddr) -> Message {
+    // IPv6 names the table unasked.
+    route_to(
+        destination,
+        match Family::of(destination) {
+            Family::V4 => RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE,
+            Family::V6 => RTM_F_FIB_MATCH,
+        },
+    )
+}
+
+fn route_to(destination: IpAddr, flags: u32) -> Message {
     let mut message = Message::get(RTM_GETROUTE);
     let family = Family::of(destination);
-    // IPv6 names the table unasked.
-    let flags = match family {
-        Family::V4 => RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE,
-        Family::V6 => RTM_F_FIB_MATCH,
-    };
     let header = [family_number(family), family.bits(), 0, 0, 0, 0, 0, 0];
     message.raw(&[&header[..], &flags.to_ne_bytes()].concat());
     message.ip(RTA_DST, destination);
