@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ropewalk_e2e::chain::{Chain, chained};
+use ropewalk_e2e::faults::is_begun_anew;
 use ropewalk_e2e::{LASTING_RULES, Lab, Plugin, Value, json, patience};
 
 /// The plugins of the list, in order.
@@ -35,6 +36,8 @@ fn recorded_calls(lab: &Lab) -> Vec<Call> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut calls = Vec::new();
     let trace = lab.read("/run/lab/calls");
+    let lines: Vec<&str> = trace.lines().filter(|line| !is_begun_anew(line)).collect();
+    let trace = lines.join("\n");
     let has_read = trace.rfind("\nread(0, \"\"").expect("the plugin has read its input");
     let mut position = 0;
     for line in trace.lines() {

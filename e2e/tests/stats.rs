@@ -261,16 +261,17 @@ fn only_this_host_is_served_unless_somebody_says_otherwise() {
 #[test]
 fn the_switch_at_the_other_end_is_told() {
     let lab = host();
-    // What speaks as a switch, at the other end of the uplink.
-    let words = "/usr/bin/nsenter --net=/run/netns/uplink /usr/sbin/lldpd -d -I eth0 \
-                 -u /run/lab/lldpd -P Debian -S rack7";
+    // What speaks as a switch, at the other end of the uplink. It knows its settings before it says
+    // anything: told later, it may keep to its own half minute between two frames.
     lab.sh("mkdir -p /run/lldpd");
+    lab.write(
+        "/run/lab/lldpd.conf",
+        "configure lldp tx-interval 1\nconfigure system hostname sw-rack7\n",
+    );
+    let words = "/usr/bin/nsenter --net=/run/netns/uplink /usr/sbin/lldpd -d -I eth0 \
+                 -u /run/lab/lldpd -O /run/lab/lldpd.conf -P Debian -S rack7";
     let words: Vec<&str> = words.split_whitespace().collect();
     let _switch = Process::start(&lab, "lldpd", &words, "/run/lab/lldpd.log");
-    lab.wait_until("it listens", || {
-        lab.try_sh("lldpcli -u /run/lab/lldpd configure lldp tx-interval 1").code == 0
-    });
-    lab.sh("lldpcli -u /run/lab/lldpd configure system hostname sw-rack7");
     let heard = document(&lab, "--lldp 20");
     let switch = &heard["uplinks"][0]["switch"];
     assert_eq!(switch["name"], "sw-rack7", "{heard:#}\n{}", lab.read("/run/lab/lldpd.log"));

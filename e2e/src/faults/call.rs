@@ -90,7 +90,8 @@ impl Trace {
             let Some((process, call)) = line.split_once(' ') else { continue };
             let call = call.trim_start();
             let name = call.split('(').next().unwrap_or_default();
-            if !name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+            let is_call = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+            if !is_call || is_begun_anew(call) {
                 continue;
             }
             let count = counts.entry((process, name)).or_default();
@@ -106,6 +107,13 @@ impl Trace {
     }
 }
 
+/// Whether the kernel gave this call up and began it anew by itself, as settings of IPv6 do as long
+/// as somebody else has the lock of all links (`rtnl_trylock` in net/ipv6/addrconf.c): how often is
+/// chance.
+pub fn is_begun_anew(line: &str) -> bool {
+    line.ends_with("= ? ERESTARTNOINTR (To be restarted)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,11 +123,12 @@ mod tests {
         let trace = Trace(
             "7 brk(NULL) = 1\n7 read(3, ..) = 1\n7 read(0, \"{}\", 9) = 2\n7 clone(..) = 8\n\
              8 close(3) = 0\n7 ppoll([{fd=7}], 1 <unfinished ...>\n8 sendto(7, ..) = 5\n\
+             7 write(8, ..) = ? ERESTARTNOINTR (To be restarted)\n7 write(8, ..) = 1\n\
              7 <... ppoll resumed>) = 1\n7 close(7) = 0\n8 exit_group(0) = ?\n8 +++ exited +++\n"
                 .to_owned(),
         );
         let calls: Vec<String> = trace.calls().iter().map(ToString::to_string).collect();
-        assert_eq!(calls, ["read#2", "clone#1", "close#1", "ppoll#1", "sendto#1"]);
+        assert_eq!(calls, ["read#2", "clone#1", "close#1", "ppoll#1", "sendto#1", "write#1"]);
         assert_eq!("sendto#3".parse(), Ok(Call("sendto".to_owned(), 3)));
         assert!("sendto".parse::<Call>().is_err());
     }

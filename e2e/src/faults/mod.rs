@@ -8,6 +8,6 @@ mod call;
 mod fault;
 mod stage;
 
-pub use call::{Call, Trace};
+pub use call::{Call, Trace, is_begun_anew};
 pub use fault::{Answer, Fault, Kind};
 pub use stage::try_faults;
