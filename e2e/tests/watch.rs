@@ -174,7 +174,12 @@ const SEEN: &str = "/run/typescript";
 
 impl<'a> Terminal<'a> {
     fn start(lab: &'a Lab) -> Self {
-        let command = format!("stty rows 60 columns 80; exec {} watch", command_path().display());
+        // It sees the processes of its own host alone: the containers of other tests look the same.
+        let command = format!(
+            "stty rows 60 columns 80
+             exec unshare --pid --fork --kill-child --mount-proc {} watch",
+            command_path().display()
+        );
         let mut start = lab.enter();
         start.args(["setpriv", "--pdeathsig", "KILL", "script", "--quiet", "--flush"]);
         start.args(["--return", "--command", &command, SEEN]);
