@@ -5,15 +5,15 @@ use xtask::bench;
 
 /// List of plugins, verb, and the most system calls and netlink sends.
 const BUDGETS: [(&str, &str, u64, u64); 9] = [
-    ("bridge", "ADD", 59, 6),
+    ("bridge", "ADD", 57, 5),
     ("bridge", "CHECK", 45, 5),
-    ("bridge", "DEL", 62, 4),
-    ("masquerade", "ADD", 70, 10),
-    ("masquerade", "CHECK", 53, 8),
-    ("masquerade", "DEL", 66, 6),
-    ("chain", "ADD", 242, 35),
-    ("chain", "CHECK", 180, 29),
-    ("chain", "DEL", 232, 28),
+    ("bridge", "DEL", 57, 3),
+    ("masquerade", "ADD", 65, 8),
+    ("masquerade", "CHECK", 51, 7),
+    ("masquerade", "DEL", 60, 4),
+    ("chain", "ADD", 216, 28),
+    ("chain", "CHECK", 161, 23),
+    ("chain", "DEL", 178, 14),
 ];
 
 #[test]

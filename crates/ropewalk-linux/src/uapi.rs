@@ -69,6 +69,7 @@ pub(crate) const IFLA_PROTINFO: u16 = 12;
 pub(crate) const IFLA_NUM_TX_QUEUES: u16 = 31;
 pub(crate) const IFLA_NUM_RX_QUEUES: u16 = 32;
 pub(crate) const IFLA_LINK_NETNSID: u16 = 37;
+pub(crate) const IFLA_TARGET_NETNSID: u16 = 46;
 pub(crate) const IFLA_TSO_MAX_SIZE: u16 = 59;
 pub(crate) const IFLA_GSO_IPV4_MAX_SIZE: u16 = 63;
 pub(crate) const IFLA_GRO_IPV4_MAX_SIZE: u16 = 64;

@@ -222,6 +222,16 @@ pub trait Device {
         Facts::default()
     }
 
+    /// As [`Device::facts`], for DEL, for which most of it does not matter.
+    fn facts_for_del(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        previous: Option<&CniResult>,
+    ) -> Facts {
+        self.facts(kernel, attachment, previous)
+    }
+
     /// The desired state. Pure: the same arguments, the same state.
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError>;
 

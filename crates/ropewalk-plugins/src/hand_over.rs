@@ -97,7 +97,8 @@ fn rules(
     let device = load(&request)?;
     let previous = ropewalk_cni::prev_result(&request.raw)?;
     let attachment = Attachment::of(&request)?;
-    let given = known_before(&*device, kernel, &attachment, previous);
+    let facts = device.facts(kernel, &attachment, previous.as_ref());
+    let given = known_before(&*device, &attachment, previous, facts);
     if given.facts.firewalld == Firewalld::Running {
         return Ok(None);
     }

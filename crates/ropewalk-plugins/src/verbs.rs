@@ -14,7 +14,7 @@ use ropewalk_netstate::{
 use ropewalk_store::{Holder, LeaseDirectory};
 
 use crate::{
-    device::{Attachment, Device, Given},
+    device::{Attachment, Device, Facts, Given},
     ipam::{self, Ipam},
     layer3,
     link_first::{self, MadeLink},
@@ -207,7 +207,8 @@ fn check(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         Ipam::find(ipam, request)?.confirm(request)?;
     }
     check_sandbox(device, &attachment, &previous)?;
-    let given = known_before(device, &mut kernel, &attachment, Some(previous));
+    let facts = device.facts(&mut kernel, &attachment, Some(&previous));
+    let given = known_before(device, &attachment, Some(previous), facts);
     refuse_silence(&kernel)?;
     let desired = device.declare(&attachment, &given)?;
     let findings = converge::check(&mut *kernel, &desired).map_err(texts::converge_error)?;
@@ -240,15 +241,14 @@ fn check_sandbox(
 /// What CHECK and DEL know: what the result of the ADD tells.
 pub(crate) fn known_before(
     device: &dyn Device,
-    kernel: &mut Linux,
     attachment: &Attachment,
     previous: Option<CniResult>,
+    facts: Facts,
 ) -> Given {
     let own = |result: &CniResult| {
         layer3::of_interface(result, &attachment.owner.interface, &attachment.netns)
     };
     let layer3 = device.ipam().and(previous.as_ref()).map(own);
-    let facts = device.facts(kernel, attachment, previous.as_ref());
     Given { layer3, previous, facts, ..Given::default() }
 }
 
@@ -261,7 +261,8 @@ fn del(device: &dyn Device, request: &Request) -> Result<(), CniError> {
         None if device.is_chained() => leased(&attachment),
         _ => Vec::new(),
     };
-    let given = known_before(device, &mut kernel, &attachment, previous);
+    let facts = device.facts_for_del(&mut kernel, &attachment, previous.as_ref());
+    let given = known_before(device, &attachment, previous, facts);
     // What it did not answer may be what there is to delete: whatever is known goes, and the runtime
     // has to come again.
     let complete = refuse_silence(&kernel);

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use ropewalk_netstate::{KernelError, Partial, Place, Resource, Step};
+use ropewalk_netstate::{
+    KernelError, Partial, Place, Resource, Step,
+    resource::{Announcement, Await, Until},
+};
 
 use super::{
     Linux, conflicts, fast_path, firewalld, flows, iptables, offloads, packet_filter, simple,
@@ -16,6 +19,8 @@ enum Group {
     Simple,
     /// An nftables transaction: all or nothing.
     Transaction,
+    /// The end of an ADD: a link of the host is waited for, and then announced.
+    Arrival,
     /// A step by itself.
     Single,
 }
@@ -70,7 +75,22 @@ fn group_at(steps: &[Step], start: usize) -> (Group, usize) {
     if packet_filter::is_part(&steps[start]) {
         return (Group::Transaction, run(packet_filter::is_part));
     }
+    if arrival(&steps[start..]).is_some() {
+        return (Group::Arrival, start + 2);
+    }
     (Group::Single, start + 1)
+}
+
+/// The two steps with which an ADD ends where packets have to pass a port of the host.
+fn arrival(steps: &[Step]) -> Option<(&Await, &Announcement)> {
+    match steps {
+        [
+            Step::Create(Place::Host, Resource::Await(wanted)),
+            Step::Create(Place::Sandbox, Resource::Announcement(announcement)),
+            ..,
+        ] if wanted.until == Until::LinkUp => Some((wanted, announcement)),
+        _ => None,
+    }
 }
 
 fn apply_group(
@@ -97,6 +117,13 @@ fn apply_group(
             Ok(()) => range.for_each(|index| progress.record(index, Ok(()))),
             Err((failed, error)) => progress.record(range.start + failed, Err(error)),
         },
+        Group::Arrival => {
+            let Some((wanted, announcement)) = arrival(&steps[range.clone()]) else { return };
+            match wait::wait_and_announce(linux, wanted, announcement) {
+                Ok(()) => range.for_each(|index| progress.record(index, Ok(()))),
+                Err((failed, error)) => progress.record(range.start + failed, Err(error)),
+            }
+        }
         Group::Single => progress.record(range.start, apply_one(linux, &steps[range.start])),
     }
 }

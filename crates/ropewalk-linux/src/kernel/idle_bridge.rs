@@ -57,7 +57,8 @@ impl Linux {
                 self.delete_link(Place::Host, name)?;
             }
         }
-        let stands_on_it = |link: &Link| link.peer == Some(bridge.index) && !link.peer_is_elsewhere;
+        let stands_on_it =
+            |link: &Link| link.peer == Some(bridge.index) && !link.peer_is_elsewhere();
         let is_ours = bridge.alias.as_deref() == Some(Bridge::MARK);
         if is_ours && ports.is_empty() && !others.iter().any(stands_on_it) {
             self.delete_link(Place::Host, &idle.bridge)?;

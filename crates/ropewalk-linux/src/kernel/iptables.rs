@@ -7,7 +7,7 @@ use ropewalk_addr::Family;
 use ropewalk_netstate::{
     IptablesNames, KernelError, Owned, Place, Resource, Tag,
     resource::{
-        IptablesChain, IptablesRule,
+        IptablesChain, IptablesRule, NftChain,
         iptables::program,
         nft::{NftFamily, TableRef},
     },
@@ -189,7 +189,25 @@ impl Linux {
         packet_filter::is_usable(self, Place::Host)
     }
 
-    /// Whether the host's packet filter drops forwarded packets that no rule accepts.
+    /// As [`Linux::nft_usable`], for who is going to look at a chain and its rules next.
+    pub fn nft_usable_for(&mut self, chain: &NftChain) -> bool {
+        packet_filter::is_usable_for(self, Place::Host, &chain.table, &chain.name)
+    }
+
+    /// Whether the host's packet filter drops forwarded packets that no rule accepts, for each
+    /// family.
+    pub fn forward_policies_are_drop<const N: usize>(
+        &mut self,
+        families: [Family; N],
+    ) -> [Result<bool, KernelError>; N] {
+        let tables = families.map(|family| nft_table(family, "filter"));
+        packet_filter::ask_for_policies(self, Place::Host, &tables, "FORWARD");
+        let answers = families.map(|family| self.forward_policy_is_drop(family));
+        self.on_host.forget_answers();
+        answers
+    }
+
+    /// The same for one family.
     pub fn forward_policy_is_drop(&mut self, family: Family) -> Result<bool, KernelError> {
         let (place, chain) = (Place::Host, "FORWARD");
         let table = nft_table(family, "filter");

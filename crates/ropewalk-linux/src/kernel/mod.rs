@@ -43,6 +43,7 @@ pub use self::{
 };
 use self::{
     known::Links,
+    packet_filter::SeenElements,
     place::{Sandbox, Sockets},
 };
 use crate::{dbus::Bus, netns::Netns};
@@ -68,6 +69,8 @@ pub struct Linux {
     has_nftables: Option<bool>,
     /// The first question that got no answer at all.
     unanswered: Option<KernelError>,
+    /// What the last observation saw in sets of nftables.
+    seen_elements: Vec<SeenElements>,
     /// When elements were last told to expire.
     expired_at: Option<Instant>,
 }
@@ -113,6 +116,7 @@ impl Linux {
             sandbox_is_host: None,
             has_nftables: None,
             unanswered: None,
+            seen_elements: Vec::new(),
             expired_at: None,
         }
     }
@@ -161,7 +165,9 @@ impl Kernel for Linux {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Result<(), Partial> {
-        apply::apply(self, steps)
+        let applied = apply::apply(self, steps);
+        self.seen_elements.clear();
+        applied
     }
 
     fn owned(&mut self, scope: &Scope) -> Result<Vec<Owned>, KernelError> {

@@ -48,7 +48,7 @@ pub(super) fn links_in_advance(linux: &mut Linux, probes: &[Probe<'_>]) -> Resul
     let mut survey = Survey { linux, links: Links::new(), addresses: BTreeMap::new() };
     let result = survey.links_of(probes);
     let mut found = survey.links;
-    questions::forget_answers(linux);
+    questions::forget_answers_about_links(linux);
     known::presume_absent(probes, &mut found);
     linux.links_in_advance = found;
     result
@@ -59,6 +59,7 @@ fn observe_but(
     probes: &[Probe<'_>],
     known: Links,
 ) -> Result<Observed, KernelError> {
+    linux.seen_elements.clear();
     for place in [Place::Host, Place::Sandbox] {
         linux.sockets(place).observed = known::indices(&known, place);
     }
@@ -210,7 +211,7 @@ impl Survey<'_> {
         let Some(found) = self.link(at, &wanted.name)? else { return Ok(None) };
         let mut parent = None;
         if let Some(wanted) = &wanted.parent
-            && found.peer_is_elsewhere == (wanted.place != at)
+            && found.peer_is_elsewhere() == (wanted.place != at)
             && let Some(candidate) = self.link(wanted.place, &wanted.name)?
             && Some(candidate.index) == found.peer
         {

@@ -42,7 +42,15 @@ impl Sockets {
 
     /// Forgets what was asked ahead.
     pub(super) fn forget_answers(&mut self) {
-        for socket in [&mut self.route, &mut self.netfilter].into_iter().flatten() {
+        self.forget_answers_about_links();
+        if let Some(socket) = &mut self.netfilter {
+            socket.forget_answers();
+        }
+    }
+
+    /// Forgets what was asked ahead of rtnetlink.
+    pub(super) fn forget_answers_about_links(&mut self) {
+        if let Some(socket) = &mut self.route {
             socket.forget_answers();
         }
     }

@@ -87,6 +87,16 @@ impl Linux {
     /// The host's end of the veth pair whose other end is this link of the sandbox; `None` if the
     /// link is no such end.
     pub fn host_end(&mut self, link: &IfName) -> Result<Option<IfName>, KernelError> {
+        Ok(self.far_end(link)?.and_then(|far| far.name.parse().ok()))
+    }
+
+    /// That end if it is a port of a bridge.
+    pub fn host_port(&mut self, link: &IfName) -> Result<Option<IfName>, KernelError> {
+        let far = self.far_end(link)?.filter(|far| far.port.is_some() && far.master.is_some());
+        Ok(far.and_then(|far| far.name.parse().ok()))
+    }
+
+    fn far_end(&mut self, link: &IfName) -> Result<Option<Link>, KernelError> {
         if !self.is_there(Place::Sandbox)? {
             return Ok(None);
         }
@@ -94,9 +104,8 @@ impl Linux {
         let Some(index) = near.peer.filter(|_| near.is("veth")) else { return Ok(None) };
         let found = self.route(Place::Host)?.get(link::find_by_index(index), link::read);
         // An index means something else in another namespace.
-        let far = absent_is_none(found)?
-            .filter(|far| link::are_ends_of_one_pair((Place::Sandbox, &near), (Place::Host, far)));
-        Ok(far.and_then(|far| far.name.parse().ok()))
+        Ok(absent_is_none(found)?
+            .filter(|far| link::are_ends_of_one_pair((Place::Sandbox, &near), (Place::Host, far))))
     }
 
     /// How large packets of many segments may be between containers on the host, without being too
@@ -130,12 +139,6 @@ impl Linux {
         });
         let least = limits.min().map(|(size, link)| PacketLimit::Of { link, size });
         Ok(least.unwrap_or(PacketLimit::None))
-    }
-
-    /// Whether a link is a port of a bridge.
-    pub fn is_bridge_port(&mut self, place: Place, link: &IfName) -> Result<bool, KernelError> {
-        let found = self.find_link(place, link)?;
-        Ok(found.is_some_and(|link| link.port.is_some() && link.master.is_some()))
     }
 
     /// The addresses of a link, link-local ones too; none if there is no link.

@@ -19,6 +19,10 @@ use crate::{
     },
 };
 
+/// So few questions are asked without asking first whether there is nftables: a kernel that has
+/// none looks for a module at each.
+const FEW: usize = 3;
+
 /// Where more is to be asked, little is gained by asking it together.
 const MOST: usize = 48;
 
@@ -58,13 +62,23 @@ fn ask(linux: &mut Linux, place: Place, questions: Vec<Message>) {
 
 /// Asks ahead about what lies in nftables, if there is such a thing.
 pub(super) fn ask_about_filters(linux: &mut Linux, place: Place, resources: &[&Resource]) {
-    let questions = about_filters(resources);
-    if (2..=MOST).contains(&questions.len())
-        && packet_filter::is_usable(linux, place)
+    let Filters { mut questions, dumps } = about_filters(resources);
+    let is_worth_it = (2..=MOST).contains(&(questions.len() + dumps.len()));
+    let is_little = questions.len() <= FEW && linux.has_nftables.is_none();
+    if is_worth_it
+        && (is_little || packet_filter::is_usable(linux, place))
         && let Ok(socket) = linux.netfilter(place)
     {
+        // The kernel takes on one dump at a time.
+        questions.extend(dumps.into_iter().find(|dump| !socket.knows(dump)));
         socket.ask_ahead(questions);
     }
+}
+
+/// Forgets what was answered about links.
+pub(super) fn forget_answers_about_links(linux: &mut Linux) {
+    linux.on_host.forget_answers_about_links();
+    linux.in_sandbox.forget_answers_about_links();
 }
 
 /// Forgets what was answered.
@@ -115,10 +129,16 @@ fn about_addresses(place: Place, resources: &[&Resource], known: &Links) -> Opti
     })
 }
 
-/// Everything that is named in nftables, and the rules of one chain.
-fn about_filters(resources: &[&Resource]) -> Vec<Message> {
-    let mut questions = Vec::new();
-    let mut rules = None;
+/// What is asked of nftables.
+struct Filters {
+    questions: Vec<Message>,
+    /// Lists of rules.
+    dumps: Vec<Message>,
+}
+
+/// Everything that is named in nftables.
+fn about_filters(resources: &[&Resource]) -> Filters {
+    let (mut questions, mut dumps) = (Vec::new(), Vec::new());
     for resource in resources {
         if questions.len() > MOST {
             break;
@@ -128,7 +148,7 @@ fn about_filters(resources: &[&Resource]) -> Vec<Message> {
             Resource::NftSet(wanted) => add(&mut questions, set::find(&wanted.set)),
             Resource::NftChain(wanted) => {
                 add(&mut questions, chain::find(&wanted.table, &wanted.name));
-                rules.get_or_insert_with(|| chain::list_rules(&wanted.table, &wanted.name));
+                dumps.push(chain::list_rules(&wanted.table, &wanted.name));
             }
             Resource::NftElements(wanted) => {
                 add(&mut questions, set::find(&wanted.set));
@@ -147,8 +167,7 @@ fn about_filters(resources: &[&Resource]) -> Vec<Message> {
             _ => {}
         }
     }
-    questions.extend(rules);
-    questions
+    Filters { questions, dumps }
 }
 
 fn add(questions: &mut Vec<Message>, question: Message) {

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use ropewalk_addr::{Family, IfName};
 use ropewalk_netstate::{
     KernelError, Place,
-    resource::{Await, Until},
+    resource::{Announcement, Attribute, Await, Until},
 };
 use rustix::io::Errno;
 
 use super::Linux;
 use crate::{
     error::error_with,
-    netlink::EventSocket,
+    netlink::{EventSocket, Message, Reply},
     translate::{
         address::FoundAddress,
-        link,
+        link::{self, Link},
         wait::{Readiness, is_link_up, readiness, state_name},
     },
 };
@@ -39,6 +39,45 @@ pub(super) fn wait(linux: &mut Linux, place: Place, wait: &Await) -> Result<(), 
             return Err(error_with(Errno::TIMEDOUT, text));
         }
     }
+}
+
+/// Waits until a link of the host is up, then announces the sandbox's link at its far end. On
+/// failure tells which of the two failed.
+pub(super) fn wait_and_announce(
+    linux: &mut Linux,
+    wanted: &Await,
+    announcement: &Announcement,
+) -> Result<(), (usize, KernelError)> {
+    if announce_if_up(linux, wanted, announcement).is_some() {
+        return Ok(());
+    }
+    wait(linux, Place::Host, wanted).map_err(|error| (0, error))?;
+    linux.announce(Place::Sandbox, announcement).map_err(|error| (1, error))
+}
+
+/// The first look and the announcement in one send from the sandbox, which has a number for the
+/// host. Nothing if the link was not up, and what was announced not passed on, or if that cannot be
+/// known this way.
+fn announce_if_up(linux: &mut Linux, wanted: &Await, announcement: &Announcement) -> Option<()> {
+    let near = linux.sockets(Place::Host).told.get(&*wanted.link)?;
+    let mut questions = vec![link::find_by_name(&wanted.link)];
+    questions.extend(near.master.map(link::find_by_index));
+    let far = linux.sockets(Place::Sandbox).told.get(&*announcement.link)?;
+    let (index, host, mac) = (far.index, far.peer_namespace?, far.mac?);
+    let mut messages: Vec<Message> =
+        questions.into_iter().map(|question| link::look_into(host, question)).collect();
+    messages.push(link::set_attribute(index, Attribute::Mac(mac)));
+    let mut seen = Vec::new();
+    let read = |reply: &Reply<'_>| seen.extend(link::read(reply));
+    let mut verdicts = linux.route(Place::Sandbox).ok()?.exchange_reading(messages, read).ok()?;
+    // See `Linux::announce`: that one was not heard is no reason to fail.
+    verdicts.pop();
+    let is_up = |link: &Link| link.name == *wanted.link && is_link_up(link);
+    if !verdicts.iter().all(Result::is_ok) || !seen.iter().any(is_up) {
+        return None;
+    }
+    linux.sockets(Place::Host).told.extend(seen.into_iter().map(|link| (link.name.clone(), link)));
+    Some(())
 }
 
 fn look(linux: &mut Linux, place: Place, wait: &Await) -> Result<Look, KernelError> {

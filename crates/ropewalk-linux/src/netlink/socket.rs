@@ -281,6 +281,11 @@ impl Socket {
         Ok(answers)
     }
 
+    /// Whether a question was asked ahead and answered.
+    pub(crate) fn knows(&self, question: &Message) -> bool {
+        self.ahead.answer(question).is_some()
+    }
+
     /// Forgets the answers to questions that were asked ahead.
     pub(crate) fn forget_answers(&mut self) {
         self.ahead.forget();

@@ -18,10 +18,10 @@ use crate::{
         IFLA_BR_VLAN_FILTERING, IFLA_EXT_MASK, IFLA_GRO_IPV4_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE,
         IFLA_IFALIAS, IFLA_IFNAME, IFLA_INET6_ADDR_GEN_MODE, IFLA_INFO_DATA, IFLA_INFO_KIND,
         IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-        IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_TSO_MAX_SIZE,
-        IFLA_TXQLEN, IN6_ADDR_GEN_MODE_NONE, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL,
-        RTEXT_FILTER_SKIP_STATS, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK,
-        VETH_INFO_PEER,
+        IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE,
+        IFLA_TARGET_NETNSID, IFLA_TSO_MAX_SIZE, IFLA_TXQLEN, IN6_ADDR_GEN_MODE_NONE, NLM_F_CREATE,
+        NLM_F_ECHO, NLM_F_EXCL, RTEXT_FILTER_SKIP_STATS, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK,
+        RTM_SETLINK, VETH_INFO_PEER,
     },
 };
 
@@ -53,8 +53,8 @@ pub(crate) struct Link {
     pub(crate) master: Option<u32>,
     /// Index of the link it stands on; of a veth, its peer.
     pub(crate) peer: Option<u32>,
-    /// Whether that link is in another namespace.
-    pub(crate) peer_is_elsewhere: bool,
+    /// The number that the namespace which told of the link has for that link's, if it is another.
+    pub(crate) peer_namespace: Option<u32>,
     pub(crate) kind: Option<String>,
     pub(crate) alias: Option<String>,
     pub(crate) operational_state: u8,
@@ -85,6 +85,11 @@ impl Link {
 
     pub(crate) fn receives_all_multicast(&self) -> bool {
         self.flags & IFF_ALLMULTI != 0
+    }
+
+    /// Whether the link it stands on, or its peer, is in another namespace.
+    pub(crate) fn peer_is_elsewhere(&self) -> bool {
+        self.peer_namespace.is_some()
     }
 
     /// The size up to which IPv4 segments go as one packet in both directions.
@@ -120,6 +125,12 @@ pub(crate) fn find_by_index(index: u32) -> Message {
     message
 }
 
+/// Asks for a link in another namespace, whose number the asked one has (Linux 4.16).
+pub(crate) fn look_into(namespace: u32, mut question: Message) -> Message {
+    question.u32(IFLA_TARGET_NETNSID, namespace);
+    question
+}
+
 /// Asks for all links.
 pub(crate) fn list() -> Message {
     let mut message = Message::dump(RTM_GETLINK);
@@ -146,7 +157,7 @@ pub(crate) fn read(reply: &Reply<'_>) -> Option<Link> {
             IFLA_TSO_MAX_SIZE => link.packet_size_limit = attribute.u32(),
             IFLA_MASTER => link.master = attribute.u32(),
             IFLA_LINK => link.peer = attribute.u32(),
-            IFLA_LINK_NETNSID => link.peer_is_elsewhere = true,
+            IFLA_LINK_NETNSID => link.peer_namespace = Some(attribute.u32().unwrap_or_default()),
             IFLA_IFALIAS => link.alias = attribute.text().map(Into::into),
             IFLA_OPERSTATE => link.operational_state = attribute.u8().unwrap_or_default(),
             IFLA_LINKINFO => read_kind(&mut link, attribute.nested()),
@@ -349,7 +360,7 @@ pub(crate) fn rename(index: u32, name: &IfName) -> Message {
 pub(crate) fn are_ends_of_one_pair(near: (Place, &Link), far: (Place, &Link)) -> bool {
     let apart = near.0 != far.0;
     let points_at = |one: &Link, other: &Link| {
-        one.is("veth") && one.peer == Some(other.index) && one.peer_is_elsewhere == apart
+        one.is("veth") && one.peer == Some(other.index) && one.peer_is_elsewhere() == apart
     };
     points_at(near.1, far.1) && points_at(far.1, near.1)
 }

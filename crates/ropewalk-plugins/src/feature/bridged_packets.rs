@@ -21,6 +21,5 @@ pub(crate) fn are_filtered(kernel: &mut Linux, family: Family) -> bool {
 
 /// The port of a bridge that the container's interface is joined to.
 pub(crate) fn port(kernel: &mut Linux, ifname: &IfName) -> Option<IfName> {
-    let port = kernel.host_end(ifname).ok().flatten()?;
-    kernel.is_bridge_port(Place::Host, &port).unwrap_or(false).then_some(port)
+    kernel.host_port(ifname).ok().flatten()
 }

@@ -20,7 +20,7 @@ const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// Whether the policy drops, for IPv4 and IPv6. A host whose policy cannot be read has none.
 pub(crate) fn policies(kernel: &mut Linux) -> [bool; 2] {
-    FAMILIES.map(|family| kernel.forward_policy_is_drop(family).unwrap_or(false))
+    kernel.forward_policies_are_drop(FAMILIES).map(|policy| policy.unwrap_or(false))
 }
 
 /// Where chains of attachments can be found. The policy may have changed since they were made.

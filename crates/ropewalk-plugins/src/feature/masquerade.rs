@@ -62,7 +62,7 @@ impl Backend {
 
 /// What has to be known of the host.
 pub(crate) fn facts(backend: Backend, kernel: &mut Linux) -> Facts {
-    let nftables = backend != Backend::Automatic || kernel.nft_usable();
+    let nftables = backend != Backend::Automatic || kernel.nft_usable_for(&asking_chain());
     Facts { nftables, ..Facts::default() }
 }
 
@@ -107,11 +107,11 @@ pub(crate) fn declare(
         layer3.into_iter().flat_map(|l| &l.ips).map(|ip| layer3::prefix(ip.address)).collect();
     if given.deleting {
         for family in FAMILIES {
-            let elements = elements(owner, family, &ips);
             // Who is known by addresses has no others; nobody's keys are all of the owner's.
-            if ips.is_empty() || !elements.elements.is_empty() {
-                desired.push(Place::Host, Lifetime::Attachment, elements);
+            if !ips.is_empty() && !ips.iter().any(|ip| ip.family() == family) {
+                continue;
             }
+            desired.push(Place::Host, Lifetime::Attachment, elements(owner, family, &ips));
             let chain = iptables_chain(family, &chain_name(owner));
             desired.push(Place::Host, Lifetime::Attachment, chain);
         }
@@ -147,7 +147,7 @@ fn declare_nftables(desired: &mut Desired, owner: &Owner, ips: &[Prefix]) {
     }
 }
 
-/// The table, the two maps and the chain that asks them.
+/// The table, the two maps and the chain that asks them, see [`asking_chain`].
 fn declare_shared(desired: &mut Desired) {
     let mut shared = |resource: ropewalk_netstate::Resource| {
         desired.push(Place::Host, Lifetime::Shared, resource);
@@ -157,10 +157,14 @@ fn declare_shared(desired: &mut Desired) {
         let map = NftSet { set: set(family), key_type: vec![address], maps_to: MapsTo::Verdict };
         shared(map.into());
     }
+    shared(asking_chain().into());
+}
+
+fn asking_chain() -> NftChain {
     let base = BaseChain { kind: ChainKind::Nat, hook: Hook::Postrouting, priority: 100 };
     let ask = |field, family| Rule::new([Statement::VerdictMap(vec![field], set(family).name)]);
     let rules = vec![ask(Field::Ip4Source, Family::V4), ask(Field::Ip6Source, Family::V6)];
-    shared(NftChain::base(table(), "masquerade", base, rules).into());
+    NftChain::base(table(), "masquerade", base, rules)
 }
 
 fn subnet_chain_name(subnet: Subnet) -> String {

@@ -88,6 +88,10 @@ impl Device for Ptp {
         Facts { packet_limit, ..masquerade::facts(self.masquerade, kernel) }
     }
 
+    fn facts_for_del(&self, _: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+        Facts::default()
+    }
+
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
         if self.fast_path && !given.deleting {
             return Err(fast_path::refused_routing());

@@ -29,14 +29,17 @@ pub(super) struct Changes {
 }
 
 /// Puts a transaction together. Whether elements that are to go are still there is asked for once
-/// more, and together.
+/// more, and together, if they have not just been seen: a long list may be old when its end is
+/// reached.
 pub(super) fn changes(
     linux: &mut Linux,
     place: Place,
     steps: &[Step],
 ) -> Result<Changes, (usize, KernelError)> {
     let going = steps.iter().filter_map(|step| match step {
-        Step::Delete(_, there @ Resource::NftElements(_)) => Some(there),
+        Step::Delete(_, there @ Resource::NftElements(elements)) => {
+            linux.seen(place, elements).is_none().then_some(there)
+        }
         _ => None,
     });
     let going: Vec<&Resource> = going.collect();
@@ -74,6 +77,15 @@ fn put_together(
         changes.messages.extend(messages);
     }
     Ok(changes)
+}
+
+impl Linux {
+    /// Whether elements can expire, if they were just seen.
+    fn seen(&self, place: Place, there: &NftElements) -> Option<bool> {
+        let mut seen = self.seen_elements.iter();
+        let seen = seen.find(|seen| seen.place == place && seen.elements == *there)?;
+        Some(seen.can_expire)
+    }
 }
 
 fn create(resource: &Resource, number: u32) -> Result<Vec<Message>, KernelError> {
@@ -131,16 +143,29 @@ fn delete_elements(
     there: &NftElements,
     is_reused: bool,
 ) -> Result<(Vec<Message>, bool), KernelError> {
+    if let Some(can_expire) = linux.seen(place, there) {
+        let all: Vec<_> = there.elements.iter().collect();
+        return Ok(end_elements(&there.set, &all, can_expire && !is_reused));
+    }
     let found = linux.elements_of_owner(place, there)?;
     if found.is_empty() {
         return Ok((Vec::new(), false));
     }
     let can_expire = linux.set(place, &there.set)?.is_some_and(|set| set.expires);
-    if is_reused || !can_expire {
-        return Ok((delete_at_once(&there.set, &found), false));
-    }
     let all: Vec<_> = found.iter().map(|element| (&element.key, &element.data)).collect();
-    Ok((element::expire(&there.set, &all), true))
+    Ok(end_elements(&there.set, &all, can_expire && !is_reused))
+}
+
+fn end_elements(
+    set: &SetRef,
+    elements: &[(&Vec<Datum>, &ElementData)],
+    expire: bool,
+) -> (Vec<Message>, bool) {
+    if expire {
+        return (element::expire(set, elements), true);
+    }
+    let keys: Vec<_> = elements.iter().map(|(key, _)| *key).collect();
+    (element::delete(set, &keys), false)
 }
 
 /// Deletes elements in the sense of the kernel.

@@ -20,6 +20,16 @@ use crate::{
 
 pub(super) use chain::FoundRule as Rule;
 
+/// Elements of an owner as the last observation saw them under keys that were known. Steps that
+/// follow from it at once take it for the truth.
+#[derive(Debug)]
+pub(in crate::kernel) struct SeenElements {
+    pub(super) place: Place,
+    pub(super) elements: NftElements,
+    /// Whether elements of the set can be told to expire.
+    pub(super) can_expire: bool,
+}
+
 /// How often a set that never stops changing is looked at: each time it tells most of its elements.
 const MOST_LOOKS: usize = 16;
 
@@ -79,6 +89,20 @@ pub(in crate::kernel) fn has_chain(
     Ok(linux.filter_get(place, chain::find(table, chain), |_| Some(()))?.is_some())
 }
 
+/// Asks ahead whether chains of these tables drop what no rule accepts.
+pub(in crate::kernel) fn ask_for_policies(
+    linux: &mut Linux,
+    place: Place,
+    tables: &[TableRef],
+    chain: &str,
+) {
+    if linux.has_nftables != Some(false)
+        && let Ok(socket) = linux.netfilter(place)
+    {
+        socket.ask_ahead(tables.iter().map(|table| chain::find(table, chain)).collect());
+    }
+}
+
 /// Whether a base chain drops what no rule accepts; `None` if there is no such chain.
 pub(in crate::kernel) fn drops_by_default(
     linux: &mut Linux,
@@ -105,6 +129,24 @@ pub(in crate::kernel) fn is_usable(linux: &mut Linux, place: Place) -> bool {
     linux.has_nftables.unwrap_or(true)
 }
 
+/// As [`is_usable`]. What is asked to find out are the rules of a chain: the next observation need
+/// not ask for them.
+pub(in crate::kernel) fn is_usable_for(
+    linux: &mut Linux,
+    place: Place,
+    table: &TableRef,
+    chain: &str,
+) -> bool {
+    if linux.has_nftables.is_none()
+        && let Ok(socket) = linux.netfilter(place)
+    {
+        socket.ask_ahead(vec![chain::list_rules(table, chain)]);
+        // Whoever asks next hears why there was no answer.
+        let _ = linux.rules(place, table, chain);
+    }
+    is_usable(linux, place)
+}
+
 impl Linux {
     fn filter_get<T>(
         &mut self,
@@ -120,7 +162,7 @@ impl Linux {
     }
 
     /// A kernel without nftables holds nothing in it: DEL must not fail there. It is asked only
-    /// once, because it looks for a module at every question.
+    /// once, because it looks for a module at every question. One that answers has nftables.
     fn without_nftables_is_none<T>(
         &mut self,
         place: Place,
@@ -131,7 +173,11 @@ impl Linux {
                 is_usable(self, place);
                 Ok(None)
             }
-            other => absent_is_none(other),
+            other => {
+                let found = absent_is_none(other)?;
+                self.has_nftables = Some(true);
+                Ok(found)
+            }
         }
     }
 
@@ -190,12 +236,13 @@ impl Linux {
         place: Place,
         wanted: &NftElements,
     ) -> Result<Option<NftElements>, KernelError> {
+        let Some(set) = self.set(place, &wanted.set)? else { return Ok(None) };
         let candidates = if wanted.elements.is_empty() {
-            let mut all = self.all_elements(place, &wanted.set)?;
+            let mut all = self.elements_of_set(place, &set)?;
             all.retain(|element| is_owned_by(element, &wanted.tag));
             all
         } else {
-            self.elements_with_keys(place, wanted)?
+            self.elements_of_set_with_keys(place, &set, wanted)?
         };
         let mut found = NftElements::new(wanted.set.clone(), wanted.tag.clone());
         found.replaces = wanted.replaces;
@@ -206,8 +253,14 @@ impl Linux {
                 found.taken.push((element.key, element.tag));
             }
         }
-        let is_nothing = found.elements.is_empty() && found.taken.is_empty();
-        Ok((!is_nothing).then_some(found))
+        if found.elements.is_empty() && found.taken.is_empty() {
+            return Ok(None);
+        }
+        if !wanted.elements.is_empty() {
+            let seen = SeenElements { place, elements: found.clone(), can_expire: set.expires };
+            self.seen_elements.push(seen);
+        }
+        Ok(Some(found))
     }
 
     /// The elements that exist under the wanted keys, whoever has them.
@@ -217,6 +270,15 @@ impl Linux {
         wanted: &NftElements,
     ) -> Result<Vec<FoundElement>, KernelError> {
         let Some(set) = self.set(place, &wanted.set)? else { return Ok(Vec::new()) };
+        self.elements_of_set_with_keys(place, &set, wanted)
+    }
+
+    fn elements_of_set_with_keys(
+        &mut self,
+        place: Place,
+        set: &FoundSet,
+        wanted: &NftElements,
+    ) -> Result<Vec<FoundElement>, KernelError> {
         let questions = wanted.elements.keys().map(|key| element::find(&wanted.set, key));
         let mut found = Vec::new();
         let verdicts = self.netfilter(place)?.exchange_reading(questions.collect(), |reply| {
@@ -239,20 +301,29 @@ impl Linux {
         Ok(found)
     }
 
-    /// All elements of a set. For each part of a long answer the kernel walks the hash table anew,
-    /// and skips as many elements as it has told. What it moved to a larger table or dropped since
-    /// the last part makes it skip others, and it does not say so (seen with Linux 6.18). So it is
-    /// asked until it tells nothing new.
     fn all_elements(
         &mut self,
         place: Place,
         wanted: &SetRef,
     ) -> Result<Vec<FoundElement>, KernelError> {
         let Some(set) = self.set(place, wanted)? else { return Ok(Vec::new()) };
+        self.elements_of_set(place, &set)
+    }
+
+    /// All elements of a set. For each part of a long answer the kernel walks the hash table anew,
+    /// and skips as many elements as it has told. What it moved to a larger table or dropped since
+    /// the last part makes it skip others, and it does not say so (seen with Linux 6.18). So it is
+    /// asked until it tells nothing new.
+    fn elements_of_set(
+        &mut self,
+        place: Place,
+        set: &FoundSet,
+    ) -> Result<Vec<FoundElement>, KernelError> {
+        let list = element::list(&set.set.set);
         let read = |reply: &Reply<'_>| Some(element::read(reply, &set.set));
         let mut all = BTreeMap::new();
         for _ in 0..MOST_LOOKS {
-            let parts = self.netfilter(place)?.dump(&element::list(wanted), read).map(Some);
+            let parts = self.netfilter(place)?.dump(&list, read).map(Some);
             let parts = absent_is_none(parts)?.unwrap_or_default();
             let (known, is_one_walk) = (all.len(), parts.len() <= 1);
             all.extend(parts.into_iter().flatten().map(|element| (element.key.clone(), element)));

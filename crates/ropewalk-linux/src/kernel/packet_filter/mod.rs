@@ -9,7 +9,10 @@ mod find;
 
 use std::time::{Duration, Instant};
 
-pub(super) use find::{drops_by_default, find, has_chain, is_usable, owned};
+pub(super) use find::{
+    SeenElements, ask_for_policies, drops_by_default, find, has_chain, is_usable, is_usable_for,
+    owned,
+};
 use ropewalk_netstate::{KernelError, Place, Resource, Step, resource::NftElements};
 use rustix::io::Errno;
 
@@ -55,7 +58,7 @@ pub(super) fn apply(
         let failed = message.and_then(|index| owners.get(index)).copied().unwrap_or(0);
         let verdict = judge(linux, place, &steps[failed], error);
         match verdict {
-            Verdict::TryAgain(_) if Instant::now() < deadline => {}
+            Verdict::TryAgain(_) if Instant::now() < deadline => linux.seen_elements.clear(),
             Verdict::TryAgain(error) | Verdict::Final(error) => return Err((failed, error)),
         }
     }
@@ -81,7 +84,7 @@ fn confirm_expiry(
     place: Place,
     expiring: Vec<(usize, NftElements)>,
 ) -> Result<(), (usize, KernelError)> {
-    if release::is_at_least((6, 12)) {
+    if expiring.is_empty() || release::is_at_least((6, 12)) {
         return Ok(());
     }
     for (step, elements) in expiring {

@@ -57,11 +57,17 @@ impl Device for Firewall {
         Facts {
             unfiltered_port,
             fast_path,
-            nftables: kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
-            firewalld: firewalld::presence(kernel),
-            ..Facts::default()
+            ..self.facts_for_del(kernel, attachment, previous)
         }
+    }
+
+    fn facts_for_del(&self, kernel: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+        if self.config.backend == Backend::Iptables {
+            return Facts::default();
+        }
+        let (nftables, firewalld) = (kernel.nft_usable(), firewalld::presence(kernel));
+        Facts { nftables, firewalld, ..Facts::default() }
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {

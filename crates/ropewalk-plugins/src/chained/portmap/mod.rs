@@ -75,13 +75,25 @@ impl Device for Portmap {
             .and_then(|address| kernel.route_to(Place::Host, address.ip()).ok().flatten());
         let published = published(&self.config, &addresses);
         Facts {
-            nftables: self.config.backend != Backend::Automatic || kernel.nft_usable(),
             forward_drop: forward_accept::policies(kernel),
             container_link,
             filtered_port: self.filtered_port(kernel, attachment, &addresses),
-            port_layer: nftables::layer(kernel, &self.config, attachment, &published),
-            ..Facts::default()
+            ..self.ports_and_back_end(kernel, attachment, &published)
         }
+    }
+
+    fn facts_for_del(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        previous: Option<&CniResult>,
+    ) -> Facts {
+        if self.config.mappings.is_empty() {
+            return Facts::default();
+        }
+        let addresses =
+            previous.map(|result| first_addresses(result, attachment)).unwrap_or_default();
+        self.ports_and_back_end(kernel, attachment, &published(&self.config, &addresses))
     }
 
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
@@ -115,6 +127,20 @@ impl Device for Portmap {
 }
 
 impl Portmap {
+    /// What has to be known to find the ports of an attachment.
+    fn ports_and_back_end(
+        &self,
+        kernel: &mut Linux,
+        attachment: &Attachment,
+        published: &[Published<'_>],
+    ) -> Facts {
+        Facts {
+            port_layer: nftables::layer(kernel, &self.config, attachment, published),
+            nftables: self.config.backend != Backend::Automatic || kernel.nft_usable(),
+            ..Facts::default()
+        }
+    }
+
     fn declare_mappings(
         &self,
         desired: &mut Desired,

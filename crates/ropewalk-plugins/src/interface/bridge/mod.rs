@@ -59,6 +59,10 @@ impl Device for Bridge {
         Facts { fast_path, packet_limit, ..masquerade::facts(config.masquerade, kernel) }
     }
 
+    fn facts_for_del(&self, _: &mut Linux, _: &Attachment, _: Option<&CniResult>) -> Facts {
+        Facts::default()
+    }
+
     fn declare(&self, attachment: &Attachment, given: &Given) -> Result<Desired, CniError> {
         let config = &self.config;
         let layer3 = match &given.previous {
