@@ -190,6 +190,22 @@ fn br_140_an_unknown_backend_is_refused() {
 }
 
 #[test]
+fn br_147_an_attachment_of_one_family_leaves_nothing() {
+    let lab = Lab::new();
+    lab.netns("c1");
+    let filters = [Some("iptables"), (!lab.lacks_nftables()).then_some("nftables")];
+    for backend in filters.into_iter().flatten() {
+        for subnet in ["10.1.2.0/24", "fd00:1::/64"] {
+            let ipam = json!({ "type": "host-local", "ranges": [[{ "subnet": subnet }]] });
+            let plugin = bridge(&lab, &json!(backend)).key("ipam", &ipam);
+            let before = lab.settled(&plugin);
+            plugin.del(&plugin.add().result()).silent();
+            lab.nothing_left(&before);
+        }
+    }
+}
+
+#[test]
 fn br_141_without_iptables_on_the_path_masquerade_is_done_by_nftables() {
     let lab = lab_with_outside();
     if lab.reference_fails("1.1.1 knows iptables only") || lab.lacks_nftables() {

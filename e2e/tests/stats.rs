@@ -155,6 +155,8 @@ fn rows_are_added_up() {
     if lab.lacks_nftables() {
         return;
     }
+    // A ping is tracked for half a minute.
+    send(&lab, "c1", 1);
     let connections = document(&lab, "--connections");
     assert!(row(&connections, "container", "c1")["connections"].as_u64() >= Some(1));
 }
@@ -239,6 +241,7 @@ fn metrics_are_served_to_those_who_collect_them() {
 fn metrics_are_printed_once_and_odd_names_are_escaped() {
     let lab = host();
     lab.sh(r#"ip netns add 'a"b\c' && ip link add odd type veth peer name e netns 'a"b\c'"#);
+    send(&lab, "c1", 1);
     let text = format!("{}\n", stats(&lab, "--openmetrics --connections"));
     let samples = samples(&text);
     sample(&samples, "ropewalk_container_received_packets_total", r#"a"b\c"#);

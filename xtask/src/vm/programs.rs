@@ -74,7 +74,7 @@ const EXTENTS: &[(&str, Extent)] = &[
     ("security", Extent::Spare),
     ("sql", Extent::Nowhere("its servers take too long, and no kernel matters")),
     ("static_ipam", Extent::Spare),
-    ("stats", Extent::Nowhere("tracked connections and LLDP are not seen there, and why is open")),
+    ("stats", Extent::Spare),
     ("storm", Extent::Nowhere("it starts hundreds of plugins at once, and no kernel matters")),
     ("switch", Extent::Nowhere("podman's images and containers take too long")),
     ("tool", Extent::Spare),

@@ -106,6 +106,9 @@ fn apply_group(
         Ok(false) => return apply_nowhere(steps, range, progress),
         Err(error) => return progress.record(range.start, Err(error)),
     }
+    if !matches!(group, Group::Transaction) {
+        linux.seen_elements.clear();
+    }
     match group {
         Group::Simple => match simple::apply(linux, place, &steps[range.clone()]) {
             Ok(verdicts) => {

@@ -207,8 +207,7 @@ impl Linux {
         answers
     }
 
-    /// The same for one family.
-    pub fn forward_policy_is_drop(&mut self, family: Family) -> Result<bool, KernelError> {
+    fn forward_policy_is_drop(&mut self, family: Family) -> Result<bool, KernelError> {
         let (place, chain) = (Place::Host, "FORWARD");
         let table = nft_table(family, "filter");
         if packet_filter::drops_by_default(self, place, &table, chain)? == Some(true) {
@@ -306,6 +305,8 @@ impl Linux {
         program: &str,
         arguments: &[String],
     ) -> Result<String, Failure> {
+        // It takes a hundred times as long as a look at nftables, which others may change meanwhile.
+        self.seen_elements.clear();
         let run = || Command::new(program).args(arguments).output();
         let output = self.within(place, run).map_err(Failure::NotRun)?.map_err(|failure| {
             Failure::NotRun(if failure.kind() == io::ErrorKind::NotFound {

@@ -63,7 +63,7 @@ fn ask(linux: &mut Linux, place: Place, questions: Vec<Message>) {
 /// Asks ahead about what lies in nftables, if there is such a thing.
 pub(super) fn ask_about_filters(linux: &mut Linux, place: Place, resources: &[&Resource]) {
     let Filters { mut questions, dumps } = about_filters(resources);
-    let is_worth_it = (2..=MOST).contains(&(questions.len() + dumps.len()));
+    let is_worth_it = (2..=MOST).contains(&(questions.len() + dumps.len().min(1)));
     let is_little = questions.len() <= FEW && linux.has_nftables.is_none();
     if is_worth_it
         && (is_little || packet_filter::is_usable(linux, place))

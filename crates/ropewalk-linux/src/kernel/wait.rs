@@ -60,7 +60,7 @@ pub(super) fn wait_and_announce(
 /// known this way.
 fn announce_if_up(linux: &mut Linux, wanted: &Await, announcement: &Announcement) -> Option<()> {
     let near = linux.sockets(Place::Host).told.get(&*wanted.link)?;
-    let mut questions = vec![link::find_by_name(&wanted.link)];
+    let (number, mut questions) = (near.index, vec![link::find_by_name(&wanted.link)]);
     questions.extend(near.master.map(link::find_by_index));
     let far = linux.sockets(Place::Sandbox).told.get(&*announcement.link)?;
     let (index, host, mac) = (far.index, far.peer_namespace?, far.mac?);
@@ -72,7 +72,7 @@ fn announce_if_up(linux: &mut Linux, wanted: &Await, announcement: &Announcement
     let mut verdicts = linux.route(Place::Sandbox).ok()?.exchange_reading(messages, read).ok()?;
     // See `Linux::announce`: that one was not heard is no reason to fail.
     verdicts.pop();
-    let is_up = |link: &Link| link.name == *wanted.link && is_link_up(link);
+    let is_up = |link: &Link| link.index == number && is_link_up(link);
     if !verdicts.iter().all(Result::is_ok) || !seen.iter().any(is_up) {
         return None;
     }

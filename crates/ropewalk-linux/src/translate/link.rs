@@ -125,7 +125,7 @@ pub(crate) fn find_by_index(index: u32) -> Message {
     message
 }
 
-/// Asks for a link in another namespace, whose number the asked one has (Linux 4.16).
+/// Asks for a link in another namespace, whose number the asked one has (Linux 4.15).
 pub(crate) fn look_into(namespace: u32, mut question: Message) -> Message {
     question.u32(IFLA_TARGET_NETNSID, namespace);
     question

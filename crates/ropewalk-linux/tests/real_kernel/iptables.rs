@@ -120,7 +120,7 @@ fn looking_and_deleting_where_nothing_is_makes_nothing() {
             assert_eq!(lab.find(HOST, &resource), None);
             lab.delete(HOST, resource);
         }
-        assert!(!lab.linux.forward_policy_is_drop(Family::V4).unwrap());
+        assert_eq!(lab.linux.forward_policies_are_drop([Family::V4]), [Ok(false)]);
         assert_eq!(output_of("nft", &["list", "ruleset"]), "", "no table was made by looking");
     });
 }
@@ -146,9 +146,9 @@ fn the_forward_policy_is_told_for_both_variants_and_families() {
             (Family::V4, "iptables-legacy"),
             (Family::V6, "ip6tables-legacy"),
         ] {
-            assert!(!lab.linux.forward_policy_is_drop(family).unwrap());
+            assert_eq!(lab.linux.forward_policies_are_drop([family]), [Ok(false)]);
             output_of(program, &["-w", "-P", "FORWARD", "DROP"]);
-            assert!(lab.linux.forward_policy_is_drop(family).unwrap(), "{program}");
+            assert_eq!(lab.linux.forward_policies_are_drop([family]), [Ok(true)], "{program}");
             output_of(program, &["-w", "-P", "FORWARD", "ACCEPT"]);
         }
     });
@@ -170,9 +170,9 @@ fn without_nftables_the_old_iptables_is_found_and_used() {
         }
         assert!(Linux::iptables_usable(Family::V4) && Linux::iptables_usable(Family::V6));
         for (family, program) in [(Family::V4, "iptables"), (Family::V6, "ip6tables")] {
-            assert!(!lab.linux.forward_policy_is_drop(family).unwrap());
+            assert_eq!(lab.linux.forward_policies_are_drop([family]), [Ok(false)]);
             output_of(program, &["-w", "-P", "FORWARD", "DROP"]);
-            assert!(lab.linux.forward_policy_is_drop(family).unwrap(), "{program}");
+            assert_eq!(lab.linux.forward_policies_are_drop([family]), [Ok(true)], "{program}");
         }
     });
 }

@@ -3,7 +3,9 @@
 use ropewalk_linux::Linux;
 use ropewalk_netstate::{
     Kernel, Owner, Partial, Resource, Scope, Step,
-    resource::{AnyLink, Attribute, Await, BridgePort, PortVlans, Until, VethPeer, VlanRange},
+    resource::{
+        Announcement, AnyLink, Attribute, Await, BridgePort, PortVlans, Until, VethPeer, VlanRange,
+    },
 };
 
 use crate::support::{
@@ -338,6 +340,29 @@ fn a_port_is_awaited_and_its_state_is_told() {
         });
         let missing = Await::new("none".parse().unwrap(), Until::LinkUp, 10);
         assert_eq!(lab.refuses(HOST, missing).reason, "Link not found");
+    });
+}
+
+#[test]
+fn what_is_announced_waits_for_the_port() {
+    in_lab(|lab| {
+        lab.create(HOST, bridge("br0"));
+        let mut pair = veth("near", "eth0");
+        pair.bridge = Some("br0".parse().unwrap());
+        let near = || "near".parse().unwrap();
+        let arrival = |up: bool, deadline_ms| {
+            vec![
+                Step::Create(HOST, pair.clone().into()),
+                Step::Create(INSIDE, attribute("eth0", Attribute::Up(true)).into()),
+                Step::Create(HOST, attribute("near", Attribute::Up(up)).into()),
+                Step::Create(HOST, Await::new(near(), Until::LinkUp, deadline_ms).into()),
+                Step::Create(INSIDE, Announcement { link: "eth0".parse().unwrap() }.into()),
+            ]
+        };
+        let Partial { failed, error, .. } = lab.linux.apply(&arrival(false, 20)).unwrap_err();
+        assert_eq!((failed, &*error.reason), (3, "bridge port in error state: down"));
+        lab.delete(HOST, pair.clone());
+        lab.linux.apply(&arrival(true, 10_000)).unwrap();
     });
 }
 

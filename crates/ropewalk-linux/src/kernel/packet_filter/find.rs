@@ -161,8 +161,9 @@ impl Linux {
         self.without_nftables_is_none(place, found)
     }
 
-    /// A kernel without nftables holds nothing in it: DEL must not fail there. It is asked only
-    /// once, because it looks for a module at every question. One that answers has nftables.
+    /// A kernel without nftables holds nothing in it: DEL must not fail there. Once it has said so
+    /// it is not asked any more, because it looks for a module at every question. One that answers
+    /// has nftables.
     fn without_nftables_is_none<T>(
         &mut self,
         place: Place,
@@ -194,12 +195,20 @@ impl Linux {
         if !has_chain(self, place, &wanted.table, &wanted.name)? {
             return Ok(None);
         }
-        let rules = self.rules(place, &wanted.table, &wanted.name)?;
         let mut found = NftChain::regular(wanted.table.clone(), &*wanted.name, Vec::new());
-        // A rule without a comment is somebody else's, and a difference.
-        found.found_digests =
-            rules.into_iter().map(|rule| rule.comment.unwrap_or_default()).collect();
+        found.found_digests = self.digests(place, wanted)?;
+        if found.found_digests.len() < wanted.rules.len() {
+            // The list may be older than the chain, which another first ADD makes at the same time.
+            self.netfilter(place)?.forget_answers();
+            found.found_digests = self.digests(place, wanted)?;
+        }
         Ok(Some(found))
+    }
+
+    /// A rule without a comment is somebody else's, and a difference.
+    fn digests(&mut self, place: Place, wanted: &NftChain) -> Result<Vec<String>, KernelError> {
+        let rules = self.rules(place, &wanted.table, &wanted.name)?.into_iter();
+        Ok(rules.map(|rule| rule.comment.unwrap_or_default()).collect())
     }
 
     fn rules(

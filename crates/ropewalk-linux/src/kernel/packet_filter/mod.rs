@@ -28,6 +28,9 @@ use crate::{
 /// something that has the key of a new element is about to expire.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// So often it is done at least: on a busy machine one that fails may take longer than that.
+const LEAST_ATTEMPTS: u32 = 3;
+
 /// Whether a step is part of a transaction.
 pub(super) fn is_part(step: &Step) -> bool {
     matches!(
@@ -47,7 +50,9 @@ pub(super) fn apply(
     steps: &[Step],
 ) -> Result<(), (usize, KernelError)> {
     let deadline = Instant::now() + PATIENCE;
+    let mut attempts = 0;
     loop {
+        attempts += 1;
         let Changes { messages, owners, expiring } = changes(linux, place, steps)?;
         let Err((message, error)) = transact(linux, place, messages) else {
             if !expiring.is_empty() {
@@ -58,7 +63,9 @@ pub(super) fn apply(
         let failed = message.and_then(|index| owners.get(index)).copied().unwrap_or(0);
         let verdict = judge(linux, place, &steps[failed], error);
         match verdict {
-            Verdict::TryAgain(_) if Instant::now() < deadline => linux.seen_elements.clear(),
+            Verdict::TryAgain(_) if attempts < LEAST_ATTEMPTS || Instant::now() < deadline => {
+                linux.seen_elements.clear();
+            }
             Verdict::TryAgain(error) | Verdict::Final(error) => return Err((failed, error)),
         }
     }
@@ -102,7 +109,13 @@ enum Verdict {
 }
 
 fn judge(linux: &mut Linux, place: Place, step: &Step, error: KernelError) -> Verdict {
-    if is(&error, Errno::NOENT) && !matches!(step, Step::Create(..)) {
+    // What is to go has gone, or somebody else has its key by now.
+    let has_gone = match step {
+        Step::Create(..) => false,
+        Step::Change { .. } => is(&error, Errno::NOENT),
+        Step::Delete(..) => is(&error, Errno::NOENT) || is(&error, Errno::EXIST),
+    };
+    if has_gone {
         return Verdict::TryAgain(error);
     }
     match step.resource() {
