@@ -216,6 +216,9 @@ fn read_netfilter(content: &mut Content, depth: Depth, modules: Modules) {
     }
     let wants_rules = wants_rules && modules.has_nftables;
     let wants_connections = depth.wants_connections() && modules.has_connections;
+    if let Some(reason) = modules.why_no_connections().filter(|_| depth.wants_connections()) {
+        content.gaps.push(Gap { what: "connections".into(), reason: reason.into() });
+    }
     if !wants_rules && !wants_connections {
         return;
     }
@@ -234,6 +237,11 @@ fn read_netfilter(content: &mut Content, depth: Depth, modules: Modules) {
         let list = connections::list();
         content.connections = Some(reader.list("connections", &list, connections::read));
     }
+}
+
+/// Why tracked connections cannot be listed, though there may be some.
+pub fn why_no_connections() -> Option<&'static str> {
+    Modules::read().why_no_connections()
 }
 
 /// Asks for lists, and notes those that were refused.

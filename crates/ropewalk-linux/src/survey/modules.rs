@@ -6,6 +6,9 @@ use std::{fs, path::Path};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Modules {
     pub(super) has_nftables: bool,
+    /// Whether connections are tracked.
+    pub(super) tracks_connections: bool,
+    /// Whether they can be listed.
     pub(super) has_connections: bool,
 }
 
@@ -13,7 +16,7 @@ impl Modules {
     pub(super) fn read() -> Self {
         // A kernel without modules cannot load any.
         let Ok(loaded) = fs::read_to_string("/proc/modules") else {
-            return Self { has_nftables: true, has_connections: true };
+            return Self { has_nftables: true, tracks_connections: true, has_connections: true };
         };
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let built_in = format!("/lib/modules/{}/modules.builtin", release.trim());
@@ -26,8 +29,18 @@ impl Modules {
         let has_netlink = has("nfnetlink");
         Self {
             has_nftables: has_netlink && has("nf_tables"),
+            tracks_connections: has("nf_conntrack"),
             has_connections: has_netlink && has("nf_conntrack_netlink"),
         }
+    }
+}
+
+const NO_LIST: &str = "the kernel's module nf_conntrack_netlink is not loaded, and a look loads \
+     nothing; hint: modprobe nf_conntrack_netlink";
+
+impl Modules {
+    pub(super) fn why_no_connections(self) -> Option<&'static str> {
+        (self.tracks_connections && !self.has_connections).then_some(NO_LIST)
     }
 }
 

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use ropewalk_linux::survey::{Depth, Selection, survey};
+use ropewalk_linux::survey::{Depth, Selection, survey, why_no_connections};
 use ropewalk_topology::model::Host;
 use ropewalk_topology::traffic::{Sum, Traffic, summed, traffic};
 use serde_json::Value;
@@ -105,6 +105,9 @@ pub(crate) fn document(host: &Host) -> Value {
 }
 
 pub(crate) fn run(options: &Options, output: Output) -> Result<(), Failure> {
+    if let Some(reason) = why_no_connections().filter(|_| options.connections) {
+        output.warn(&format!("failed to list tracked connections: {reason}"));
+    }
     if let Some(address) = options.serve {
         return serve::run(address, options, output);
     }
