@@ -24,7 +24,10 @@ fn host() -> Lab {
 
 fn command(arguments: &str) -> String {
     let command = command_path();
-    format!("timeout -k 1 60 unshare --pid --fork --mount-proc {} {arguments}", command.display())
+    format!(
+        "timeout -k 1 60 unshare --pid --fork --kill-child --mount-proc {} {arguments}",
+        command.display()
+    )
 }
 
 #[test]

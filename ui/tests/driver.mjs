@@ -26,8 +26,22 @@ async function violations() {
   return result.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
 }
 
+/**
+ * Opens the page. The links of a new namespace may still give themselves addresses; what the
+ * browser has begun to load it then gives up.
+ */
+async function open(attempts) {
+  try {
+    await page.goto(url);
+  } catch (error) {
+    if (attempts === 0 || !String(error).includes("ERR_NETWORK_CHANGED")) throw error;
+    problems.length = 0;
+    await open(attempts - 1);
+  }
+}
+
 const AsyncFunction = (async () => {}).constructor;
-await page.goto(url);
+await open(5);
 console.log(JSON.stringify({ value: await page.title() }));
 for await (const line of createInterface({ input: process.stdin })) {
   const script = new AsyncFunction("page", "violations", "problems", JSON.parse(line));

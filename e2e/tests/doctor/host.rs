@@ -143,7 +143,8 @@ impl Sick {
     fn prepare(&self, script: &str) -> Command {
         let mut command = self.lab.enter();
         command.args(["--wd=/", "/usr/bin/timeout", "-k", "1", "60"]);
-        command.args(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script]);
+        command.args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        command.args(["sh", "-c", script]);
         command
     }
 
