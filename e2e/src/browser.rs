@@ -82,6 +82,10 @@ impl Browser {
         let modules = Path::new(DRIVER).with_file_name("../node_modules/playwright-core");
         assert!(modules.exists(), "the driver of the browser is missing: run `cargo xtask ui`");
         let factor = patience(std::time::Duration::from_secs(1)).as_secs().to_string();
+        // A browser gives up what it loads when an address comes.
+        lab.wait_until("links have their addresses", || {
+            lab.try_sh("ip -6 address show tentative").stdout.is_empty()
+        });
         let mut command = lab.enter();
         command.args(["setpriv", "--pdeathsig", "KILL"]);
         command.args(["node", DRIVER, address, scheme, &factor]);

@@ -209,17 +209,26 @@ impl Lab {
     }
 
     /// Links, addresses and routes of a named namespace as `ip` prints them, but for what the kernel
-    /// changes by itself: that it is still looking for duplicates of an address.
+    /// changes by itself: states of new links, link-local addresses, and that it is still looking
+    /// for duplicates of an address.
     #[track_caller]
     pub fn layer3_in(&self, netns: &str) -> String {
-        self.sh_in(netns, "ip address show; ip route show").replace(" tentative", "")
+        self.sh_in(
+            netns,
+            "{ ip -o link; ip -o address; ip -o route; } | sed -e '/ fe80:/d' -e 's/ tentative//' \
+                 -e 's/ state [A-Z]*//' -e 's/NO-CARRIER,//' -e 's/,LOWER_UP//' -e 's/,M-DOWN//'",
+        )
     }
 
     /// Links, IPv4 addresses and routes of a named namespace as `ip` prints them, but for the
     /// operational state of new links, which the kernel takes its time to tell.
     #[track_caller]
     pub fn ipv4_in(&self, netns: &str) -> String {
-        self.sh_in(netns, "{ ip link; ip -4 address; } | sed 's/ state [A-Z]*//'; ip route")
+        self.sh_in(
+            netns,
+            "{ ip link; ip -4 address; } | sed -e 's/ state [A-Z]*//' -e 's/NO-CARRIER,//' \
+                 -e 's/,LOWER_UP//' -e 's/,M-DOWN//'; ip route",
+        )
     }
 
     /// Whether a named namespace has a link of this name.

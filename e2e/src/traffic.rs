@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::{Lab, patience};
+use crate::{Lab, chain::packets, patience};
 
 /// Long enough for neighbour discovery on a busy machine.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -57,9 +57,7 @@ impl Lab {
     /// connects to it; nothing if there is no connection.
     pub fn source_seen(&self, from: &str, to: &str, destination: &str) -> Option<IpAddr> {
         let address = parse(destination);
-        let listener = self
-            .inside(to, || TcpListener::bind(address))
-            .unwrap_or_else(|error| panic!("cannot listen at {destination} in {to}: {error}"));
+        let listener = packets::open(self, to, || TcpListener::bind(address));
         let client =
             self.inside(from, || TcpStream::connect_timeout(&address, patience(ANSWER))).ok()?;
         let (_server, peer) = listener.accept().expect("the connection was made");

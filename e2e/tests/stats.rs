@@ -182,8 +182,8 @@ fn rates_are_of_what_passed_in_the_meantime() {
     let bytes = row["sentPerSecond"]["bytes"].as_f64().expect("a number");
     assert!(bytes < 5_000.0, "what was before does not count: {rates:#}");
     let script = format!(
-        "nsenter --net=/run/netns/c1 ping -q -i 0.05 -c 60 -s 1000 10.9.0.2 >/dev/null &
-         {}; wait",
+        "nsenter --net=/run/netns/c1 ping -q -i 0.05 -s 1000 10.9.0.2 >/dev/null & ping=$!
+         {}; kill $ping; wait",
         command("--json --interval 1 --count 1")
     );
     let rates: Value = lab.sh(&script).parse().expect("one line of JSON");

@@ -196,7 +196,7 @@ fn looking_changes_nothing() {
     lab.sh(BY_HAND);
     // Counters, ages and timers move by themselves, and so do states until all links are up.
     let state = "ip address; ip route show table all; ip rule; bridge fdb; ls /run/netns; \
-                 nft list ruleset | sed 's/packets.*bytes [0-9]*//'; cat /proc/modules || true";
+                 nft list ruleset | sed 's/packets.*bytes [0-9]*//'; cut -d' ' -f1 /proc/modules || true";
     let settled = || {
         let mut last = lab.sh(state);
         lab.wait_until("nothing changes", || {
@@ -207,6 +207,9 @@ fn looking_changes_nothing() {
         });
         last
     };
+    lab.wait_until("links have their addresses", || {
+        lab.try_sh("ip -6 address show tentative").stdout.is_empty()
+    });
     let before = settled();
     command(&lab, "--json --connections");
     assert_eq!(settled(), before);

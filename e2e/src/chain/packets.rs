@@ -33,7 +33,7 @@ pub struct Server<'a>(pub &'a str, pub u16);
 
 /// Opens a server's socket. Another test that starts a process holds copies of our closed sockets
 /// for a moment, until that process executes its program.
-fn open<T: Send>(lab: &Lab, netns: &str, bind: impl Fn() -> io::Result<T> + Sync) -> T {
+pub(crate) fn open<T: Send>(lab: &Lab, netns: &str, bind: impl Fn() -> io::Result<T> + Sync) -> T {
     let deadline = Instant::now() + patience(ANSWER);
     loop {
         match lab.inside(netns, &bind) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ropewalk_e2e::{Lab, Value, json};
+use ropewalk_e2e::{Lab, Value, json, patience};
 
 use crate::servers::{Server, Settings, Software, serve};
 use crate::stage::{Daemon, address, bridge, configuration, direct, lab_with_bridge};
@@ -40,10 +40,12 @@ fn twenty_of_twenty(software: Software) {
         let (_, time) = line.split_once(" granted after ")?;
         time.strip_suffix(" ms")?.parse().map(Duration::from_millis).ok()
     });
-    let times: Vec<Duration> = times.collect();
+    let mut times: Vec<Duration> = times.collect();
     assert_eq!(times.len(), 20, "{log}");
-    let limit = limit();
-    let is_slow = times.iter().any(|time| *time >= limit);
+    times.sort_unstable();
+    // One may have waited for a processor; none had to ask twice, which takes seconds.
+    let (limit, median, slowest) = (limit(), times[10], times[19]);
+    let is_slow = median >= limit || slowest >= patience(Duration::from_secs(1));
     assert!(!is_slow, "{software:?}: {limit:?}: {times:?}");
 }
 

@@ -131,11 +131,17 @@ fn row_07_a_new_link_asks_at_once() {
         return;
     }
     let plugin = bridge(&lab, &six());
-    let begin = Instant::now();
-    plugin.add().result();
-    let elapsed = begin.elapsed();
+    // The fastest of three: other tests may have the processor.
+    let add = |_| {
+        let begin = Instant::now();
+        let result = plugin.add().result();
+        let elapsed = begin.elapsed();
+        plugin.del(&result).silent();
+        elapsed
+    };
+    let fastest = (0..3).map(add).min().expect("three");
     // The kernel takes more than a second to find out that nobody has the link-local address.
-    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}: {}", daemon.log());
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}: {}", daemon.log());
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Kind {
 }
 
 /// No host may take longer to run its job.
-const DEADLINE_SECONDS: &str = "900";
+const DEADLINE_SECONDS: &str = "1500";
 
 const MEMORY_MIB: &str = "1536";
 
