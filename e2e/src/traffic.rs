@@ -13,8 +13,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{Lab, chain::packets, patience};
 
-/// Long enough for neighbour discovery on a busy machine.
-const ANSWER: Duration = Duration::from_secs(3);
+/// Long enough for neighbour discovery on a busy machine: a connection is begun anew after one second
+/// and after three.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Long enough to say that there is no answer: a first request is sent at once.
 const SILENCE: Duration = Duration::from_millis(1500);
 

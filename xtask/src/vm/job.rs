@@ -94,7 +94,7 @@ mod tests {
             let task = Tasks::named(&programs, filter).next(Kind::Nftables, false);
             command(&task.expect("it is there"))
         };
-        let whole = "run 'bridge' 300 '/a tree/e2e' '/a tree/target/bridge' --test-threads=2 \
+        let whole = "run 'bridge' 600 '/a tree/e2e' '/a tree/target/bridge' --test-threads=2 \
                      --show-output --color=never ";
         assert_eq!(of_filter("bridge"), whole);
         assert_eq!(of_filter("br_1"), format!("{whole}'br_1'"));
@@ -119,7 +119,7 @@ mod tests {
     fn programs_that_neither_pass_nor_fail_are_told() {
         assert_eq!(complaint("bridge", 0), None);
         assert_eq!(complaint("bridge", 101), None);
-        assert!(complaint("bridge", 124).is_some_and(|text| text.contains("300 seconds")));
+        assert!(complaint("bridge", 124).is_some_and(|text| text.contains("600 seconds")));
         assert!(complaint("bridge", 139).is_some_and(|text| text.contains("status 139")));
     }
 }
